@@ -1,0 +1,42 @@
+# SemanIR, reproduced: from photographs to the paper's tables. `snakemake --cores 4 all`
+#
+#   data/sets/<dataset>/    data/degraded/<task>/<dataset>/<level>/
+#   results/<scale>/train/<task>/<model>/seed<k>/{weights.safetensors,train.json,log.jsonl}
+#   results/<scale>/eval/<task>/<model>/seed<k>.json
+#   results/<scale>/cost/<model>/count.json
+#   results/<scale>/results.csv
+#   reports/<table>.html .csv .md .tex    reports/index.html
+#
+# <task> is a task of data_prep/tasks.yaml; below results/ it carries the level a network is
+# trained for: denoise_gray-sigma50, denoise_gray-blind (one model for all levels), sr-x2.
+
+from snakemake.utils import min_version, validate
+
+from reports import layouts
+from semanir import plan
+from semanir.record import source_hash
+
+min_version("9.0")
+
+
+SCALE = plan.choose_scale(config)
+validate(config, "semanir/config.schema.yaml")
+
+
+wildcard_constraints:
+    scale="[a-z]+",
+    seed=r"\d+",
+    table="(table|extra_)[a-z0-9_]+",
+
+
+include: "semanir/inputs.smk"
+include: "data_prep/rules.smk"
+include: "semanir/rules.smk"
+include: "reports/rules.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        "reports/index.html",
+        f"results/{SCALE}/results.csv",

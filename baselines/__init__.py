@@ -1,0 +1,1 @@
+"""The other systems of the tables. May import semanir and data_prep; reached by dotted names."""

@@ -1,0 +1,1 @@
+"""Photographs, degradations and test sets. Imports no other package and never torch."""

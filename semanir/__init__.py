@@ -1,0 +1,26 @@
+"""SemanIR: image restoration with a key-semantic dictionary shared by all layers of a stage.
+
+`semanir.build` and `semanir.load` import torch on first use, so that planning and rendering
+(`semanir.plan`, `semanir.record`) never do.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from semanir.checkpoint import load
+    from semanir.network import build
+
+__all__ = ["build", "load"]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name == "build":
+        from semanir.network import build
+
+        return build
+    if name == "load":
+        from semanir.checkpoint import load
+
+        return load
+    raise AttributeError(f"module 'semanir' has no attribute {name!r}")

@@ -1,0 +1,188 @@
+"""The key-semantic dictionary: the k most similar tokens of each (paper Sec. 3.1, Alg. 1 line 1).
+
+# B windows, N tokens, C channels, K keys per query
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from data_prep.errors import InputError
+from semanir.attention.twins import first_twins
+
+# Similarities held at a time, 16 MiB in float32: all of four windows of 1024 tokens, or 512 rows of
+# one window of 8192.
+CHUNK = 2**22
+
+
+class NonFiniteTokensError(ValueError):
+    """A token is NaN or infinite, or so large that its dot products overflow."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dictionary:
+    """The keys that each query attends to: built once per stage, shared by its layers and heads.
+
+    indices: [B,N,K] int32, ascending. K is the largest number of keys that any query has; where a
+    query has fewer, the rest of its row is N, one past the last token.
+    counts: [B,N] int32, the keys that each query really has.
+    """
+
+    indices: Tensor
+    counts: Tensor
+
+    @cached_property
+    def mask(self) -> Tensor:
+        """[B,N,N] bool, True where the query (row) has the key (column)."""
+        b, n, _ = self.indices.shape
+        padded = torch.zeros(b, n, n + 1, dtype=torch.bool, device=self.indices.device)
+        return padded.scatter_(-1, self.indices.long(), True)[..., :n].contiguous()
+
+    @cached_property
+    def additive(self) -> Tensor:
+        """[B,N,N] float32 to add to scores: 0 at the query's keys, -inf elsewhere.
+
+        The row of a query without keys is all 0, so that its softmax stays finite.
+        """
+        hidden = self.mask.logical_not().logical_and_(~self.empty[..., None])
+        return torch.zeros(hidden.shape, device=hidden.device).masked_fill_(hidden, -torch.inf)
+
+    @cached_property
+    def empty(self) -> Tensor:
+        """[B,N] bool, True where the query has no key at all."""
+        return self.counts == 0
+
+    def in_degree(self) -> Tensor:
+        """[B,N] int64, by how many queries each token was selected (a diagnostic)."""
+        b, n, _ = self.indices.shape
+        selected = self.indices.flatten(1).long()  # [B,N*K]
+        degree = torch.zeros(b, n + 1, dtype=torch.long, device=selected.device)
+        return degree.scatter_add_(-1, selected, torch.ones_like(selected))[:, :n]
+
+
+@torch.no_grad()
+def build_dictionary(
+    tokens: Tensor, k: int, *, include_self: bool = False, valid: Tensor | None = None
+) -> Dictionary:
+    """Select for each token of a window the `k` tokens with the largest dot products (paper Eq. 2).
+
+    tokens: [B,N,C], any floating type; half precision is compared in float32, so that rounding
+        makes no ties of its own (ours).
+    k: at least 1; clamped to the tokens available. Exactly k are kept: among equally similar keys
+        the lowest index wins (ours; Eq. 2 as printed would keep all of them).
+    include_self: let a query select itself (paper Eq. 2: i != j).
+    valid: which keys a query may select: integer labels [B,N] (those of its own label), bool [B,N]
+        (those that are True, for every query), or bool [B,N,N] (query, key).
+
+    No gradient flows (paper Alg. 1: only indices leave), and no N x N matrix is ever held.
+    Raises NonFiniteTokensError, or InputError (a ValueError) on a wrong k, shape, type or device.
+    """
+    _check(tokens, k, valid)
+    _check_finite(tokens)
+    b, n, _ = tokens.shape
+    k = min(k, n if include_self else n - 1)
+    indices = torch.full((b, n, k), n, dtype=torch.int32, device=tokens.device)
+    counts = torch.zeros(b, n, dtype=torch.int32, device=tokens.device)
+    if k == 0:
+        return Dictionary(indices, counts)
+
+    height = max(1, min(n, CHUNK // n))
+    depth = max(1, CHUNK // (height * n))
+    slots = torch.arange(k, device=tokens.device)
+    for windows in _blocks(b, depth):
+        group = tokens[windows] if tokens.dtype == torch.float64 else tokens[windows].float()
+        twins = first_twins(group)
+        for rows in _blocks(n, height):
+            similarity = _similarity(group, rows, twins)  # [b,rows,N]
+            if not include_self:
+                similarity.diagonal(rows.start, 1, 2).fill_(-torch.inf)
+            if valid is not None:
+                similarity.masked_fill_(~_allowed(valid[windows], rows), -torch.inf)
+
+            # nonzero lists the keys of a row in ascending order
+            selected = _select(similarity, k)
+            found = selected.sum(-1, dtype=torch.int32)  # [b,rows]
+            counts[windows, rows] = found
+            keys = selected.nonzero()[:, 2].int()
+            indices[windows, rows].masked_scatter_(slots < found[..., None], keys)
+
+    if valid is not None:
+        indices = indices[..., : int(counts.max())].contiguous()
+    return Dictionary(indices, counts)
+
+
+def _blocks(size: int, step: int) -> list[slice]:
+    return [slice(start, min(start + step, size)) for start in range(0, size, step)]
+
+
+def _similarity(tokens: Tensor, rows: slice, twins: Tensor | None) -> Tensor:
+    """Dot products [b,rows,N] of some queries with all keys; equal where keys are identical."""
+    with torch.autocast(tokens.device.type, enabled=False):
+        similarity = tokens[:, rows] @ tokens.transpose(1, 2)
+    if twins is None:
+        return similarity
+    return similarity.gather(-1, twins[:, None].expand_as(similarity))
+
+
+def _allowed(valid: Tensor, rows: slice) -> Tensor:
+    """Which keys (last axis) the queries `rows` may select, broadcastable to [b,rows,N]."""
+    if valid.ndim == 3:
+        return valid[:, rows]
+    if valid.dtype == torch.bool:
+        return valid[:, None]
+    return valid[:, rows, None] == valid[:, None]
+
+
+def _select(similarity: Tensor, k: int) -> Tensor:
+    """True at the k largest entries of each row, lowest index first among equals; never at -inf."""
+    kth = similarity.topk(k, sorted=False).values.amin(-1, keepdim=True)
+    kth.clamp_(min=torch.finfo(kth.dtype).min)
+    selected = similarity >= kth
+    if (selected.sum(-1, dtype=torch.int32) > k).any():
+        greater = similarity > kth
+        equal = similarity == kth
+        room = k - greater.sum(-1, keepdim=True, dtype=torch.int32)
+        selected = greater | (equal & (equal.cumsum(-1, dtype=torch.int32) <= room))
+    return selected
+
+
+def _check(tokens: Tensor, k: int, valid: Tensor | None) -> None:
+    if not isinstance(k, int) or isinstance(k, bool) or k < 1:
+        raise InputError(f"k must be a whole number of at least 1, got {k!r}; pass e.g. k=64")
+    if tokens.ndim != 3 or tokens.numel() == 0:
+        raise InputError(
+            f"expected non-empty tokens [B,N,C], got {list(tokens.shape)}; flatten each window's "
+            f"pixels to N tokens"
+        )
+    if not tokens.is_floating_point():
+        raise InputError(f"expected floating tokens, got {tokens.dtype}; convert with .float()")
+    if valid is None:
+        return
+    b, n, _ = tokens.shape
+    if valid.is_floating_point() or valid.is_complex():
+        raise InputError(f"valid must be integer labels or bool, got {valid.dtype}; compare first")
+    shapes = [[b, n], [b, n, n]] if valid.dtype == torch.bool else [[b, n]]
+    if list(valid.shape) not in shapes:
+        expected = " or ".join(map(str, shapes))
+        raise InputError(
+            f"expected {valid.dtype} valid of shape {expected}, got {list(valid.shape)}; "
+            f"expand it over the windows"
+        )
+    if valid.device != tokens.device:
+        raise InputError(f"valid is on {valid.device} but tokens on {tokens.device}; move one")
+
+
+def _check_finite(tokens: Tensor) -> None:
+    # |a.b| <= max(|a|^2, |b|^2): bounded norms keep every dot product finite
+    exact = torch.float64 if tokens.dtype == torch.float64 else torch.float32
+    norms = torch.linalg.vector_norm(tokens, dim=-1, dtype=exact)  # [B,N]
+    bad = ~(norms < (torch.finfo(exact).max / 2) ** 0.5)
+    if bad.any():
+        window, token = bad.nonzero()[0].tolist()
+        raise NonFiniteTokensError(
+            f"tokens[{window}, {token}] has norm {float(norms[window, token]):g} ({int(bad.sum())} "
+            f"such tokens): not finite, or its dot products overflow; check the input and the "
+            f"weights, or lower the learning rate"
+        )

@@ -1,0 +1,99 @@
+"""One entry to all attention back ends; a new back end is one file and one line of BACKENDS.
+
+# B windows, H heads, N = h * w tokens, K keys per query, D head width
+"""
+
+from torch import Tensor
+
+from data_prep.errors import InputError
+from data_prep.names import pick
+from semanir.attention import gather, mask, reference
+from semanir.attention.dictionary import Dictionary
+
+BACKENDS = {
+    "reference": reference.attend,  # float64, plainest
+    "mask": mask.attend,  # paper "torch-mask"
+    "gather": gather.attend,  # paper "torch-gather"
+}
+
+
+def attend(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    dictionary: Dictionary,
+    bias_table: Tensor | None = None,
+    window: tuple[int, int] | None = None,
+    *,
+    backend: str = "auto",
+) -> Tensor:
+    """Attention of each query over its keys (paper Sec. 3.2, SemanIR_Att() in Alg. 1).
+
+    q, k, v: [B,H,N,D] of one floating type; scores are scaled by D**-0.5.
+    dictionary: the stage's, from `build_dictionary`; no gradient flows through it.
+    bias_table: [H,(2h-1)*(2w-1)], added to the scores by relative position; needs `window`.
+    window: (h, w) with h * w = N; token y * w + x lies at (y, x).
+    backend: "auto" or a name of BACKENDS; all give the same result up to rounding.
+
+    Returns [B,H,N,D]; a query without keys gives zeros. Gradients reach q, k, v and bias_table.
+    Raises InputError (a ValueError) on shapes, types or devices that do not fit, and
+    UnknownNameError with the nearest names on an unknown backend.
+    """
+    name = pick(backend, ("auto", *BACKENDS), "attention back end")
+    _check(q, k, v, dictionary)
+    _check_bias(q, bias_table, window)
+    attend_with = BACKENDS[_automatic(dictionary) if name == "auto" else name]
+    return attend_with(q, k, v, dictionary, bias_table, window)
+
+
+def _automatic(dictionary: Dictionary) -> str:
+    # Measured on one CPU core: copying out rows of some 30 floats costs as much as the dense
+    # products that it saves where N is 32 K (N = 1024) to 55 K (N = 256); never yet on a GPU.
+    _, n, k = dictionary.indices.shape
+    return "gather" if n >= 40 * k else "mask"
+
+
+def _check(q: Tensor, k: Tensor, v: Tensor, dictionary: Dictionary) -> None:
+    shapes = [list(x.shape) for x in (q, k, v)]
+    if q.ndim != 4 or q.numel() == 0 or any(shape != shapes[0] for shape in shapes):
+        raise InputError(
+            f"expected non-empty q, k, v of one shape [B,H,N,D], got {shapes[0]}, {shapes[1]}, "
+            f"{shapes[2]}; split the heads before attend"
+        )
+    types = [x.dtype for x in (q, k, v)]
+    if not q.is_floating_point() or any(dtype != q.dtype for dtype in types):
+        raise InputError(f"expected q, k, v of one floating type, got {types}; convert with .to()")
+    devices = [str(x.device) for x in (q, k, v, dictionary.indices)]
+    if any(device != devices[0] for device in devices):
+        raise InputError(
+            f"q, k, v, dictionary are on {', '.join(devices)}; move them to one device"
+        )
+    b, _, n, _ = q.shape
+    if dictionary.indices.shape[:2] != (b, n):
+        raise InputError(
+            f"q has [B,N] = {[b, n]}, but the dictionary was built for "
+            f"{list(dictionary.indices.shape[:2])}; build it from this stage's tokens"
+        )
+
+
+def _check_bias(q: Tensor, table: Tensor | None, window: tuple[int, int] | None) -> None:
+    _, heads, n, _ = q.shape
+    if window is not None and (len(window) != 2 or min(window) < 1 or window[0] * window[1] != n):
+        raise InputError(
+            f"window {window!r} does not hold N={n} tokens; pass (h, w) with h * w = {n}"
+        )
+    if table is None:
+        return
+    if window is None:
+        raise InputError("a bias_table needs its window; pass window=(h, w)")
+    expected = [heads, (2 * window[0] - 1) * (2 * window[1] - 1)]
+    if list(table.shape) != expected:
+        raise InputError(
+            f"expected bias_table {expected} for {heads} heads and window {window}, got "
+            f"{list(table.shape)}; it holds one entry per head and offset"
+        )
+    if table.dtype != q.dtype or table.device != q.device:
+        raise InputError(
+            f"bias_table is {table.dtype} on {table.device} but q is {q.dtype} on {q.device}; "
+            f"convert it with .to(q)"
+        )

@@ -1,0 +1,32 @@
+# Input and parameter functions of the rules: wildcards -> what semanir.plan says.
+
+
+def wanted_run(wildcards):
+    return plan.Run(
+        wildcards.scale, wildcards.task, wildcards.model, int(wildcards.seed)
+    )
+
+
+def training_recipe(wildcards):
+    return plan.recipe(wildcards.scale, wildcards.task)
+
+
+def network_preset(wildcards):
+    return plan.get_scale(wildcards.scale)["networks"][wildcards.model]
+
+
+def training_set(wildcards):
+    return f"data/sets/{training_recipe(wildcards)['dataset']}/index.json"
+
+
+def weights_if_trained(wildcards):
+    run = wanted_run(wildcards)
+    return [run.weights] if run.trained else []
+
+
+def evaluation_sets(wildcards):
+    return plan.evaluation_inputs(wanted_run(wildcards))
+
+
+def records_of_table(wildcards):
+    return plan.records(SCALE, [wildcards.table])

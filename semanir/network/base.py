@@ -1,0 +1,27 @@
+"""What both shapes of network have in common."""
+
+from torch import Tensor, nn
+
+from data_prep.errors import InputError
+from semanir.network.config import Config
+
+
+class Network(nn.Module):
+    """A restoration network with the complete configuration that rebuilds it."""
+
+    config: Config
+
+    def check(self, images: Tensor) -> None:
+        """Raise InputError unless `images` is a non-empty floating [S,channels,H,W]."""
+        channels = self.config.channels
+        if images.ndim != 4 or images.shape[1] != channels:
+            raise InputError(
+                f"expected images [batch, {channels}, height, width], got {list(images.shape)}; "
+                f"build the network with channels=1 for grey or channels=3 for colour"
+            )
+        if images.numel() == 0:
+            raise InputError(f"images are empty: {list(images.shape)}")
+        if not images.is_floating_point():
+            raise InputError(
+                f"expected floating images in [0, 1], got {images.dtype}; divide by 255"
+            )

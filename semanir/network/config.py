@@ -1,0 +1,134 @@
+"""Every choice that shapes a network, with the mark of where it comes from.
+
+Marks: paper (printed), fit (the only simple structure that reproduces the printed counts), sister
+(the co-authors' public GRL code base), ours (a choice of this project; a switch is kept).
+"""
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from data_prep.errors import InputError
+from data_prep.names import pick
+
+
+def _check_heads(dims: tuple[int, ...], heads: tuple[int, ...]) -> None:
+    if len(dims) != len(heads):
+        raise InputError(f"dims {dims} and heads {heads} must have the same length")
+    for dim, count in zip(dims, heads, strict=True):
+        if dim % count:
+            raise InputError(f"width {dim} is not a multiple of its {count} heads")
+
+
+def _check_channels(channels: int) -> None:
+    if channels not in (1, 3):
+        raise InputError(f"channels must be 1 (grey) or 3 (colour), got {channels}")
+
+
+@dataclass(frozen=True)
+class LayerConfig:
+    """What columnar and U-shaped networks share."""
+
+    window: int = 32  # paper Tab. 5/6; clipped to the feature size
+    k: int = 512  # paper Sec. 3.3; keys per query at inference, clamped to the tokens available
+    ffn_ratio: int = 2  # fit
+    attention: str = "dot"  # ours: "dot" | "cosine" (adds one logit scale per head)
+    norm: str = "pre"  # ours: "pre" | "post"
+    similarity: str = "dot"  # paper: "dot" | "cosine" | "layernorm" (parameter-free)
+    include_self: bool = False  # paper Eq. 2: i != j
+    backend: str = "auto"  # attention back end, see semanir.attention.BACKENDS
+
+    def __post_init__(self) -> None:
+        pick(self.attention, ("dot", "cosine"), "attention")
+        pick(self.norm, ("pre", "post"), "norm")
+        pick(self.similarity, ("dot", "cosine", "layernorm"), "similarity")
+        for name in ("window", "k", "ffn_ratio"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class ColumnarConfig(LayerConfig):
+    """Archi-V1, super-resolution; the sizes are settled by the printed parameter counts (fit)."""
+
+    dim: int = 180
+    heads: int = 6
+    stages: int = 6
+    layers: int = 6
+    features: int = 64  # width of the pixel-shuffle upsampler
+    skip: str = "none"  # ours: "none" | "bicubic" (add the bicubic enlargement to the output)
+    upscale: int = 2
+    channels: int = 3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        pick(self.skip, ("none", "bicubic"), "skip")
+        if self.upscale not in (2, 3, 4):
+            raise InputError(f"upscale must be 2, 3 or 4, got {self.upscale}")
+        _check_heads((self.dim,), (self.heads,))
+        _check_channels(self.channels)
+
+
+@dataclass(frozen=True)
+class UShapeConfig(LayerConfig):
+    """Archi-V2, the other five tasks. One of many fits to the printed counts, not the authors' own.
+
+    layout "U2": the lowest level holds the first up stage only, 2x2 stride-2 convolutions down,
+    1x1 convolution + pixel shuffle up, the final stage runs at twice the first width.
+    layout "U1": the lowest level holds a down and an up stage, 4x4 stride-2 convolutions down,
+    2x2 transposed convolutions up, LayerNorms at both ends and a convolution after the body.
+    """
+
+    layout: str = "U2"
+    dims: tuple[int, ...] = (40, 80, 160, 320, 320)
+    heads: tuple[int, ...] = (2, 4, 8, 16, 16)
+    layers: int = 6
+    channels: int = 3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        pick(self.layout, ("U1", "U2"), "layout")
+        _check_heads(self.dims, self.heads)
+        _check_channels(self.channels)
+
+
+Config = ColumnarConfig | UShapeConfig
+
+U1_SIZES = {"dims": (48, 96, 192, 384), "heads": (4, 8, 16, 32)}
+
+PRESETS: dict[str, Config] = {
+    "semanir-s": ColumnarConfig(stages=6, layers=6),  # 11.87 / 12.05 / 12.02 M
+    "semanir-b": ColumnarConfig(stages=8, layers=8),  # 19.90 / 20.08 / 20.04 M
+    "semanir-u": UShapeConfig(),  # 25.82 M
+    "semanir-s-tiny": ColumnarConfig(
+        dim=16, heads=2, stages=2, layers=2, features=16, window=8, k=32, skip="bicubic"
+    ),
+    "semanir-b-tiny": ColumnarConfig(
+        dim=20, heads=2, stages=2, layers=3, features=16, window=8, k=32, skip="bicubic"
+    ),
+    "semanir-u-tiny": UShapeConfig(dims=(16, 24), heads=(2, 2), layers=2, window=8, k=32),
+}
+
+
+def configure(name: str, **switches: Any) -> Config:
+    """The preset `name` with some fields replaced; unknown names and fields are refused."""
+    preset = PRESETS[pick(name, PRESETS, "network")]
+    for switch in switches:
+        pick(switch, (field.name for field in fields(preset)), f"switch of {name}")
+    if switches.get("layout") == "U1" and preset == PRESETS["semanir-u"]:
+        switches = U1_SIZES | switches
+    return replace(preset, **switches)
+
+
+def to_dict(config: Config) -> dict[str, Any]:
+    """JSON-ready form that `from_dict` turns back into an equal configuration."""
+    shape = "columnar" if isinstance(config, ColumnarConfig) else "ushape"
+    return {"shape": shape, **asdict(config)}
+
+
+def from_dict(values: dict[str, Any]) -> Config:
+    """Inverse of `to_dict`, also after a round trip through JSON (lists become tuples)."""
+    options: dict[str, Any] = {
+        key: tuple(v) if isinstance(v, list) else v for key, v in values.items()
+    }
+    shape = pick(options.pop("shape"), ("columnar", "ushape"), "network shape")
+    return ColumnarConfig(**options) if shape == "columnar" else UShapeConfig(**options)

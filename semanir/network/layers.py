@@ -1,0 +1,162 @@
+"""The key-semantic transformer stage (paper Sec. 3, Alg. 1) and its layers.
+
+# B windows (batch x windows of an image), H heads, N tokens, D head width, C = H * D channels
+"""
+
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from semanir.attention import Dictionary, attend, build_dictionary
+from semanir.network.config import LayerConfig
+from semanir.network.windows import pad_reflect, partition, region_labels, unpartition
+
+
+class PositionBias(nn.Module):
+    """Relative position bias from a small network over log-spaced offsets (fit; form: sister).
+
+    Its parameters do not depend on the window. Returns [heads, (2h-1)*(2w-1)] for a window (h, w).
+    """
+
+    def __init__(self, heads: int) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(
+            nn.Linear(2, 512), nn.ReLU(inplace=True), nn.Linear(512, heads, bias=False)
+        )
+
+    def forward(self, window: tuple[int, int]) -> Tensor:
+        weight = self.mlp[0].weight
+        offsets = _log_offsets(window, weight.device, weight.dtype)  # [(2h-1)*(2w-1), 2]
+        return 16 * torch.sigmoid(self.mlp(offsets)).t()
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)  # autograd refuses cached tensors that were made in inference mode
+def _log_offsets(window: tuple[int, int], device: torch.device, dtype: torch.dtype) -> Tensor:
+    h, w = window
+    y = torch.arange(1 - h, h, dtype=torch.float64) / max(h - 1, 1)
+    x = torch.arange(1 - w, w, dtype=torch.float64) / max(w - 1, 1)
+    t = torch.stack(torch.meshgrid(y, x, indexing="ij"), dim=-1).reshape(-1, 2)
+    return (t.sign() * torch.log2(1 + 8 * t.abs()) / 3).to(device, dtype)
+
+
+class KeySemanticAttention(nn.Module):
+    """Attention over the keys that the stage's dictionary lists (paper Sec. 3.2)."""
+
+    def __init__(self, dim: int, heads: int, config: LayerConfig) -> None:
+        super().__init__()
+        self.heads = heads
+        self.backend = config.backend
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.proj = nn.Linear(dim, dim)
+        self.bias = PositionBias(heads)
+        cosine = config.attention == "cosine"
+        self.logit_scale = nn.Parameter(torch.full((heads, 1, 1), 10.0).log()) if cosine else None
+
+    def forward(self, x: Tensor, dictionary: Dictionary, window: tuple[int, int]) -> Tensor:
+        b, n, c = x.shape
+        q, k, v = self.qkv(x).view(b, n, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # [B,H,N,D]
+        if self.logit_scale is not None:
+            # attend() divides by sqrt(D), so the cosine's own scale is multiplied by it here
+            scale = self.logit_scale.clamp(max=4.6052).exp() * q.shape[-1] ** 0.5
+            q, k = F.normalize(q, dim=-1) * scale, F.normalize(k, dim=-1)
+        out = attend(q, k, v, dictionary, self.bias(window), window, backend=self.backend)
+        return self.proj(out.transpose(1, 2).reshape(b, n, c))
+
+
+class Layer(nn.Module):
+    """Attention and feed-forward, each with its residual (pre- or post-norm)."""
+
+    def __init__(self, dim: int, heads: int, config: LayerConfig) -> None:
+        super().__init__()
+        hidden = config.ffn_ratio * dim
+        self.post_norm = config.norm == "post"
+        self.norm1 = nn.LayerNorm(dim)
+        self.attention = KeySemanticAttention(dim, heads, config)
+        self.norm2 = nn.LayerNorm(dim)
+        self.ffn = nn.Sequential(nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim))
+
+    def forward(self, x: Tensor, dictionary: Dictionary, window: tuple[int, int]) -> Tensor:
+        if self.post_norm:
+            x = x + self.norm1(self.attention(x, dictionary, window))
+            return x + self.norm2(self.ffn(x))
+        x = x + self.attention(self.norm1(x), dictionary, window)
+        return x + self.ffn(self.norm2(x))
+
+
+class Stage(nn.Module):
+    """Paper Alg. 1: one dictionary of the stage input for all layers, then conv + residual.
+
+    `shifted` stages roll the feature map by half a window; keys from wrapped regions are never
+    selected. The shift alternates from stage to stage and never inside one, so the dictionary stays
+    valid for the whole stage (ours).
+    """
+
+    def __init__(
+        self, dim: int, heads: int, layers: int, config: LayerConfig, *, shifted: bool
+    ) -> None:
+        super().__init__()
+        self.window = config.window
+        self.shifted = shifted
+        self.similarity = config.similarity
+        self.include_self = config.include_self
+        self.layers = nn.ModuleList(Layer(dim, heads, config) for _ in range(layers))
+        self.conv = nn.Conv2d(dim, dim, 3, padding=1)
+
+    def forward(self, x: Tensor, k: int) -> Tensor:
+        """x [batch, C, height, width] of any size; k keys per query; returns the same shape."""
+        height, width = x.shape[-2:]
+        window = min(self.window, height), min(self.window, width)
+        padded = pad_reflect(x, window)
+        size = padded.shape[-2], padded.shape[-1]
+        shift = [
+            w // 2 if self.shifted and length > w else 0
+            for w, length in zip(window, size, strict=True)
+        ]
+
+        # regular windows of a rolled map, and who may see whom in them
+        rolled = padded.roll((-shift[0], -shift[1]), (2, 3)) if any(shift) else padded
+        tokens = partition(rolled, window)  # [B,N,C]
+        valid = None
+        if any(shift):
+            labels = region_labels(size, window, (shift[0], shift[1]), x.device)
+            valid = labels.repeat(x.shape[0], 1)  # [B,N]
+
+        dictionary = build_dictionary(
+            self._similarity_space(tokens), k, include_self=self.include_self, valid=valid
+        )
+        for layer in self.layers:
+            tokens = layer(tokens, dictionary, window)
+
+        out = unpartition(tokens, window, size)
+        out = out.roll((shift[0], shift[1]), (2, 3)) if any(shift) else out
+        return x + self.conv(out[..., :height, :width])
+
+    def _similarity_space(self, tokens: Tensor) -> Tensor:
+        if self.similarity == "cosine":
+            return F.normalize(tokens, dim=-1)
+        if self.similarity == "layernorm":
+            return F.layer_norm(tokens, tokens.shape[-1:])
+        return tokens
+
+
+def channel_norm(norm: nn.LayerNorm, x: Tensor) -> Tensor:
+    """LayerNorm over the channels of a feature map [S,C,H,W]."""
+    return norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+def initialise(network: nn.Module) -> None:
+    """Truncated normal of 0.02 for linear layers (sister); convolutions keep torch's default."""
+    for module in network.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.trunc_normal_(module.weight, std=0.02)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def zero(conv: nn.Conv2d) -> None:
+    """Start an output convolution at zero: the network begins as its skip connection (ours)."""
+    for parameter in conv.parameters():
+        nn.init.zeros_(parameter)

@@ -1,0 +1,59 @@
+"""Cutting feature maps into windows and putting them back.
+
+# S images, C channels, H x W feature map, h x w window, B = S * (H/h) * (W/w), N = h * w
+"""
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+
+def partition(x: Tensor, window: tuple[int, int]) -> Tensor:
+    """[S,C,H,W] with H, W multiples of the window -> tokens [B,N,C], images outermost."""
+    s, c, height, width = x.shape
+    h, w = window
+    x = x.view(s, c, height // h, h, width // w, w)
+    return x.permute(0, 2, 4, 3, 5, 1).reshape(-1, h * w, c)
+
+
+def unpartition(tokens: Tensor, window: tuple[int, int], size: tuple[int, int]) -> Tensor:
+    """Inverse of `partition` for a feature map of `size` (H, W)."""
+    (h, w), (height, width), c = window, size, tokens.shape[-1]
+    x = tokens.view(-1, height // h, width // w, h, w, c)
+    return x.permute(0, 5, 1, 3, 2, 4).reshape(-1, c, height, width)
+
+
+def pad_reflect(x: Tensor, multiple: tuple[int, int]) -> Tensor:
+    """Pad bottom and right to multiples by reflection without repeating the edge.
+
+    Works for any size: where the padding exceeds the image, the reflection goes on to and fro.
+    """
+    for dim, m in ((2, multiple[0]), (3, multiple[1])):
+        size = x.shape[dim]
+        if size % m:
+            x = x.index_select(dim, _reflected(size, size + m - size % m, x.device))
+    return x
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)  # autograd refuses cached tensors that were made in inference mode
+def _reflected(size: int, padded: int, device: torch.device) -> Tensor:
+    period = max(2 * (size - 1), 1)
+    index = torch.arange(padded) % period
+    return torch.minimum(index, period - index).clamp(max=size - 1).to(device)
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)
+def region_labels(
+    size: tuple[int, int], window: tuple[int, int], shift: tuple[int, int], device: torch.device
+) -> Tensor:
+    """Labels [windows, N] of a map rolled by -shift: tokens that wrapped around differ from others.
+
+    Only tokens of one window are ever compared, so four labels are enough.
+    """
+    y = torch.arange(size[0]) >= size[0] - shift[0]
+    x = torch.arange(size[1]) >= size[1] - shift[1]
+    labels = (2 * y.int()[:, None] + x.int()[None, :])[None, None]
+    return partition(labels, window)[..., 0].contiguous().to(device)

@@ -1,0 +1,123 @@
+"""The record of a run: one JSON file with identity, numbers and provenance. Never imports torch.
+
+results/<scale>/train/<task>/<model>/seed<k>/{weights.safetensors,train.json}
+results/<scale>/eval/<task>/<model>/seed<k>.json
+results/<scale>/cost/<model>/count.json
+"""
+
+import functools
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from data_prep.errors import InputError
+from data_prep.files import write_json
+
+ROOT = Path(__file__).resolve().parent.parent
+SCHEMA = 1
+
+# the code whose change makes a stage's results stale; a docstring in a table retrains nothing
+_PREPARE = ["data_prep/datasets.py", "data_prep/images.py", "data_prep/datasets.yaml"]
+_DEGRADE = [*_PREPARE, "data_prep/degrade.py", "data_prep/degraded.py", "data_prep/resize.py"]
+_NETWORK = ["semanir/network", "semanir/attention", "semanir/checkpoint.py"]
+_TRAIN = [*_NETWORK, *_DEGRADE, "semanir/train.py", "semanir/pairs.py", "semanir/losses.py"]
+_EVALUATE = [*_NETWORK, "semanir/evaluate.py", "semanir/restore.py", "semanir/metrics.py"]
+SOURCES = {
+    "prepare": _PREPARE,
+    "degrade": _DEGRADE,
+    "train": _TRAIN,
+    "evaluate": [*_EVALUATE, "baselines", "data_prep/degraded.py", "data_prep/tasks.yaml"],
+    "count": [*_NETWORK, "semanir/measure.py", "semanir/models.yaml"],
+    "tables": ["reports", "semanir/plan.py", "semanir/models.yaml", "baselines/models.yaml"],
+}
+
+
+@functools.cache
+def source_hash(stage: str) -> str:
+    """Twelve hex digits over the code and data files that a stage of SOURCES depends on."""
+    digest = hashlib.sha256()
+    for name in sorted(SOURCES[stage]):
+        path = ROOT / name
+        files = [path] if path.is_file() else sorted(path.rglob("*"))
+        for file in files:
+            if file.suffix in {".py", ".yaml", ".j2", ".cpp"} and file.is_file():
+                digest.update(str(file.relative_to(ROOT)).encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def provenance(stage: str) -> dict[str, Any]:
+    """Commit, source hash, versions, machine and time of a measurement made now in this process."""
+    packages = ("torch", "numpy", "scikit-image", "opencv-python-headless", "pillow")
+    facts: dict[str, Any] = {
+        "commit": _commit(),
+        "source": source_hash(stage),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "versions": {name: _version(name) for name in packages},
+        "machine": _processor(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+    }
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        facts["threads"] = torch.get_num_threads()
+        facts["instruction_set"] = torch.backends.cpu.get_cpu_capability()
+        facts["accelerator"] = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    return facts
+
+
+def write_record(path: Path, kind: str, identity: dict[str, Any], stage: str, **body: Any) -> None:
+    """Write a record; `identity` holds scale, task, model and seed (as far as they apply)."""
+    record = {"schema": SCHEMA, "kind": kind, "identity": identity}
+    write_json(path, {**record, **body, "provenance": provenance(stage)})
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read a record; InputError names a file that is missing, broken or of another schema."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        schema = record["schema"]
+    except FileNotFoundError:
+        raise InputError(f"no such record: {path}; run snakemake to make it") from None
+    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise InputError(f"broken record {path}: {error}; delete it and run snakemake") from None
+    if schema != SCHEMA:
+        raise InputError(f"{path} has record schema {schema}, this version reads {SCHEMA}")
+    return record
+
+
+def _commit() -> str:
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(ROOT), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "--short=12", "HEAD") + (
+            "+" if git("status", "--porcelain") else ""
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or "unknown"
