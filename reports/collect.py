@@ -35,7 +35,8 @@ def collect(paths: Iterable[str | Path]) -> pd.DataFrame:
             rows += _rows(record, path)
         except KeyError as error:
             raise InputError(f"broken record {path}: no field {error}; delete it") from None
-    frame = pd.DataFrame(rows, columns=COLUMNS)
+    # whole numbers stay whole where some rows have none
+    frame = pd.DataFrame(rows, columns=COLUMNS).convert_dtypes(convert_floating=False)
     return frame.sort_values(COLUMNS[:7], ignore_index=True)
 
 

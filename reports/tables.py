@@ -49,7 +49,8 @@ def difference(verdict: Verdict) -> str:
     """Signed difference with one decimal more than printed, so that 0.004 does not read as 0."""
     if verdict.difference is None:
         return ""
-    return f"{verdict.difference:+.{verdict.decimals + (verdict.decimals > 0)}f}"
+    text = f"{verdict.difference:+.{verdict.decimals + (verdict.decimals > 0)}f}"
+    return text if float(text) else text.lstrip("+-")
 
 
 def printed(verdict: Verdict) -> str:
@@ -105,6 +106,16 @@ def header(columns: list[tuple[str, ...]]) -> list[list[tuple[str, int]]]:
     return lines
 
 
+def stand_ins(verdicts: Sequence[Verdict]) -> dict[str, list[str]]:
+    """Which set was measured -> the printed sets it stands in for."""
+    found: dict[str, list[str]] = {}
+    for verdict in verdicts:
+        used, meant = verdict.facts.get("dataset", ""), verdict.cell.dataset
+        if used and used != meant.lower() and meant not in found.setdefault(used, []):
+            found[used].append(meant)
+    return found
+
+
 def as_csv(table: str, scale: str, verdicts: Sequence[Verdict]) -> str:
     out = io.StringIO()
     writer = csv.DictWriter(out, FIELDS, lineterminator="\n")
@@ -149,7 +160,11 @@ def as_text(kind: str, context: dict[str, Any]) -> str:
     columns, rows = context["columns"], context["rows"]
     head = ["", *(" ".join(filter(None, column)) for column in columns)]
     body = [[name, *(short(row.get(column)) for column in columns)] for name, row in rows.items()]
-    stamp, line = context["stamp"], context["coverage"]
+    line = context["coverage"]
+    substitutes = [
+        f"{used} stands in for {', '.join(meant)}." for used, meant in context["stand_ins"].items()
+    ]
+    stamp = " ".join([context["stamp"], *substitutes])
     note = "A cell reads: printed / measured (difference) verdict; printed alone where quoted."
     if kind == "md":
         ruler = ["---"] * len(head)
@@ -196,6 +211,7 @@ def render(table: str, scale: str, records: Sequence[Path], out: Path) -> None:
         "scale": scale,
         "stamp": get_scale(scale)["stamp"],
         "coverage": coverage(verdicts),
+        "stand_ins": stand_ins(verdicts),
         "columns": columns,
         "header": header(columns),
         "rows": rows,

@@ -34,6 +34,10 @@ def load(path: str | Path, *, device: str | torch.device = "cpu") -> Network:
         raise InputError(f"broken weights {path}: {error}; delete them and train again") from None
     if "semanir" not in metadata:
         raise InputError(f"{path} carries no network configuration; it was not written by SemanIR")
-    network = build_from(from_dict(json.loads(metadata["semanir"])["config"]))
-    network.load_state_dict(tensors)
+    try:
+        network = build_from(from_dict(json.loads(metadata["semanir"])["config"]))
+        network.load_state_dict(tensors)
+    except (KeyError, TypeError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path} does not fit this version of SemanIR: {reason}") from None
     return network.to(device).eval()

@@ -102,8 +102,17 @@ def get_scale(name: str) -> dict[str, Any]:
 
 
 def choose_scale(config: dict[str, Any]) -> str:
-    """The scale that `snakemake --config scale=...` asks for; UnknownNameError on a wrong one."""
-    return pick(str(config.setdefault("scale", "smoke")), scales(), "scale")
+    """The scale that `snakemake --config scale=...` asks for, "smoke" where none is asked for.
+
+    A wrong scale or option ends the process with one line that names the nearest valid ones: any
+    other exception would reach the user as a traceback through the Snakefile.
+    """
+    try:
+        for option in config:
+            pick(option, ("scale",), "option of --config")
+        return pick(str(config.setdefault("scale", "smoke")), scales(), "scale")
+    except InputError as error:
+        raise SystemExit(f"error: {error}") from None
 
 
 def trained_models() -> dict[str, Any]:

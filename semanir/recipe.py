@@ -1,6 +1,6 @@
 """Training options, checked before anything else happens. Never imports torch."""
 
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 from data_prep.errors import InputError
@@ -53,4 +53,12 @@ def make_recipe(options: dict[str, Any]) -> Recipe:
     values: dict[str, Any] = {
         key: tuple(v) if isinstance(v, list) else v for key, v in options.items()
     }
+    missing = [f.name for f in fields(Recipe) if f.default is MISSING and f.name not in values]
+    if missing:
+        raise InputError(f"recipe: no value for {', '.join(missing)}; add it to scales.yaml")
+    for name, value in values.items():
+        text = name in ("dataset", "holdout", "loss")
+        numbers = value if isinstance(value, tuple) else (value,)
+        if not text and not all(isinstance(number, int | float) for number in numbers):
+            raise InputError(f"recipe: {name} must be a number, got {value!r}; YAML wants 1.0e-3")
     return Recipe(**values)

@@ -28,6 +28,7 @@ _PREPARE = ["data_prep/datasets.py", "data_prep/images.py", "data_prep/datasets.
 _DEGRADE = [*_PREPARE, "data_prep/degrade.py", "data_prep/degraded.py", "data_prep/resize.py"]
 _NETWORK = ["semanir/network", "semanir/attention", "semanir/checkpoint.py"]
 _TRAIN = [*_NETWORK, *_DEGRADE, "semanir/train.py", "semanir/pairs.py", "semanir/losses.py"]
+_TRAIN += ["semanir/recipe.py", "data_prep/tasks.py", "data_prep/tasks.yaml"]
 _EVALUATE = [*_NETWORK, "semanir/evaluate.py", "semanir/restore.py", "semanir/metrics.py"]
 SOURCES = {
     "prepare": _PREPARE,

@@ -172,12 +172,14 @@ def resume(training: Training) -> None:
         return
     try:
         state = torch.load(path, weights_only=True, map_location="cpu")
-    except Exception as error:
-        raise InputError(f"cannot read {path} ({error}); delete it to train anew") from None
-    if state["fingerprint"] != training.fingerprint:
+        fingerprint = state["fingerprint"]
+    except Exception as error:  # torch's own text runs over lines and advises to unpickle anything
+        kind = type(error).__name__
+        raise InputError(f"cannot read {path} ({kind}); delete it to train anew") from None
+    if fingerprint != training.fingerprint:
         raise InputError(
             f"{path} belongs to another training (recipe, network, data or code changed since): "
-            f"fingerprint {state['fingerprint']}, now {training.fingerprint}; "
+            f"fingerprint {fingerprint}, now {training.fingerprint}; "
             f"delete the file to train anew"
         )
     training.network.load_state_dict(state["network"])
@@ -211,7 +213,11 @@ def make_training(
     network = build(network_name, channels=task.channels, **upscale)
     network.to("cuda" if torch.cuda.is_available() else "cpu").train()
     optimizer = torch.optim.AdamW(
-        network.parameters(), lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay
+        network.parameters(),
+        lr=recipe.lr,
+        betas=recipe.betas,
+        weight_decay=recipe.weight_decay,
+        fused=True,
     )
     pairs = Pairs(data, task, recipe.holdout, recipe.patch)
     identity = {

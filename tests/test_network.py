@@ -8,6 +8,7 @@ from math import erf, exp, log2, sqrt
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 import semanir.network.layers as layers_module
@@ -273,15 +274,71 @@ def test_untrained_tiny_columnar_is_a_bicubic_enlargement():
     np.testing.assert_allclose(out[0, 0].numpy(), np.asarray(expected), rtol=0, atol=1e-5)
 
 
-def test_full_columnar_output_is_centred_on_the_mean_colour():
+@pytest.mark.parametrize("mean", [[0.4488, 0.4371, 0.4040], [0.4299667]], ids=["rgb", "grey"])
+def test_full_columnar_output_is_centred_on_the_mean_colour(mean):
     """Without a bicubic skip, zeroed output weights leave the mean colour of DIV2K."""
-    network = build("semanir-s-tiny", upscale=2, skip="none")
+    network = build("semanir-s-tiny", upscale=2, skip="none", channels=len(mean))
     with torch.no_grad():
         network.conv_last.weight.zero_()
         network.conv_last.bias.zero_()
-        out = network(images(1, 3, 8, 8, dtype=torch.float32))
-    expected = torch.tensor([0.4488, 0.4371, 0.4040]).view(1, 3, 1, 1).expand_as(out)
-    torch.testing.assert_close(out, expected, rtol=0, atol=1e-7)
+        out = network(images(1, len(mean), 8, 8, dtype=torch.float32))
+    expected = torch.tensor(mean).view(1, -1, 1, 1).expand_as(out)
+    torch.testing.assert_close(out, expected, rtol=0, atol=1e-6)
+
+
+def norm_channels(norm, x):
+    return norm(x.movedim(1, -1)).movedim(-1, 1)
+
+
+def columnar_by_hand(n, x, k):
+    """Two stages, enlargement by 2."""
+    mean = torch.tensor([0.4488, 0.4371, 0.4040]).to(x.dtype).view(1, 3, 1, 1)
+    shallow = n.conv_first(x - mean)
+    deep = n.stages[1](n.stages[0](norm_channels(n.norm_first, shallow), k), k)
+    deep = n.conv_body(norm_channels(n.norm_last, deep)) + shallow
+    features = F.leaky_relu(n.conv_features[0](deep), 0.01)
+    return n.conv_last(F.pixel_shuffle(n.upsample[0][0](features), 2)) + mean
+
+
+def u2_by_hand(n, x, k):
+    """Three levels: two down stages, two up stages, the final one without a fusing convolution."""
+    skip0 = n.down["0"](n.conv_first(x), k)
+    skip1 = n.down["1"](n.downsample["0"](skip0), k)
+    lowest = n.up["2"](n.downsample["1"](skip1), k)
+    up1 = F.pixel_shuffle(n.upsample["2"][0](lowest), 2)
+    up1 = n.up["1"](n.fuse["1"](torch.cat([up1, skip1], 1)), k)
+    up0 = F.pixel_shuffle(n.upsample["1"][0](up1), 2)
+    return x + n.conv_last(n.final(torch.cat([up0, skip0], 1), k))
+
+
+def u1_by_hand(n, x, k):
+    """Three levels: three down stages, three up stages, the final one."""
+    shallow = n.conv_first(x)
+    skip0 = n.down["0"](norm_channels(n.norm_first, shallow), k)
+    skip1 = n.down["1"](n.downsample["0"](skip0), k)
+    lowest = n.up["2"](n.down["2"](n.downsample["1"](skip1), k), k)
+    up1 = n.up["1"](n.fuse["1"](torch.cat([n.upsample["2"](lowest), skip1], 1)), k)
+    up0 = n.up["0"](n.fuse["0"](torch.cat([n.upsample["1"](up1), skip0], 1)), k)
+    body = n.conv_body(norm_channels(n.norm_last, n.final(up0, k)))
+    return x + n.conv_last(shallow + body)
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "name", "options"),
+    [
+        (columnar_by_hand, "semanir-s-tiny", {"upscale": 2, "skip": "none"}),
+        (u2_by_hand, "semanir-u-tiny", {"dims": (8, 12, 16), "heads": (2, 2, 2)}),
+        (u1_by_hand, "semanir-u-tiny", {"dims": (8, 12, 16), "heads": (2, 2, 2), "layout": "U1"}),
+    ],
+    ids=["columnar", "U2", "U1"],
+)
+def test_wiring(by_hand, name, options):
+    """The parts, put together by hand once more (no padding needed at this size)."""
+    network, x = tiny(name, **options), images(1, 3, 16, 24)
+    with torch.no_grad():
+        expected = by_hand(network, x, 6)
+        torch.testing.assert_close(network(x, 6), expected, rtol=0, atol=1e-10)
+    assert (expected.mean() - x.mean()).abs() > 1e-3
 
 
 @pytest.mark.parametrize(("name", "options"), TINY, ids=TINY_IDS)

@@ -17,7 +17,7 @@ from semanir.attention.twins import first_twins
 CHUNK = 2**22
 
 
-class NonFiniteTokensError(ValueError):
+class NonFiniteTokensError(InputError):
     """A token is NaN or infinite, or so large that its dot products overflow."""
 
 

@@ -66,7 +66,7 @@ class Columnar(Network):
         shallow = self.conv_first(x)
         deep = channel_norm(self.norm_first, shallow)
         for stage in self.stages:
-            deep = stage(deep, k or config.k)
+            deep = stage(deep, config.k if k is None else k)
         deep = shallow + self.conv_body(channel_norm(self.norm_last, deep))
 
         out = self.conv_last(self.upsample(self.conv_features(deep))) + self.mean

@@ -9,6 +9,7 @@ from typing import Any
 
 from data_prep.errors import InputError
 from data_prep.names import pick
+from semanir.attention import BACKENDS
 
 
 def _check_heads(dims: tuple[int, ...], heads: tuple[int, ...]) -> None:
@@ -38,6 +39,7 @@ class LayerConfig:
     backend: str = "auto"  # attention back end, see semanir.attention.BACKENDS
 
     def __post_init__(self) -> None:
+        pick(self.backend, ("auto", *BACKENDS), "attention back end")
         pick(self.attention, ("dot", "cosine"), "attention")
         pick(self.norm, ("pre", "post"), "norm")
         pick(self.similarity, ("dot", "cosine", "layernorm"), "similarity")
@@ -105,7 +107,7 @@ PRESETS: dict[str, Config] = {
     "semanir-b-tiny": ColumnarConfig(
         dim=20, heads=2, stages=2, layers=3, features=16, window=8, k=32, skip="bicubic"
     ),
-    "semanir-u-tiny": UShapeConfig(dims=(16, 24), heads=(2, 2), layers=2, window=8, k=32),
+    "semanir-u-tiny": UShapeConfig(dims=(16, 24), heads=(1, 2), layers=2, window=8, k=32),
 }
 
 

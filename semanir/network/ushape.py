@@ -64,7 +64,7 @@ class UShape(Network):
         height, width = images.shape[-2:]
         multiple = 2 ** (len(self.config.dims) - 1)
         padded = pad_reflect(images, (multiple, multiple))
-        k = k or self.config.k
+        k = self.config.k if k is None else k
 
         shallow = self.conv_first(padded)
         x = shallow if self.norm_first is None else channel_norm(self.norm_first, shallow)
