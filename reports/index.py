@@ -60,14 +60,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     results = pd.read_csv(args.results, keep_default_na=False, na_values={"value": [""]})
     printed = [c for name in tables() if name.startswith("table") for c in cells(name)]
+    summaries = [summary(table, args.scale, results) for table in layouts()]
+    of_paper = [entry for entry in summaries if entry["name"].startswith("table")]
     page = (
         environment()
         .get_template("index.html.j2")
         .render(
             scale=args.scale,
             stamp=get_scale(args.scale)["stamp"],
-            tables=[summary(table, args.scale, results) for table in layouts()],
+            tables=summaries,
             numbers=sum(cell.kind == "number" for cell in printed),
+            measured=sum(entry["measured"] for entry in of_paper),
+            match=sum(entry["match"] for entry in of_paper),
             gains=gains(results).to_dict("records"),
         )
     )

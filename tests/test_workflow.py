@@ -1,0 +1,145 @@
+"""The whole workflow as a user runs it, in a copy of the tracked files."""
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+# the copy must import itself, not an installed checkout; its jobs share two cores
+ENVIRONMENT = {
+    **os.environ,
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "PYTHONPATH": ".",
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+}
+
+pytestmark = pytest.mark.slow
+
+
+def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "snakemake", "--cores", "4", *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+
+
+def copy_of_repository(folder: Path) -> Path:
+    """The files git tracks or would track, without anything a run has left behind."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in listed.stdout.splitlines():
+        if (REPOSITORY / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPOSITORY / name, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy in which `all` and `gate` have run."""
+    folder = copy_of_repository(tmp_path_factory.mktemp("workflow"))
+    started = time.monotonic()
+    run = snakemake(folder, "all", "gate")
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    print(f"all and gate took {time.monotonic() - started:.0f} s")
+    return folder
+
+
+def test_every_page_is_there_and_nothing_is_half_written(finished):
+    """Four forms of each table, the index, the results; no partial files."""
+    for table in ("table07", "table10", "table11"):
+        for ending in ("html", "csv", "md", "tex"):
+            assert (finished / f"reports/{table}.{ending}").stat().st_size > 500
+    assert "SemanIR" in (finished / "reports/index.html").read_text()
+    assert not [*finished.rglob("*.partial"), *finished.rglob("state.pt")]
+
+
+def test_trained_networks_beat_their_input(finished):
+    """The least gains the project promises: 6 dB at sigma 50, 0.1 dB over bicubic at x2."""
+    results = pd.read_csv(finished / "results/smoke/results.csv")
+    psnr = results[results["metric"] == "psnr"].set_index(["task", "level", "model"])["value"]
+    for family in ("denoise_gray", "denoise_color"):
+        noisy = psnr[f"{family}-blind", "sigma50", "input"]
+        for task in (f"{family}-sigma50", f"{family}-blind"):
+            assert psnr[task, "sigma50", "semanir-u"] - noisy >= 6
+    for model in ("semanir-s", "semanir-b"):
+        assert psnr["sr-x2", "x2", model] - psnr["sr-x2", "x2", "input"] >= 0.1
+
+
+def test_full_size_counts_match_print_at_the_smoke_scale(finished):
+    """Parameters of Tables 7 and 10 and all of Table 11 match; trained cells never do."""
+    for table, matches in (("table07", 2), ("table10", 4), ("table11", 10)):
+        cells = pd.read_csv(finished / f"reports/{table}.csv")
+        assert (cells["verdict"] == "match").sum() == matches
+        assert not (cells["metric"].isin(["PSNR", "SSIM"]) & (cells["verdict"] == "match")).any()
+
+
+def test_a_second_run_does_nothing(finished):
+    """It says so, in less than 5 seconds of CPU time."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    run = snakemake(finished, "all")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert run.returncode == 0
+    assert "Nothing to be done" in run.stdout + run.stderr
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 5
+
+
+def test_a_change_in_a_table_retrains_nothing(finished):
+    """Editing a report reruns reports only."""
+    path = finished / "reports/verdicts.py"
+    text = path.read_text()
+    path.write_text(text + "\n# a comment\n")
+    run = snakemake(finished, "-n", "all")
+    path.write_text(text)
+    planned = run.stdout + run.stderr
+    assert "rule table" in planned
+    assert "rule train" not in planned
+    assert "rule evaluate" not in planned
+
+
+def test_one_table_runs_only_what_it_needs(tmp_path):
+    """Table 11 needs three counts, no photograph and no training."""
+    run = snakemake(copy_of_repository(tmp_path), "reports/table11.html")
+    assert run.returncode == 0, run.stderr[-2000:]
+    records = sorted(path.name for path in (tmp_path / "results").rglob("*.json"))
+    assert records == ["count.json"] * 3
+    assert not (tmp_path / "data").exists()
+    assert "10 of 10 cells measured, 10 match" in (tmp_path / "reports/table11.html").read_text()
+
+
+def test_a_corrupt_photograph_is_named_before_any_training(tmp_path):
+    """The job fails on the file, and nothing is trained."""
+    folder = copy_of_repository(tmp_path)
+    photograph = folder / "data_prep/embedded/train_rgb/life_2.png"
+    photograph.write_bytes(photograph.read_bytes()[:2000])
+    run = snakemake(folder, "reports/table10.html")
+    assert run.returncode != 0
+    assert "error:" in run.stdout + run.stderr
+    assert "life_2.png" in run.stdout + run.stderr
+    assert not [*folder.rglob("log.jsonl"), *folder.rglob("weights.safetensors")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--config", "scale=smoke2", "-n", "all"], "unknown scale 'smoke2'; did you mean smoke?"),
+        (["--config", "scal=smoke", "-n", "all"], "did you mean scale?"),
+    ],
+)
+def test_a_wrong_option_ends_with_one_line(tmp_path, arguments, named):
+    run = snakemake(copy_of_repository(tmp_path), *arguments)
+    assert run.returncode != 0
+    assert named in run.stderr.strip().splitlines()[-1]
+    assert "Traceback" not in run.stderr
