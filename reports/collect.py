@@ -20,6 +20,7 @@ COLUMNS = [
     *("protocol", "network", "parameters", "k", "batch"),
     *("commit", "source", "created", "machine", "instruction_set", "threads", "torch", "record"),
 ]
+WHOLE = ("seed", "images", "parameters", "k", "batch", "threads")
 
 
 def collect(paths: Iterable[str | Path]) -> pd.DataFrame:
@@ -36,7 +37,7 @@ def collect(paths: Iterable[str | Path]) -> pd.DataFrame:
         except KeyError as error:
             raise InputError(f"broken record {path}: no field {error}; delete it") from None
     # whole numbers stay whole where some rows have none
-    frame = pd.DataFrame(rows, columns=COLUMNS).convert_dtypes(convert_floating=False)
+    frame = pd.DataFrame(rows, columns=COLUMNS).astype(dict.fromkeys(WHOLE, "Int64"))
     return frame.sort_values(COLUMNS[:7], ignore_index=True)
 
 

@@ -50,18 +50,20 @@ def evaluate(restorer: Restorer, task: Task, datasets: Sequence[str]) -> list[di
     return scores
 
 
-def make_restorer(run: plan.Run, threads: int) -> tuple[Restorer, dict[str, Any]]:
+def make_restorer(run: plan.Run, threads: int, tile: int | None) -> tuple[Restorer, dict[str, Any]]:
     """The function that restores images for a run, and the facts about it that go on record."""
     entry = plan.get_model(run.model)
     if "quoted" in entry:
         raise InputError(f"{run.model} cannot run: {entry['quoted']}")
     if run.trained:
-        return trained_restorer(run, threads)
+        return trained_restorer(run, threads, tile)
     module, _, name = entry["builder"].rpartition(".")
     return getattr(import_module(module), name)(get_task(run.task)), {}
 
 
-def trained_restorer(run: plan.Run, threads: int) -> tuple[Restorer, dict[str, Any]]:
+def trained_restorer(
+    run: plan.Run, threads: int, tile: int | None
+) -> tuple[Restorer, dict[str, Any]]:
     """As `make_restorer`, for a network trained here; only this needs torch."""
     import torch
 
@@ -75,8 +77,9 @@ def trained_restorer(run: plan.Run, threads: int) -> tuple[Restorer, dict[str, A
         "network": plan.get_scale(run.scale)["networks"][run.model],
         "config": to_dict(network.config),
         "parameters": sum(p.numel() for p in network.parameters()),
+        "tile": tile,
     }
-    return lambda image: restore(network, image), facts
+    return lambda image: restore(network, image, tile=tile), facts
 
 
 @one_line_errors
@@ -87,12 +90,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", required=True, help="a model of one of the models.yaml files")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
+    parser.add_argument("--tile", type=int, help="side of tiles for images that do not fit")
     args = parser.parse_args(argv)
 
     task = get_task(args.task)
     plan.get_scale(args.scale)
     run = plan.Run(args.scale, task.name, args.model, args.seed)
-    restorer, facts = make_restorer(run, args.threads)
+    restorer, facts = make_restorer(run, args.threads, args.tile)
     scores = evaluate(restorer, task, plan.test_sets(args.scale, task.family))
     protocols = {
         level: {"name": task.protocol(level), "version": PROTOCOLS[task.protocol(level)].version}

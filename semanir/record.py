@@ -18,25 +18,34 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.errors import InputError
-from data_prep.files import write_json
+from data_prep.files import write_text
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMA = 1
 
 # the code whose change makes a stage's results stale; a docstring in a table retrains nothing
 _PREPARE = ["data_prep/datasets.py", "data_prep/images.py", "data_prep/datasets.yaml"]
-_DEGRADE = [*_PREPARE, "data_prep/degrade.py", "data_prep/degraded.py", "data_prep/resize.py"]
+_PREPARE += ["data_prep/embedded/MANIFEST.json"]
+_TASKS = ["data_prep/tasks.py", "data_prep/tasks.yaml"]
+_DEGRADE = [*_PREPARE, *_TASKS, "data_prep/degrade.py", "data_prep/degraded.py"]
+_DEGRADE += ["data_prep/resize.py"]
 _NETWORK = ["semanir/network", "semanir/attention", "semanir/checkpoint.py"]
 _TRAIN = [*_NETWORK, *_DEGRADE, "semanir/train.py", "semanir/pairs.py", "semanir/losses.py"]
-_TRAIN += ["semanir/recipe.py", "data_prep/tasks.py", "data_prep/tasks.yaml"]
-_EVALUATE = [*_NETWORK, "semanir/evaluate.py", "semanir/restore.py", "semanir/metrics.py"]
+_TRAIN += ["semanir/recipe.py"]
+_EVALUATE = [*_NETWORK, *_DEGRADE, "semanir/evaluate.py", "semanir/restore.py", "baselines"]
+_EVALUATE += ["semanir/metrics.py"]
+_PLAN = [*_TASKS, "data_prep/datasets.yaml", "semanir/plan.py", "semanir/scales.yaml"]
+_PLAN += ["semanir/models.yaml", "baselines/models.yaml"]
+# not all of reports/: the rendered tables are written there
+_REPORTS = [f"reports/{name}.py" for name in ("collect", "gate", "index", "layouts", "tables")]
+_REPORTS += ["reports/verdicts.py", "reports/layouts.yaml", "reports/templates", "reports/paper"]
 SOURCES = {
     "prepare": _PREPARE,
     "degrade": _DEGRADE,
     "train": _TRAIN,
-    "evaluate": [*_EVALUATE, "baselines", "data_prep/degraded.py", "data_prep/tasks.yaml"],
+    "evaluate": _EVALUATE,
     "count": [*_NETWORK, "semanir/measure.py", "semanir/models.yaml"],
-    "tables": ["reports", "semanir/plan.py", "semanir/models.yaml", "baselines/models.yaml"],
+    "tables": [*_PLAN, *_REPORTS],
 }
 
 
@@ -48,7 +57,7 @@ def source_hash(stage: str) -> str:
         path = ROOT / name
         files = [path] if path.is_file() else sorted(path.rglob("*"))
         for file in files:
-            if file.suffix in {".py", ".yaml", ".j2", ".cpp"} and file.is_file():
+            if file.suffix in {".py", ".yaml", ".json", ".csv", ".j2", ".cpp"} and file.is_file():
                 digest.update(str(file.relative_to(ROOT)).encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:12]
 
@@ -76,8 +85,10 @@ def provenance(stage: str) -> dict[str, Any]:
 
 def write_record(path: Path, kind: str, identity: dict[str, Any], stage: str, **body: Any) -> None:
     """Write a record; `identity` holds scale, task, model and seed (as far as they apply)."""
-    record = {"schema": SCHEMA, "kind": kind, "identity": identity}
-    write_json(path, {**record, **body, "provenance": provenance(stage)})
+    record: dict[str, Any] = {"schema": SCHEMA, "kind": kind, "identity": identity}
+    record |= {**body, "provenance": provenance(stage)}
+    # not strict JSON: the PSNR of equal images is Infinity
+    write_text(path, json.dumps(record, indent=1) + "\n")
 
 
 def read_record(path: Path) -> dict[str, Any]:

@@ -1,0 +1,131 @@
+"""The embedded photographs: what the manifest and ATTRIBUTION.md say is what lies in the folder."""
+
+import hashlib
+import json
+import re
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data_prep.datasets import HERE, datasets
+
+EMBEDDED = HERE / "embedded"
+MANIFEST = json.loads((EMBEDDED / "MANIFEST.json").read_text(encoding="utf-8"))
+FILES = {file["path"]: file for file in MANIFEST["files"]}
+SOURCES = {source["id"]: source for source in MANIFEST["sources"]}
+# folder: photographs, side, Pillow's mode, use of their sources
+FOLDERS = {
+    "train_rgb": (35, 160, "RGB", "train"),
+    "test_rgb": (8, 192, "RGB", "test"),
+    "test_gray": (4, 192, "L", "test"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_file_is_the_one_of_the_manifest(name):
+    """Bytes, SHA-256 of the file, SHA-256 of the decoded pixels (row by row), size and mode."""
+    listed, path = FILES[name], EMBEDDED / name
+    data = path.read_bytes()
+    assert len(data) == listed["bytes"]
+    assert hashlib.sha256(data).hexdigest() == listed["sha256"]
+    _, side, mode, _ = FOLDERS[path.parent.name]
+    with Image.open(path) as image:
+        assert (image.format, image.mode, image.size) == ("PNG", mode, (side, side))
+        pixels = np.asarray(image)
+    assert pixels.dtype == np.uint8
+    assert hashlib.sha256(pixels.tobytes()).hexdigest() == listed["pixels_sha256"]
+    assert listed["crop_xywh"][2:] == [side, side]
+
+
+def test_the_folder_holds_nothing_else():
+    """47 photographs in three folders, the manifest and the attribution; 2.3 MB in all."""
+    found = {p.relative_to(EMBEDDED).as_posix() for p in EMBEDDED.rglob("*") if p.is_file()}
+    assert found == {*FILES, "MANIFEST.json", "ATTRIBUTION.md"}
+    assert len(MANIFEST["files"]) == len(FILES) == 47
+    assert MANIFEST["total_bytes"] == sum(file["bytes"] for file in FILES.values()) == 2_286_856
+
+
+def test_no_two_photographs_are_alike():
+    assert len({file["pixels_sha256"] for file in FILES.values()}) == 47
+    assert len({file["sha256"] for file in FILES.values()}) == 47
+
+
+def test_training_and_test_photographs_come_from_disjoint_sources():
+    """By name, by file and by hash of the source; every source is used as it says."""
+    used = {use: set() for use in ("train", "test")}
+    for name, file in FILES.items():
+        use = FOLDERS[Path(name).parent.name][3]
+        used[use].add(file["source"])
+        assert SOURCES[file["source"]]["use"].startswith(use), name
+    assert not used["train"] & used["test"]
+    assert used["train"] | used["test"] == SOURCES.keys()
+    assert (len(used["train"]), len(used["test"])) == (7, 12)
+    for identity in ("sha256", "file"):
+        assert len({source[identity] for source in SOURCES.values()}) == 19
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_crops_lie_inside_their_source_and_do_not_overlap(source):
+    """Rectangles are counted in pixels of the reduced photograph."""
+    files = [file for file in FILES.values() if file["source"] == source]
+    assert len(files) == (5 if SOURCES[source]["use"] == "train" else 1)
+    numerator, _, denominator = files[0]["scale"].partition("/")
+    width, height = (size * int(numerator) // int(denominator) for size in SOURCES[source]["size"])
+    for file in files:
+        x, y, w, h = file["crop_xywh"]
+        assert file["scale"] == files[0]["scale"]
+        assert x >= 0 and y >= 0 and x + w <= width and y + h <= height, file["path"]
+    for one, other in combinations(files, 2):
+        (x, y, w, h), (u, v, s, t) = one["crop_xywh"], other["crop_xywh"]
+        apart = x + w <= u or u + s <= x or y + h <= v or v + t <= y
+        assert apart, f"{one['path']} and {other['path']} overlap"
+
+
+def test_attribution_names_every_source_with_author_licence_and_change():
+    """One row a source: id, files, author, licence, file and package, and what was changed."""
+    text = (EMBEDDED / "ATTRIBUTION.md").read_text(encoding="utf-8")
+    assert re.search(r"reduced and cropped\*{0,2}\s+from the source", text)
+    rows = [
+        [part.strip() for part in line.strip("|").split("|")]
+        for line in text.splitlines()
+        if line.startswith("| ") and "---" not in line
+    ][1:]
+    assert [row[0] for row in rows] == [source["id"] for source in MANIFEST["sources"]]
+    for name, files, author, licence, place, changes in rows:
+        source = SOURCES[name]
+        assert author == source["author"]
+        assert licence.lstrip("[").partition("]")[0] == source["licence"]
+        assert source["file"] in place
+        assert source["package"].partition(":")[2] in place
+        crops = [file for file in MANIFEST["files"] if file["source"] == name]
+        scale = crops[0]["scale"]
+        assert changes == ("cropped" if scale == "1/1" else f"reduced to {scale} and cropped")
+        numbers = re.sub(r"0\.\.4", "0", files)
+        assert numbers == crops[0]["path"]
+
+
+def test_licences_are_free_and_linked():
+    """Only CC0, CC-BY and public domain; every Creative Commons licence carries its address."""
+    text = (EMBEDDED / "ATTRIBUTION.md").read_text(encoding="utf-8")
+    for source in SOURCES.values():
+        assert re.match(r"CC0|CC-BY-[24]\.0$|public domain", source["licence"]), source["id"]
+        if source["licence"].startswith("CC"):
+            assert f"[{source['licence']}](https://creativecommons.org/" in text
+
+
+def test_registry_counts():
+    """The three registered sets are the three folders."""
+    registry = datasets()
+    assert set(registry) == {"embedded_train", "embedded_rgb", "embedded_gray"}
+    for entry in registry.values():
+        folder = Path(entry["folder"]).name
+        images, _, mode, use = FOLDERS[folder]
+        assert entry["images"] == images
+        assert entry["images"] == sum(Path(name).parent.name == folder for name in FILES)
+        assert entry["channels"] == {"RGB": 3, "L": 1}[mode]
+        assert entry["role"] == use
+        assert (HERE / entry["manifest"]).is_file()
+        assert (HERE / entry["folder"]).is_dir()

@@ -1,0 +1,480 @@
+"""From printed cells to runs and files, the names users may give, and who may import whom."""
+
+import ast
+import csv
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from data_prep.errors import InputError
+from data_prep.names import UnknownNameError, pick
+from data_prep.tasks import families, get_task, task_names
+from reports.layouts import column_of, label, layouts
+from semanir import plan
+from semanir.plan import Answer, Run
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PACKAGES = ("data_prep", "semanir", "baselines", "reports")
+
+
+def find(table, **fields):
+    """The one cell of a table with these fields."""
+    (cell,) = [c for c in plan.cells(table) if all(getattr(c, k) == v for k, v in fields.items())]
+    return cell
+
+
+def evaluations(*runs):
+    return [f"results/smoke/eval/{run}/seed0.json" for run in runs]
+
+
+def counts(*models):
+    return [f"results/smoke/cost/{model}/count.json" for model in models]
+
+
+# --- methods and models ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("table", plan.tables())
+def test_every_method_of_a_table_has_one_answering_entry(table):
+    """Over both models.yaml; none is answered for twice, none is left out."""
+    with (plan.PAPER / f"{table}.csv").open(encoding="utf-8", newline="") as file:
+        printed = {row["method"] for row in csv.DictReader(file)}
+    entries = [*plan.trained_models().items(), *plan.baseline_models().items()]
+    answering = Counter(method for _, entry in entries for method in entry["answers"])
+    assert {method: answering[method] for method in printed} == dict.fromkeys(printed, 1)
+
+
+def test_no_entry_answers_for_a_method_that_is_not_printed():
+    printed = {cell.method for table in plan.tables() for cell in plan.cells(table)}
+    for name, entry in (plan.trained_models() | plan.baseline_models()).items():
+        assert set(entry["answers"]) <= printed, name
+
+
+def test_every_entry_runs_or_says_why_not():
+    """A trained model is counted; a baseline has either a builder or a reason, not both."""
+    assert not set(plan.trained_models()) & set(plan.baseline_models())
+    assert list(plan.trained_models()) == ["semanir-s", "semanir-b", "semanir-u"]
+    for entry in plan.trained_models().values():
+        assert entry["count"]
+    for name, entry in plan.baseline_models().items():
+        assert ("builder" in entry) != ("quoted" in entry), name
+
+
+def test_scales_name_known_models_and_tasks():
+    """Networks for every trained model, stand-ins for known tasks and registered test sets."""
+    for scale in plan.scales().values():
+        assert set(scale["networks"]) == set(plan.trained_models())
+        assert set(scale["stand_in"]) <= set(families())
+        for dataset in scale["stand_in"].values():
+            assert plan.datasets()[dataset]["role"] == "test"
+        assert plan.datasets()[scale["recipe"]["dataset"]]["role"] == "train"
+        assert set(scale["recipes"]) <= set(families())
+        assert len(scale["seeds"]) == len(set(scale["seeds"])) > 0
+
+
+# --- runs ------------------------------------------------------------------------------------
+
+
+def test_table07_needs_one_blind_and_three_single_runs_a_channel_count():
+    """SemanIR and its input on gray and colour noise; one count; no super-resolution."""
+    needed = evaluations(
+        *(
+            f"denoise_{colour}-{level}/semanir-u"
+            for colour in ("color", "gray")
+            for level in ("blind", "sigma15", "sigma25", "sigma50")
+        ),
+        "denoise_color-blind/input",
+        "denoise_gray-blind/input",
+    )
+    assert sorted(plan.records("smoke", ["table07"])) == sorted(needed + counts("semanir-u"))
+
+
+def test_table10_needs_two_scales_of_two_networks_and_the_bicubic_input():
+    """x2 and x4 only, nothing of denoising, two counts."""
+    needed = evaluations(
+        *(f"sr-{scale}/{m}" for scale in ("x2", "x4") for m in ("semanir-s", "semanir-b", "input"))
+    )
+    expected = sorted(needed + counts("semanir-s", "semanir-b"))
+    assert sorted(plan.records("smoke", ["table10"])) == expected
+
+
+def test_table11_needs_three_counts_and_no_run():
+    assert plan.runs("smoke", ["table11"]) == []
+    expected = counts("semanir-s", "semanir-b", "semanir-u")
+    assert plan.records("smoke", ["table11"]) == expected
+
+
+def test_tables_of_others_need_nothing():
+    for table in ("table01", "table08", "table12", "extra_denoise"):
+        assert plan.records("smoke", [table]) == []
+
+
+def test_runs_of_all_layouts_are_unique_and_the_union_of_their_tables():
+    """What two tables need is planned once."""
+    for scale in plan.scales():
+        together = plan.records(scale, layouts())
+        assert len(together) == len(set(together))
+        assert set(together) == {r for table in layouts() for r in plan.records(scale, [table])}
+    assert len(plan.runs("smoke", layouts())) == 10 + 6 + 3
+    assert plan.records("smoke", ["table10", "table10"]) == plan.records("smoke", ["table10"])
+
+
+def test_paths_of_a_run():
+    run = Run("smoke", "sr-x2", "semanir-s", 3)
+    assert run.trained
+    assert run.record == "results/smoke/eval/sr-x2/semanir-s/seed3.json"
+    assert run.weights == "results/smoke/train/sr-x2/semanir-s/seed3/weights.safetensors"
+    assert not Run("smoke", "sr-x2", "input", 0).trained
+
+
+def test_test_sets_and_inputs_of_a_run():
+    """At the smoke scale one embedded set stands in for all sets of a task."""
+    assert plan.test_sets("smoke", "sr") == ("embedded_rgb",)
+    assert plan.test_sets("smoke", "denoise_gray") == ("embedded_gray",)
+    assert plan.evaluation_inputs(Run("smoke", "denoise_gray-blind", "input", 0)) == [
+        "data/sets/embedded_gray/index.json",
+        "data/degraded/denoise_gray/embedded_gray/sigma15/index.json",
+        "data/degraded/denoise_gray/embedded_gray/sigma25/index.json",
+        "data/degraded/denoise_gray/embedded_gray/sigma50/index.json",
+    ]
+    assert plan.evaluation_inputs(Run("smoke", "sr-x4", "semanir-b", 0)) == [
+        "data/sets/embedded_rgb/index.json",
+        "data/degraded/sr/embedded_rgb/x4/index.json",
+    ]
+
+
+def test_recipe_of_a_task_lies_on_top_of_the_common_one():
+    smoke = plan.scales()["smoke"]
+    recipe = plan.recipe("smoke", "sr-x2")
+    assert recipe == smoke["recipe"] | smoke["recipes"]["sr"]
+    assert plan.recipe("smoke", "sr-x3") == recipe
+    assert recipe["patch"] == smoke["recipes"]["sr"]["patch"]
+    assert plan.recipe("smoke", "denoise_color-blind")["patch"] == smoke["recipe"]["patch"]
+
+
+# --- answers ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("table", "fields", "expected"),
+    [
+        (
+            "table07",
+            {"row": "†SemanIR", "dataset": "CBSD68", "setting": "sigma25"},
+            Answer("semanir-u", "denoise_color-blind", "embedded_rgb", "sigma25", "PSNR"),
+        ),
+        (
+            "table07",
+            {"row": "SemanIR", "dataset": "CBSD68", "setting": "sigma25"},
+            Answer("semanir-u", "denoise_color-sigma25", "embedded_rgb", "sigma25", "PSNR"),
+        ),
+        (
+            "table07",
+            {"row": "†SemanIR", "dataset": "Set12", "setting": "sigma50"},
+            Answer("semanir-u", "denoise_gray-blind", "embedded_gray", "sigma50", "PSNR"),
+        ),
+        (
+            "table10",
+            {"row": "SemanIR-B ×4", "dataset": "Set5", "metric": "SSIM"},
+            Answer("semanir-b", "sr-x4", "embedded_rgb", "x4", "SSIM"),
+        ),
+        (
+            "table10",
+            {"row": "SemanIR-S ×4", "metric": "params"},
+            Answer(model="semanir-s", level="x4", metric="params"),
+        ),
+        (
+            "table07",
+            {"row": "†SemanIR", "metric": "params"},
+            Answer(model="semanir-u", level="rgb", metric="params"),
+        ),
+        (
+            "table11",
+            {"row": "stages", "method": "SemanIR", "setting": "down"},
+            Answer(model="semanir-u", level="down", metric="stages"),
+        ),
+        (
+            "table11",
+            {"row": "layers per stage", "method": "SemanIR-B"},
+            Answer(model="semanir-b", level="", metric="layers_per_stage"),
+        ),
+        (
+            "table10",
+            {"row": "IPT ×2", "dataset": "Set5", "metric": "SSIM"},
+            Answer(verdict="quoted", reason="nothing measurable is printed here"),
+        ),
+        (
+            "table07",
+            {"row": "†DnCNN", "dataset": "Set12", "setting": "sigma25"},
+            Answer(verdict="quoted", reason="weights are released, no adapter in this version"),
+        ),
+        (
+            "table09",
+            {"row": "Matlab", "dataset": "Kodak"},
+            Answer(verdict="no data", reason="the task demosaick is not wired to data yet"),
+        ),
+        (
+            "table05",
+            {"row": "window 8", "dataset": "Set12"},
+            Answer(verdict="no data", reason="no run is planned for 'sigma25 window8' yet"),
+        ),
+        (
+            "table12",
+            {"row": "MSA", "metric": "time_complexity"},
+            Answer(verdict="quoted", reason="nothing measurable is printed here"),
+        ),
+    ],
+    ids=lambda value: " ".join(value.values()) if isinstance(value, dict) else "",
+)
+def test_answer_of_a_chosen_cell(table, fields, expected):
+    assert plan.answer(find(table, **fields), "smoke") == expected
+
+
+def test_costs_of_our_own_networks_are_not_measured_yet():
+    """Printed FLOPs, times and memory are quoted with a reason, never counted as measured."""
+    ours = [cell for cell in plan.cells("table03") if cell.method.startswith("SemanIR")]
+    metrics = {cell.metric for cell in ours} - {"params", "PSNR"}
+    assert metrics == {"FLOPs", "runtime"}
+    for cell in ours:
+        found = plan.answer(cell, "smoke")
+        assert (found.verdict == "quoted") == (cell.metric in metrics)
+        if cell.metric in metrics:
+            assert found.reason == f"{cell.metric} is not measured yet"
+
+
+def test_every_answer_has_a_place_or_a_reason():
+    """Exactly one of the two; places name planned tasks, registered sets and counted variants."""
+    for scale in plan.scales():
+        for table in plan.tables():
+            for cell in plan.cells(table):
+                found = plan.answer(cell, scale)
+                assert bool(found.verdict) == bool(found.reason) != bool(found.model), cell
+                if found.task:
+                    assert found.level in get_task(found.task).levels
+                    assert plan.datasets()[found.dataset]["role"] == "test"
+                elif found.metric == "params":
+                    assert found.level in plan.get_model(found.model)["count"]
+
+
+def test_a_set_that_is_not_registered_is_no_data(monkeypatch):
+    """Without a stand-in the printed set itself is looked up."""
+    without = plan.get_scale("smoke") | {"stand_in": {}}
+    monkeypatch.setattr(plan, "get_scale", lambda name: without)
+    cell = find("table10", row="SemanIR-S ×2", dataset="Set5", metric="PSNR")
+    assert plan.answer(cell, "smoke") == Answer(
+        verdict="no data", reason="Set5 is not in the registry"
+    )
+
+
+def test_a_method_without_an_entry_is_an_error():
+    cell = replace(find("table11", row="stages", method="SemanIR-S"), method="SemanIR-XL")
+    message = "table11: no entry of a models.yaml answers for 'SemanIR-XL'"
+    with pytest.raises(InputError, match=message):
+        plan.answer(cell, "smoke")
+
+
+# --- names -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("config", "line"),
+    [
+        ({"scale": "smok"}, "error: unknown scale 'smok'; did you mean smoke?"),
+        ({"scale": "bogus"}, "error: unknown scale 'bogus'; valid: smoke"),
+        ({"scale": 1}, "error: unknown scale '1'; valid: smoke"),
+        ({"scale": ""}, "error: unknown scale ''; valid: smoke"),
+        ({"scal": "smoke"}, "error: unknown option of --config 'scal'; did you mean scale?"),
+        ({"x": 1}, "error: unknown option of --config 'x'; valid: scale"),
+    ],
+    ids=str,
+)
+def test_a_wrong_scale_or_option_ends_with_one_line(config, line):
+    """SystemExit, so that Snakemake shows no traceback; nearest names where any are near."""
+    with pytest.raises(SystemExit) as stopped:
+        plan.choose_scale(config)
+    message = str(stopped.value.code)
+    assert message.startswith(line) if "valid" in line else message == line
+    assert "\n" not in message
+
+
+def test_the_scale_is_smoke_where_none_is_asked_for():
+    config = {}
+    assert plan.choose_scale(config) == "smoke"
+    assert config == {"scale": "smoke"}
+    assert plan.choose_scale({"scale": "smoke"}) == "smoke"
+
+
+@pytest.mark.parametrize(
+    ("look_up", "line"),
+    [
+        (lambda: plan.get_scale("smoek"), "unknown scale 'smoek'; did you mean smoke?"),
+        (
+            lambda: plan.get_model("semanir-x"),
+            "unknown model 'semanir-x'; did you mean semanir-u or semanir-s or semanir-b?",
+        ),
+        (lambda: plan.get_model("swinr"), "unknown model 'swinr'; did you mean swinir"),
+        (lambda: plan.cells("table13"), "unknown table 'table13'; did you mean table1"),
+        (lambda: plan.records("smoke", ["tabel10"]), "unknown table 'tabel10'; did you mean table"),
+        (lambda: get_task("sr-x5"), "unknown task 'sr-x5'; did you mean sr-x"),
+        (lambda: get_task("sr-blind"), "unknown task 'sr-blind'"),
+        (lambda: get_task("denoise_gray"), "unknown task 'denoise_gray'; did you mean denoise_g"),
+        (lambda: plan.recipe("smoke", "zzz"), "unknown task 'zzz'; valid: denoise_gray-sigma15, "),
+    ],
+)
+def test_an_unknown_name_is_one_line_with_the_nearest(look_up, line):
+    with pytest.raises(UnknownNameError) as error:
+        look_up()
+    assert str(error.value).startswith(line)
+    assert "\n" not in str(error.value)
+
+
+def test_names_are_picked_or_refused():
+    """At most three near names; all valid ones where none is near."""
+    assert pick("b", ["a", "b"], "letter") == "b"
+    many = ["name1", "name2", "name3", "name4"]
+    with pytest.raises(UnknownNameError, match=r"^unknown kind 'name'; did you mean (\w+ or ){2}"):
+        pick("name", many, "kind")
+    with pytest.raises(UnknownNameError, match=r"^unknown kind '!'; valid: name1, name2, name3"):
+        pick("!", iter(many), "kind")
+
+
+def test_a_wrong_task_in_a_csv_is_named(tmp_path, monkeypatch):
+    """A mistyped task of a transcribed cell stops planning; the file stands in the message."""
+    text = (plan.PAPER / "table10.csv").read_text(encoding="utf-8")
+    (tmp_path / "table98.csv").write_text(text.replace(",sr,Set5,", ",srr,Set5,"), encoding="utf-8")
+    monkeypatch.setattr(plan, "PAPER", tmp_path)
+    monkeypatch.setattr(plan, "tables", lambda: ("table98",))
+    message = r"unknown task in table98\.csv 'srr'; did you mean sr"
+    with pytest.raises(UnknownNameError, match=message):
+        plan.cells("table98")
+
+
+def test_tasks_and_their_levels():
+    """Every level of three families; only denoising has blind models; only sr enlarges."""
+    blind = {name for name in task_names() if name.endswith("-blind")}
+    assert len(task_names()) == 11
+    assert blind == {"denoise_gray-blind", "denoise_color-blind"}
+    assert get_task("denoise_gray-blind").levels == {"sigma15": 15, "sigma25": 25, "sigma50": 50}
+    assert get_task("denoise_gray-sigma50").levels == {"sigma50": 50}
+    assert [get_task(name).upscale for name in ("sr-x2", "sr-x3", "sr-x4")] == [2, 3, 4]
+    assert get_task("denoise_color-sigma15").upscale is None
+    assert get_task("sr-x3").protocol("x3") == "sr-x3"
+    assert get_task("denoise_gray-blind").protocol("sigma15") == "denoise_gray"
+
+
+# --- columns ---------------------------------------------------------------------------------
+
+
+def test_columns_of_chosen_cells():
+    cell = find("table07", row="†SemanIR", dataset="Set12", setting="sigma50")
+    assert column_of(cell) == ("Grayscale", "Set12", "σ=50")
+    assert column_of(find("table07", row="†SemanIR", metric="params")) == ("", "", "#P [M]")
+    cell = find("table10", row="SemanIR-S ×4", dataset="Set5", metric="SSIM")
+    assert column_of(cell) == ("Set5", "SSIM")
+    assert (label("x4"), label("qf10"), label("xformer")) == ("×4", "QF 10", "xformer")
+
+
+@pytest.mark.parametrize("table", layouts())
+def test_no_two_cells_share_a_place_in_a_rendered_table(table):
+    places = Counter((cell.row, column_of(cell)) for cell in plan.cells(table))
+    assert [place for place, count in places.items() if count > 1] == []
+    assert table in plan.tables()
+
+
+# --- imports ---------------------------------------------------------------------------------
+
+
+def test_planning_and_rendering_leave_torch_unloaded():
+    """Also every module of data_prep and of reports: torch costs seconds a process."""
+    names = ["semanir", "semanir.plan", "semanir.record"]
+    for package in ("data_prep", "reports"):
+        paths = sorted((REPOSITORY / package).glob("*.py"))
+        names += [f"{package}.{path.stem}" for path in paths if path.stem != "__init__"]
+    assert {"reports.tables", "reports.index", "reports.gate", "data_prep.degrade"} <= set(names)
+    program = f"""
+import importlib, sys
+for name in {names!r}:
+    importlib.import_module(name)
+    assert "torch" not in sys.modules, f"{{name}} imports torch"
+"""
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "-c", program]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+
+
+def ours(path):
+    """Modules of this project that a file imports, `from a import b` as a.b."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} uses a relative import"
+            found |= {f"{node.module}.{name.name}" for name in node.names}
+    return {name for name in found if name.partition(".")[0] in PACKAGES}
+
+
+ALLOWED = {
+    "data_prep": ("data_prep.",),
+    "semanir": ("semanir.", "data_prep."),
+    "baselines": ("baselines.", "semanir.", "data_prep."),
+    "reports": ("reports.", "semanir.plan.", "semanir.record.", "data_prep."),
+}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_imports_point_in_one_direction(package):
+    """data_prep <- semanir <- baselines; reports see only what is free of torch."""
+    wrong, checked = [], 0
+    for path in sorted((REPOSITORY / package).rglob("*.py")):
+        for name in ours(path):
+            checked += 1
+            if not f"{name}.".startswith(ALLOWED[package]):
+                wrong.append(f"{path.relative_to(REPOSITORY)} imports {name}")
+    assert wrong == []
+    assert checked
+
+
+def test_torch_stays_out_of_the_files_that_plan():
+    """Not even inside a function: data_prep, reports, semanir.plan; record only looks it up."""
+    files = [REPOSITORY / "semanir" / name for name in ("plan.py", "record.py")]
+    for package in ("data_prep", "reports"):
+        files += sorted((REPOSITORY / package).rglob("*.py"))
+    for path in files:
+        assert not re.search(r"^\s*(import|from) torch\b", path.read_text(), re.MULTILINE), path
+
+
+def test_semanir_reaches_baselines_by_dotted_name_only():
+    """The names stand in baselines/models.yaml, and each is a function that exists."""
+    for path in sorted((REPOSITORY / "semanir").rglob("*.py")):
+        assert "baselines." not in path.read_text(encoding="utf-8"), path
+    builders = [e["builder"] for e in plan.baseline_models().values() if "builder" in e]
+    assert builders
+    for builder in builders:
+        module, _, name = builder.rpartition(".")
+        tree = ast.parse((REPOSITORY / f"{module.replace('.', '/')}.py").read_text())
+        assert name in [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+
+
+def test_the_snakefile_imports_only_the_planner():
+    """Everything else is a command of a rule."""
+    allowed = {"snakemake.utils", "reports.layouts", "semanir.plan", "semanir.record"}
+    files = [REPOSITORY / "Snakefile", *sorted(REPOSITORY.glob("*/*.smk"))]
+    assert len(files) >= 4
+    for path in files:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if not re.match(r"\s*(import|from)\s", line):
+                continue
+            (node,) = ast.parse(line.strip()).body
+            module = getattr(node, "module", None)
+            for name in node.names:
+                full = name.name if module is None else f"{module}.{name.name}"
+                assert module in allowed or full in allowed, f"{path.name}: {line}"
