@@ -59,7 +59,10 @@ def load_index(folder: Path) -> list[dict[str, Any]]:
     index = folder / "index.json"
     if not index.is_file():
         raise InputError(f"{folder} is not a prepared set: no index.json; run snakemake to make it")
-    entries: list[dict[str, Any]] = json.loads(index.read_text(encoding="utf-8"))
+    try:
+        entries: list[dict[str, Any]] = json.loads(index.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"broken {index}: {error}; delete it and run snakemake again") from None
     for entry in entries:
         path = folder / entry["file"]
         if not path.is_file():

@@ -24,9 +24,9 @@ def awgn(image: NDArray[np.uint8], sigma: float, seed: int | Random = 0) -> NDAr
     Raises InputError for a negative sigma or an image that is not uint8.
     """
     _check(image)
-    if not sigma >= 0:
-        raise InputError(f"sigma must be 0 or more, got {sigma}")
-    rng = np.random.RandomState(seed) if isinstance(seed, int) else seed
+    if not 0 <= sigma < np.inf:
+        raise InputError(f"sigma must be finite and 0 or more, got {sigma}")
+    rng = np.random.RandomState(seed) if isinstance(seed, int | np.integer) else seed
     return (image / 255 + rng.normal(0, sigma / 255, image.shape)).astype(np.float32)
 
 

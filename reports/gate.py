@@ -48,7 +48,12 @@ def read_accepted(path: Path) -> pd.DataFrame:
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in ACCEPTED.glob("*.csv")))
         raise InputError(f"no accepted results {path}; there are: {known}")
-    return pd.read_csv(path, comment="#")
+    accepted = pd.read_csv(path, comment="#")
+    missing = {*KEY, "accepted", "tolerance", "min_gain"} - set(accepted.columns)
+    if missing or accepted.empty:
+        what = f"no column {', '.join(sorted(missing))}" if missing else "no lines"
+        raise InputError(f"{path} has {what}; a gate without references would always pass")
+    return accepted
 
 
 @one_line_errors

@@ -13,7 +13,7 @@ import pandas as pd
 
 from data_prep.errors import one_line_errors
 from data_prep.files import write_text
-from reports.layouts import layouts
+from reports.layouts import default_tables, layouts
 from reports.tables import environment
 from reports.verdicts import MEASURED, judge_table
 from semanir.plan import cells, get_scale, tables
@@ -60,8 +60,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     results = pd.read_csv(args.results, keep_default_na=False, na_values={"value": [""]})
     printed = [c for name in tables() if name.startswith("table") for c in cells(name)]
-    summaries = [summary(table, args.scale, results) for table in layouts()]
-    of_paper = [entry for entry in summaries if entry["name"].startswith("table")]
+    summaries = [summary(table, args.scale, results) for table in default_tables()]
     page = (
         environment()
         .get_template("index.html.j2")
@@ -70,8 +69,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             stamp=get_scale(args.scale)["stamp"],
             tables=summaries,
             numbers=sum(cell.kind == "number" for cell in printed),
-            measured=sum(entry["measured"] for entry in of_paper),
-            match=sum(entry["match"] for entry in of_paper),
+            measured=sum(entry["measured"] for entry in summaries),
+            match=sum(entry["match"] for entry in summaries),
             gains=gains(results).to_dict("records"),
         )
     )

@@ -26,6 +26,11 @@ def layouts() -> dict[str, dict[str, Any]]:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
+def default_tables() -> list[str]:
+    """The tables that `all` renders and the index lists."""
+    return [table for table, layout in layouts().items() if not layout.get("on_demand")]
+
+
 def column_of(cell: Cell) -> tuple[str, ...]:
     """Labels of the column a cell stands in, outermost first; metric alone for untitled columns."""
     labels = tuple(label(getattr(cell, field)) for field in layouts()[cell.table]["columns"])

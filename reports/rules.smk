@@ -1,6 +1,6 @@
 rule collect:
     input:
-        records=plan.records(SCALE, layouts.layouts()),
+        records=plan.records(SCALE, layouts.default_tables()),
     output:
         results="results/{scale}/results.csv",
     log:
@@ -36,7 +36,7 @@ rule table:
 rule index:
     input:
         results=f"results/{SCALE}/results.csv",
-        tables=expand("reports/{table}.html", table=layouts.layouts()),
+        tables=expand("reports/{table}.html", table=layouts.default_tables()),
     output:
         html="reports/index.html",
     log:
@@ -53,7 +53,7 @@ rule index:
 
 rule tables:
     input:
-        expand("reports/{table}.html", table=layouts.layouts()),
+        expand("reports/{table}.html", table=layouts.default_tables()),
 
 
 rule gate:

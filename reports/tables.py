@@ -59,11 +59,12 @@ def printed(verdict: Verdict) -> str:
 
 def provenance(verdict: Verdict) -> str:
     """What stands in the tooltip of a cell, a fact a line."""
-    lines = [f"printed {printed(verdict)} {verdict.cell.unit} ({verdict.cell.source})"]
+    unit = f" {verdict.cell.unit}" if verdict.cell.unit else ""
+    lines = [f"printed {printed(verdict)}{unit} ({verdict.cell.source})"]
     if verdict.measured is not None:
         facts = verdict.facts
         shown = {
-            "measured": f"{verdict.measured:.6g} {verdict.cell.unit}",
+            "measured": f"{verdict.measured:.6g}{unit}",
             "on": f"{facts.get('dataset')}, {facts.get('images', 0):.0f} images"
             if "dataset" in facts
             else None,
@@ -116,6 +117,16 @@ def stand_ins(verdicts: Sequence[Verdict]) -> dict[str, list[str]]:
     return found
 
 
+def notes(verdicts: Sequence[Verdict]) -> dict[str, list[str]]:
+    """What a reader must know about measured counts -> the methods it is said of."""
+    found: dict[str, list[str]] = {}
+    for verdict in verdicts:
+        if verdict.verdict in ("match", "differs") and verdict.reason:
+            methods = found.setdefault(verdict.reason, [])
+            methods += [verdict.cell.method] if verdict.cell.method not in methods else []
+    return found
+
+
 def as_csv(table: str, scale: str, verdicts: Sequence[Verdict]) -> str:
     out = io.StringIO()
     writer = csv.DictWriter(out, FIELDS, lineterminator="\n")
@@ -165,7 +176,9 @@ def as_text(kind: str, context: dict[str, Any]) -> str:
         f"{used} stands in for {', '.join(meant)}." for used, meant in context["stand_ins"].items()
     ]
     stamp = " ".join([context["stamp"], *substitutes])
-    note = "A cell reads: printed / measured (difference) verdict; printed alone where quoted."
+    known = [f"{', '.join(methods)}: {text}" for text, methods in context["notes"].items()]
+    legend = "A cell reads: printed / measured (difference) verdict; printed alone where quoted."
+    note = " ".join([legend, *known])
     if kind == "md":
         ruler = ["---"] * len(head)
         lines = [
@@ -193,7 +206,8 @@ def as_text(kind: str, context: dict[str, Any]) -> str:
 
 
 _TEX = {"σ": r"$\sigma$", "×": r"$\times$", "†": r"\dag ", "–": "--", "ö": r"\"o", "#": r"\#"}
-_TEX |= {"_": r"\_", "%": r"\%", "&": r"\&"}
+_TEX |= {"_": r"\_", "%": r"\%", "&": r"\&", "$": r"\$", "{": r"\{", "}": r"\}"}
+_TEX |= {"^": r"\^{}", "~": r"\~{}", "\\": r"\textbackslash{}"}
 
 
 def _tex(text: str) -> str:
@@ -212,6 +226,7 @@ def render(table: str, scale: str, records: Sequence[Path], out: Path) -> None:
         "stamp": get_scale(scale)["stamp"],
         "coverage": coverage(verdicts),
         "stand_ins": stand_ins(verdicts),
+        "notes": notes(verdicts),
         "columns": columns,
         "header": header(columns),
         "rows": rows,

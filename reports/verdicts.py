@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from semanir.plan import QUALITY, Answer, Cell, answer, get_scale, trained_models
+from semanir.plan import QUALITY, Answer, Cell, answer, get_model, get_scale, trained_models
 
 MEASURED = ("match", "differs", "better than printed", "scaled down")
 COLUMN_OF_METRIC = {"PSNR": "psnr", "SSIM": "ssim_matlab"}
@@ -72,7 +72,8 @@ def judge(cell: Cell, place: Answer, scale: str, results: pd.DataFrame) -> Verdi
     # counts: equal to every printed digit, or not
     half_digit = 0.5 * 10 ** -len(cell.value.partition(".")[2])
     verdict = "match" if abs(measured - printed) <= half_digit * (1 + 1e-9) else "differs"
-    return Verdict(cell, verdict, "", measured, spread, measured - printed, None, facts)
+    note = get_model(place.model).get("note", "")
+    return Verdict(cell, verdict, note, measured, spread, measured - printed, None, facts)
 
 
 def coverage(verdicts: Iterable[Verdict]) -> str:

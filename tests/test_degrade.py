@@ -111,9 +111,9 @@ def test_degradations_leave_their_input_alone():
     assert np.array_equal(image, before)
 
 
-@pytest.mark.parametrize("sigma", [-1, -1e-9, float("nan")])
+@pytest.mark.parametrize("sigma", [-1, -1e-9, float("nan"), float("inf")])
 def test_awgn_refuses_a_wrong_sigma(sigma):
-    with pytest.raises(InputError, match=f"sigma must be 0 or more, got {sigma}"):
+    with pytest.raises(InputError, match=f"sigma must be finite and 0 or more, got {sigma}"):
         awgn(photograph(4, 4), sigma)
 
 
