@@ -1,6 +1,6 @@
 # SemanIR, reproduced: from photographs to the paper's tables. `snakemake --cores 4 all`
 #
-#   data/sets/<dataset>/    data/degraded/<task>/<dataset>/<level>/
+#   data/raw/<dataset>/    data/sets/<dataset>/    data/degraded/<task>/<dataset>/<level>/
 #   results/<scale>/train/<task>/<model>/seed<k>/{weights.safetensors,train.json,log.jsonl}
 #   results/<scale>/eval/<task>/<model>/seed<k>.json
 #   results/<scale>/cost/<model>/count.json
@@ -19,7 +19,7 @@ from semanir.record import source_hash
 min_version("9.0")
 
 
-SCALE = plan.choose_scale(config)
+SCALE, WITHOUT = plan.choose(config)
 validate(config, "semanir/config.schema.yaml")
 
 

@@ -1,12 +1,16 @@
-"""Prepare and degrade sets of photographs: `python -m data_prep --help`."""
+"""Download, prepare and degrade sets of photographs: `python -m data_prep --help`."""
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from data_prep.datasets import prepare
+from data_prep.datasets import datasets, entry_of, prepared_sets
 from data_prep.degraded import degrade_set
+from data_prep.download import download
 from data_prep.errors import one_line_errors
+from data_prep.inventory import check, sizes
+from data_prep.names import pick
+from data_prep.prepared import prepare
 
 
 @one_line_errors
@@ -14,7 +18,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m data_prep", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
 
-    command = commands.add_parser("prepare", help="verify and decode a dataset of datasets.yaml")
+    command = commands.add_parser("check", help="what is present, verified, missing")
+
+    command = commands.add_parser("sizes", help="what a full download costs, before it starts")
+    command.add_argument("--scale", default="mini", help="smoke, mini or paper")
+
+    command = commands.add_parser("download", help="fetch datasets to data/raw/, or resume that")
+    command.add_argument("dataset", nargs="+", help="for example set5 or bsds500_test")
+    command.add_argument(
+        "--mirror", help="folder or server that is asked first; default $SEMANIR_MIRROR"
+    )
+
+    command = commands.add_parser("prepare", help="verify and decode a set of datasets.yaml")
     command.add_argument("dataset", help="for example embedded_rgb")
     command.add_argument(
         "out", type=Path, help="folder to fill, for example data/sets/embedded_rgb"
@@ -27,7 +42,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     command.add_argument("out", type=Path, help="folder to fill")
 
     args = parser.parse_args(argv)
-    if args.command == "prepare":
+    if args.command == "check":
+        print(check())
+    elif args.command == "sizes":
+        print(sizes(args.scale))
+    elif args.command == "download":
+        known = dict.fromkeys([*datasets(), *prepared_sets()])
+        names = [pick(name, known, "dataset") for name in args.dataset]
+        for name in dict.fromkeys(n if n in datasets() else entry_of(n) for n in names):
+            download(name, mirror=args.mirror)
+    elif args.command == "prepare":
         prepare(args.dataset, args.out)
     else:
         degrade_set(args.task, args.level, args.clean, args.out)

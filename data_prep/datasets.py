@@ -1,75 +1,118 @@
-"""The registry of datasets, and prepared sets on disk.
+"""The registry: where photographs come from (datasets.yaml) and the prepared sets made of them."""
 
-A prepared set is data/sets/<dataset>/ with one PNG per photograph and an index.json that lists
-every file with its SHA-256; the index is written last, so a set without one is not finished.
-"""
-
-import json
+import csv
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
+import jsonschema
 import yaml
 
 from data_prep.errors import InputError
-from data_prep.files import replacing, sha256, write_json
-from data_prep.images import read_image
 from data_prep.names import pick
 
 HERE = Path(__file__).parent
+RAW = Path("data/raw")
+SCALES = ("smoke", "mini", "paper")
+IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+
+
+@dataclass(frozen=True)
+class PreparedSet:
+    """One folder data/sets/<name>/; fields as in datasets.yaml, raw names the entry it reads."""
+
+    name: str
+    raw: str
+    role: str
+    channels: int
+    images: int
+    files: tuple[str, ...] = ("**/*",)
+    pairs: tuple[dict[str, Any], ...] = ()
+    crop: str = ""
+    resize: str = ""
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A file to fetch: where it goes below the entry's folder, its addresses, bytes and SHA-256."""
+
+    path: str
+    urls: tuple[str, ...]
+    bytes: int | None = None
+    sha256: str | None = None
 
 
 @cache
 def datasets() -> dict[str, dict[str, Any]]:
-    return yaml.safe_load((HERE / "datasets.yaml").read_text(encoding="utf-8"))
-
-
-def prepare(dataset: str, out: Path) -> None:
-    """Verify every source file of a dataset against its manifest, decode it, and copy it to `out`.
-
-    Raises InputError that names the file on a wrong hash, a corrupt image or a missing one.
-    """
-    entry = datasets()[pick(dataset, datasets(), "dataset")]
-    manifest = json.loads((HERE / entry["manifest"]).read_text(encoding="utf-8"))
-    base = (HERE / entry["manifest"]).parent
-    folder = Path(entry["folder"]).name
-    sources = [file for file in manifest["files"] if Path(file["path"]).parent.name == folder]
-    if len(sources) != entry["images"]:
-        raise InputError(f"{dataset}: manifest lists {len(sources)} images, not {entry['images']}")
-
-    index = []
-    for source in sorted(sources, key=lambda file: file["path"]):
-        path = base / source["path"]
-        if not path.is_file():
-            raise InputError(f"{dataset}: missing {path}; restore it with git checkout")
-        if sha256(path) != source["sha256"]:
-            raise InputError(f"{dataset}: {path} is not the file of the manifest (SHA-256 differs)")
-        image = read_image(path)
-        with replacing(out / path.name) as partial:
-            partial.write_bytes(path.read_bytes())
-        index.append({"file": path.name, "sha256": source["sha256"], "shape": list(image.shape)})
-    write_json(out / "index.json", index)
-
-
-def load_index(folder: Path) -> list[dict[str, Any]]:
-    """The entries of a prepared or degraded set, every file present and unchanged.
-
-    Raises InputError that names the first file that is missing or whose SHA-256 differs.
-    """
-    index = folder / "index.json"
-    if not index.is_file():
-        raise InputError(f"{folder} is not a prepared set: no index.json; run snakemake to make it")
-    try:
-        entries: list[dict[str, Any]] = json.loads(index.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"broken {index}: {error}; delete it and run snakemake again") from None
-    for entry in entries:
-        path = folder / entry["file"]
-        if not path.is_file():
-            raise InputError(f"missing file {path}; delete {index} and run snakemake again")
-        if sha256(path) != entry["sha256"]:
-            raise InputError(
-                f"{path} changed since it was prepared (SHA-256 differs); "
-                f"delete {folder} and run snakemake again"
-            )
+    """All entries by name. Raises InputError that names the entry and the field that is wrong."""
+    entries = yaml.safe_load((HERE / "datasets.yaml").read_text(encoding="utf-8"))
+    schema = yaml.safe_load((HERE / "datasets.schema.yaml").read_text(encoding="utf-8"))
+    problem = jsonschema.exceptions.best_match(
+        jsonschema.Draft202012Validator(schema).iter_errors(entries)
+    )
+    if problem is not None:
+        place = ".".join(map(str, problem.absolute_path))
+        raise InputError(f"datasets.yaml, {place or 'top level'}: {problem.message}")
     return entries
+
+
+@cache
+def prepared_sets() -> dict[str, PreparedSet]:
+    """All prepared sets by name; an entry without `sets` is one set of its own name."""
+    found = {}
+    for name, entry in datasets().items():
+        default = {name: {"images": entry["images"]}}
+        for set_name, given in entry.get("sets", default).items():
+            options = {key: tuple(v) if isinstance(v, list) else v for key, v in given.items()}
+            base = {"role": entry["role"], "channels": entry["channels"]}
+            if set_name in found:
+                raise InputError(f"datasets.yaml: two sets are called {set_name}")
+            found[set_name] = PreparedSet(set_name, entry.get("from", name), **(base | options))
+    return found
+
+
+def get_set(name: str) -> PreparedSet:
+    """Prepared set by name; UnknownNameError names the nearest valid ones."""
+    return prepared_sets()[pick(name, prepared_sets(), "dataset")]
+
+
+def entry_of(set_name: str) -> str:
+    """The entry of datasets.yaml that a prepared set belongs to."""
+    get_set(set_name)
+    return next(
+        name for name, entry in datasets().items() if set_name in entry.get("sets", {name: None})
+    )
+
+
+def in_scale(set_name: str, scale: str) -> bool:
+    return scale in datasets()[entry_of(set_name)]["scales"]
+
+
+def downloads(scale: str) -> list[str]:
+    """The entries that have to be fetched for a scale, in the order of datasets.yaml."""
+    pick(scale, SCALES, "scale")
+    return [
+        name
+        for name, entry in datasets().items()
+        if scale in entry["scales"] and "sources" in entry
+    ]
+
+
+def remote_files(source: dict[str, Any]) -> list[Remote]:
+    """What one source of an entry consists of; empty where a person has to get it."""
+    found = []
+    for folder, manifest in source.get("manifests", {}).items():
+        path = HERE / "manifests" / f"{manifest}.tsv"
+        with path.open(encoding="utf-8", newline="") as file:
+            for line in csv.DictReader(file, delimiter="\t"):
+                name = unquote(line["url"].rpartition("/")[2])
+                also = [address.format(name=name) for address in source.get("also", [])]
+                place = f"{folder}/{name}" if folder else name
+                urls = (line["url"], *also)
+                found.append(Remote(place, urls, int(line["bytes"]), line["sha256"]))
+    for name, archive in source.get("archives", {}).items():
+        urls = tuple(archive["urls"])
+        found.append(Remote(name, urls, archive.get("bytes"), archive.get("sha256")))
+    return found

@@ -1,43 +1,78 @@
 """Degraded test sets: data/degraded/<task>/<dataset>/<level>/, one file per photograph.
 
-Noisy images are float32 .npy (never clipped, never quantised), all others PNG.
+Noisy and demosaicked images are float32 .npy (never clipped, never quantised), all others PNG.
+Where the prepared set has real pairs, these are the degraded files of the pairs.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
-from data_prep.datasets import load_index
-from data_prep.degrade import degradation
+from data_prep.datasets import RAW, prepared_sets
+from data_prep.degrade import degradation, name_seed
 from data_prep.errors import InputError
 from data_prep.files import replacing, sha256, write_json
 from data_prep.images import match_channels, read_image, write_image
 from data_prep.names import pick
+from data_prep.prepared import convert, load_index, pairs_of
+from data_prep.real_pairs import flat_name
 from data_prep.tasks import families
 
-SEED = 0  # restarted for each image
 
+def degrade_set(family: str, level: str, clean: Path, out: Path, raw: Path = RAW) -> None:
+    """Degrade every photograph of the prepared set `clean` into `out`, reproducibly.
 
-def degrade_set(family: str, level: str, clean: Path, out: Path) -> None:
-    """Degrade every photograph of the prepared set `clean` into `out`, reproducibly."""
+    index.json, written last, names for each degraded file its clean one and its SHA-256.
+    """
     task = families()[pick(family, families(), "task")]
     value = task["levels"][pick(level, task["levels"], f"level of {family}")]
-    function = degradation(task["degradation"])
+    prepared = prepared_sets().get(clean.name)
+    if prepared is not None and prepared.pairs:
+        index = _copy_real(clean, out, raw)
+    else:
+        index = _degrade(task, value, clean, out)
+    write_json(out / "index.json", index)
 
+
+def _degrade(task: dict[str, Any], value: Any, clean: Path, out: Path) -> list[dict[str, Any]]:
+    function = degradation(task["degradation"])
     index = []
-    for entry in load_index(clean):
+    for entry in tqdm(load_index(clean), desc=f"degrade {clean.name}", unit="image", delay=10):
         path = clean / entry["file"]
-        image = match_channels(read_image(path), task["channels"], path)
-        degraded = function(image, value, SEED)
-        target = out / f"{path.stem}{'.png' if degraded.dtype == np.uint8 else '.npy'}"
+        image = match_channels(read_image(path), task["channels"], path, task.get("gray", "full"))
+        seed = name_seed(path.name) if task["seed"] == "name" else task["seed"]
+        degraded = function(image, value, seed)
         if degraded.dtype == np.uint8:
+            target = out / f"{path.stem}.png"
             write_image(target, degraded)
         else:
+            target = out / f"{path.stem}.npy"
             with replacing(target) as partial, partial.open("wb") as file:
                 np.save(file, degraded)
         index.append({"file": target.name, "clean": path.name, "sha256": sha256(target)})
-    write_json(out / "index.json", index)
+    return index
+
+
+def _copy_real(clean: Path, out: Path, raw: Path) -> list[dict[str, Any]]:
+    prepared = prepared_sets()[clean.name]
+    folder = raw / prepared.raw
+    known = {entry["file"] for entry in load_index(clean)}
+    index = []
+    for degraded, partner in tqdm(pairs_of(prepared, raw), unit="image", delay=10):
+        target, name = (
+            f"{Path(flat_name(path.relative_to(folder))).stem}.png" for path in (degraded, partner)
+        )
+        if name not in known:
+            raise InputError(
+                f"{clean} has no {name}, the clean image of {degraded}; "
+                f"delete {clean} and run snakemake again"
+            )
+        write_image(out / target, convert(read_image(degraded), prepared))
+        index.append({"file": target, "clean": name, "sha256": sha256(out / target)})
+    return index
 
 
 def read_degraded(path: Path) -> NDArray[np.float32]:

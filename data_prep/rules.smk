@@ -1,4 +1,23 @@
+rule download:
+    input:
+        plan.raw_listings(SCALE, WITHOUT),
+
+
+# no code hash: the files are held against their SHA-256, whatever code fetched them
+rule download_dataset:
+    output:
+        listing="data/raw/{dataset}/files.json",
+    log:
+        "logs/download/{dataset}.log",
+    conda:
+        "../environment.yml"
+    shell:
+        "python -m data_prep download {wildcards.dataset} 2>&1 | tee {log}"
+
+
 rule prepare_set:
+    input:
+        raw=raw_photographs,
     output:
         index="data/sets/{dataset}/index.json",
     log:
@@ -7,6 +26,7 @@ rule prepare_set:
         "../environment.yml"
     params:
         code=source_hash("prepare"),
+        definition=set_definition,
     shell:
         "python -m data_prep prepare {wildcards.dataset} $(dirname {output.index}) 2>&1 | tee {log}"
 

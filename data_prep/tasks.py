@@ -1,4 +1,4 @@
-"""Tasks and their levels, read from tasks.yaml."""
+"""Tasks, their levels and the sets they are evaluated on, read from tasks.yaml."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -17,15 +17,19 @@ class Task:
     """A task at one level, or over all its levels with one model ("blind").
 
     name "denoise_gray-sigma50" or "denoise_gray-blind"; family "denoise_gray"; levels: level name
-    -> value given to the degradation.
+    -> value given to the degradation; gray: how colour becomes grey, "full" or "y"; seed 0, or
+    "name" where each photograph has a seed of its own; synthetic: real pairs exist in the paper.
     """
 
     name: str
     family: str
-    levels: dict[str, float]
+    levels: dict[str, Any]
     channels: int
+    gray: str
     degradation: str
     degrades: str
+    seed: str
+    synthetic: bool
     _protocol: str
 
     def protocol(self, level: str) -> str:
@@ -43,11 +47,14 @@ def families() -> dict[str, dict[str, Any]]:
 
 
 def task_names() -> list[str]:
-    """Every task at each of its levels, and blind where the paper has it."""
+    """Every task at each of its levels and blind, as far as the paper has such networks."""
     return [
         f"{family}-{level}"
         for family, entry in families().items()
-        for level in [*entry["levels"], *([BLIND] if entry["blind"] else [])]
+        for level in [
+            *(entry["levels"] if "level" in entry["networks"] else []),
+            *([BLIND] if BLIND in entry["networks"] else []),
+        ]
     ]
 
 
@@ -56,13 +63,15 @@ def get_task(name: str) -> Task:
     pick(name, task_names(), "task")
     family, _, level = name.rpartition("-")
     entry = families()[family]
-    levels = entry["levels"] if level == BLIND else {level: entry["levels"][level]}
     return Task(
-        name,
-        family,
-        levels,
-        entry["channels"],
-        entry["degradation"],
-        entry["degrades"],
-        entry["protocol"],
+        name=name,
+        family=family,
+        levels=entry["levels"] if level == BLIND else {level: entry["levels"][level]},
+        channels=entry["channels"],
+        gray=entry.get("gray", "full"),
+        degradation=entry["degradation"],
+        degrades=entry["degrades"],
+        seed=str(entry["seed"]),
+        synthetic=entry.get("synthetic", False),
+        _protocol=entry["protocol"],
     )

@@ -14,7 +14,10 @@ from data_prep.errors import InputError, one_line_errors
 from data_prep.files import replacing
 from semanir.record import read_record
 
-METRICS = ("psnr", "ssim_matlab", "ssim_zero_padded")
+METRICS = (
+    *("psnr", "psnr_rgb", "psnr_transweather_legacy"),
+    *("ssim_matlab", "ssim_zero_padded", "ssim_matlab_3d"),
+)
 COLUMNS = [
     *("scale", "model", "task", "seed", "dataset", "level", "metric", "value", "images"),
     *("protocol", "network", "parameters", "k", "batch"),
@@ -65,7 +68,11 @@ def _rows(record: dict[str, Any], path: Path) -> list[dict[str, Any]]:
         protocol = record["protocols"][level]
         place = common | {"dataset": dataset, "level": level, "images": len(group)}
         place["protocol"] = f"{protocol['name']} v{protocol['version']}"
-        rows += [place | {"metric": name, "value": group[name].mean()} for name in METRICS]
+        rows += [
+            place | {"metric": name, "value": group[name].mean()}
+            for name in METRICS
+            if name in group
+        ]
     return rows
 
 

@@ -48,6 +48,7 @@ def summary(table: str, scale: str, results: pd.DataFrame) -> dict[str, Any]:
         "match": counted["match"],
         "differ": counted["differs"] + counted["better than printed"],
         "scaled": counted["scaled down"],
+        "synthetic": counted["synthetic data"],
     }
 
 

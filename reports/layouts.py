@@ -37,8 +37,10 @@ def column_of(cell: Cell) -> tuple[str, ...]:
     return labels if any(labels) else ("",) * (len(labels) - 1) + (label(cell.metric),)
 
 
-def label(name: str) -> str:
-    """A name of the CSVs as readers know it: sigma50 -> σ=50, x2 -> ×2."""
+def label(name: str | bool) -> str:
+    """A value of the CSVs as readers know it: sigma50 -> σ=50, x2 -> ×2."""
+    if isinstance(name, bool):
+        return "one network for all levels" if name else "one network per level"
     for prefix, shown in (("sigma", "σ="), ("qf", "QF "), ("x", "×")):
         if name.startswith(prefix) and name[len(prefix) :].isdigit():
             return shown + name[len(prefix) :]

@@ -25,8 +25,18 @@ TEMPLATES = Path(__file__).parent / "templates"
 FIELDS = [
     *("table", "row", "column", "method", "task", "dataset", "setting", "metric", "unit"),
     *("printed", "measured", "difference", "verdict", "reason", "scale", "measured_on", "images"),
-    *("seeds", "spread", "ssim_zero_padded", "protocol", "network", "record", "source"),
+    *("seeds", "spread", "ssim_matlab", "ssim_zero_padded", "protocol", "network", "record"),
+    "source",
 ]
+
+
+OTHER_METRICS = {
+    "ssim_matlab": "SSIM matlab",
+    "ssim_zero_padded": "SSIM zero-padded",
+    "ssim_matlab_3d": "SSIM matlab 3-D (of an RGB array)",
+    "psnr_rgb": "PSNR on RGB",
+    "psnr_transweather_legacy": "PSNR by TransWeather's own code (known bug)",
+}
 
 
 def environment() -> jinja2.Environment:
@@ -69,7 +79,7 @@ def provenance(verdict: Verdict) -> str:
             if "dataset" in facts
             else None,
             "protocol": facts.get("protocol"),
-            "SSIM zero_padded": f"{verdict.other_ssim:.4f}" if verdict.other_ssim else None,
+            **{shown: _score(verdict, name) for name, shown in OTHER_METRICS.items()},
             "network": "{network}, {parameters:,.0f} parameters, k={k:.0f}".format(**facts)
             if facts.get("network")
             else None,
@@ -83,6 +93,19 @@ def provenance(verdict: Verdict) -> str:
         }
         lines += [f"{name}: {value}" for name, value in shown.items() if value is not None]
     return "\n".join([*lines, f"verdict: {verdict.verdict}", *filter(None, [verdict.reason])])
+
+
+def both_ssims(verdict: Verdict) -> str:
+    """SSIM under both conventions, to stand in the cell: the other one beside a printed SSIM."""
+    matlab, padded = (_score(verdict, f"ssim_{name}") for name in ("matlab", "zero_padded"))
+    if matlab is None or padded is None:
+        return ""
+    return f"zero-padded {padded}" if verdict.cell.metric == "SSIM" else f"SSIM {matlab} · {padded}"
+
+
+def _score(verdict: Verdict, name: str) -> str | None:
+    decimals = 2 if name.startswith("psnr") else 4
+    return f"{verdict.scores[name]:.{decimals}f}" if name in verdict.scores else None
 
 
 def grid(
@@ -112,7 +135,7 @@ def stand_ins(verdicts: Sequence[Verdict]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for verdict in verdicts:
         used, meant = verdict.facts.get("dataset", ""), verdict.cell.dataset
-        if used and used != meant.lower() and meant not in found.setdefault(used, []):
+        if verdict.stand_in and meant not in found.setdefault(used, []):
             found[used].append(meant)
     return found
 
@@ -148,7 +171,10 @@ def as_csv(table: str, scale: str, verdicts: Sequence[Verdict]) -> str:
                 "images": f"{images:.0f}" if images else "",
                 "seeds": facts.get("seeds", ""),
                 "spread": "" if verdict.spread is None else f"{verdict.spread:.6f}",
-                "ssim_zero_padded": f"{verdict.other_ssim:.6f}" if verdict.other_ssim else "",
+                **{
+                    name: f"{verdict.scores[name]:.6f}" if name in verdict.scores else ""
+                    for name in ("ssim_matlab", "ssim_zero_padded")
+                },
                 "protocol": facts.get("protocol", ""),
                 "network": facts.get("network", ""),
                 "record": facts.get("record", ""),
@@ -230,8 +256,9 @@ def render(table: str, scale: str, records: Sequence[Path], out: Path) -> None:
         "columns": columns,
         "header": header(columns),
         "rows": rows,
+        "prints_ssim": any(verdict.cell.metric == "SSIM" for verdict in verdicts),
     }
-    helpers = {f.__name__: f for f in (number, difference, printed, provenance)}
+    helpers = {f.__name__: f for f in (number, difference, printed, provenance, both_ssims)}
     page = environment().get_template("table.html.j2").render(**context, **helpers)
     write_text(out / f"{table}.html", page)
     write_text(out / f"{table}.csv", as_csv(table, scale, verdicts))

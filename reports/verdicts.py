@@ -7,9 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from data_prep.tasks import families
 from semanir.plan import QUALITY, Answer, Cell, answer, get_model, get_scale, trained_models
 
-MEASURED = ("match", "differs", "better than printed", "scaled down")
+MEASURED = ("match", "differs", "better than printed", "scaled down", "synthetic data")
 COLUMN_OF_METRIC = {"PSNR": "psnr", "SSIM": "ssim_matlab"}
 UNIT = {"params": 1e6}  # printed in millions
 TOLERANCE = {"PSNR": 0.02, "SSIM": 0.0006}  # dB; released weights under the exact protocol
@@ -17,7 +18,10 @@ TOLERANCE = {"PSNR": 0.02, "SSIM": 0.0006}  # dB; released weights under the exa
 
 @dataclass(frozen=True)
 class Verdict:
-    """A printed cell with its measurement. measured and difference are in the cell's unit."""
+    """A printed cell with its measurement. measured and difference are in the cell's unit.
+
+    scores: every metric of the same images by its name in the results, whatever the cell prints.
+    """
 
     cell: Cell
     verdict: str
@@ -25,8 +29,9 @@ class Verdict:
     measured: float | None = None
     spread: float | None = None
     difference: float | None = None
-    other_ssim: float | None = None
+    scores: dict[str, float] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
+    stand_in: bool = False
 
     @property
     def decimals(self) -> int:
@@ -42,38 +47,43 @@ def judge(cell: Cell, place: Answer, scale: str, results: pd.DataFrame) -> Verdi
     """The verdict of one cell, given where its measurement should be.
 
     Numbers of networks trained at a scale below `paper`, or measured on photographs that stand in
-    for the printed set, are "scaled down"; where the set differs no difference is formed.
+    for the printed set, are "scaled down"; where also the degradation stands in for real pairs they
+    are "synthetic data". Where the set differs no difference is formed.
     """
     if place.verdict:
         return Verdict(cell, place.verdict, place.reason)
     found = _find(place, COLUMN_OF_METRIC.get(place.metric, place.metric), results)
-    if found.empty:
-        return Verdict(cell, "no data", "no record of this run was given")
-    measured = found["value"].mean() / UNIT.get(cell.metric, 1)
-    printed = float(cell.value)
-    facts = found.iloc[0].dropna().to_dict() | {"seeds": len(found)}
-    spread = float(found["value"].std()) if len(found) > 1 else None
+    missing = sorted(set(place.datasets) - set(found["dataset"]))
+    if found.empty or missing:
+        what = f" on {', '.join(missing)}" if missing else ""
+        return Verdict(cell, "no data", f"no record of {place.model}{what} was given")
+    by_seed = found.groupby("seed", dropna=False)["value"].mean()  # over the sets of an average
+    measured = by_seed.mean() / UNIT.get(cell.metric, 1)
+    facts = found.iloc[0].dropna().to_dict() | {"seeds": len(by_seed)}
+    facts |= {"dataset": ", ".join(place.datasets)} if place.datasets else {}
+    spread = float(by_seed.std()) if len(by_seed) > 1 else None
+    difference = None if place.stand_in else measured - float(cell.value)
 
+    if cell.metric not in QUALITY:
+        # counts: equal to every printed digit, or not
+        half_digit = 0.5 * 10 ** -len(cell.value.partition(".")[2])
+        verdict = "match" if abs(difference or 0) <= half_digit * (1 + 1e-9) else "differs"
+        reason = get_model(place.model).get("note", "")
+    elif place.stand_in or (place.model in trained_models() and scale != "paper"):
+        verdict, reason = "scaled down", get_scale(scale)["stamp"]
+        if place.stand_in:
+            reason += f" {place.datasets[0]} stands in for {cell.dataset}."
+        if place.stand_in and families()[cell.task].get("synthetic"):
+            verdict = "synthetic data"
+            reason += " Synthetic degradation instead of real pairs, not comparable."
+    else:
+        verdict, reason = _compare(measured - float(cell.value), TOLERANCE[cell.metric]), ""
+    scores = {}
     if cell.metric in QUALITY:
-        other = _find(place, "ssim_zero_padded", results)["value"].mean()
-        other_ssim = float(other) if cell.metric == "SSIM" else None
-        stand_in = place.dataset != cell.dataset.lower()
-        if stand_in or (place.model in trained_models() and scale != "paper"):
-            reason = get_scale(scale)["stamp"]
-            if stand_in:
-                reason += f" {place.dataset} stands in for {cell.dataset}."
-            difference = None if stand_in else measured - printed
-            return Verdict(
-                cell, "scaled down", reason, measured, spread, difference, other_ssim, facts
-            )
-        verdict = _compare(measured - printed, TOLERANCE[cell.metric])
-        return Verdict(cell, verdict, "", measured, spread, measured - printed, other_ssim, facts)
-
-    # counts: equal to every printed digit, or not
-    half_digit = 0.5 * 10 ** -len(cell.value.partition(".")[2])
-    verdict = "match" if abs(measured - printed) <= half_digit * (1 + 1e-9) else "differs"
-    note = get_model(place.model).get("note", "")
-    return Verdict(cell, verdict, note, measured, spread, measured - printed, None, facts)
+        scores = dict(_find(place, None, results).groupby("metric")["value"].mean())
+    return Verdict(
+        cell, verdict, reason, measured, spread, difference, scores, facts, place.stand_in
+    )
 
 
 def coverage(verdicts: Iterable[Verdict]) -> str:
@@ -86,11 +96,13 @@ def coverage(verdicts: Iterable[Verdict]) -> str:
     return f"{line} ({rest})" if rest else line
 
 
-def _find(place: Answer, metric: str, results: pd.DataFrame) -> pd.DataFrame:
-    wanted = {"model": place.model, "level": place.level, "metric": metric}
-    if place.task:
-        wanted |= {"task": place.task, "dataset": place.dataset}
+def _find(place: Answer, metric: str | None, results: pd.DataFrame) -> pd.DataFrame:
+    wanted = {"model": place.model, "level": place.level}
+    wanted |= {"metric": metric} if metric else {}
     chosen = pd.Series(True, index=results.index)
+    if place.task:
+        wanted |= {"task": place.task}
+        chosen &= results["dataset"].isin(place.datasets)
     for column, value in wanted.items():
         chosen &= results[column] == value
     return results[chosen]

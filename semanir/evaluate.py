@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from data_prep.datasets import load_index
 from data_prep.degraded import read_degraded
 from data_prep.errors import InputError, one_line_errors
 from data_prep.images import match_channels, read_image
+from data_prep.prepared import load_index
 from data_prep.tasks import Task, get_task
 from semanir import plan
 from semanir.metrics import PROTOCOLS, score
@@ -25,28 +25,31 @@ from semanir.record import write_record
 Restorer = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
-def evaluate(restorer: Restorer, task: Task, datasets: Sequence[str]) -> list[dict[str, Any]]:
+def evaluate(
+    restorer: Restorer, task: Task, places: Sequence[tuple[str, str]]
+) -> list[dict[str, Any]]:
     """Scores of every image: dataset, level, image and the metrics of the task's protocol.
 
-    Reads data/sets/<dataset>/ and data/degraded/<task>/<dataset>/<level>/, files in sorted order.
+    places: (prepared set, level) pairs. Reads data/sets/<dataset>/ and
+    data/degraded/<task>/<dataset>/<level>/, files in sorted order.
     """
+    for dataset in dict.fromkeys(dataset for dataset, _ in places):
+        load_index(Path("data/sets") / dataset)  # verified
     work = []
-    for dataset in datasets:
-        clean = Path("data/sets") / dataset
-        load_index(clean)
-        for level in task.levels:
-            folder = Path(plan.degraded_folder(task.family, dataset, level))
-            work += [(dataset, level, clean, folder, entry) for entry in load_index(folder)]
+    for dataset, level in places:
+        folder = Path(plan.degraded_folder(task.family, dataset, level))
+        work += [(dataset, level, folder, entry) for entry in load_index(folder)]
 
     scores = []
-    for dataset, level, clean, folder, entry in tqdm(work, unit="image", delay=60):
+    for dataset, level, folder, entry in tqdm(work, unit="image", delay=60):
         degraded = read_degraded(folder / entry["file"])
-        path = clean / entry["clean"]
-        target = match_channels(read_image(path), task.channels, path)
+        path = Path("data/sets") / dataset / entry["clean"]
+        target = match_channels(read_image(path), task.channels, path, task.gray)
         scale = task.upscale or 1
         target = target[: degraded.shape[0] * scale, : degraded.shape[1] * scale]
         quality = score(restorer(degraded), target, task.protocol(level))
-        scores.append({"dataset": dataset, "level": level, "image": path.name, **quality})
+        image = Path(entry["file"]).stem
+        scores.append({"dataset": dataset, "level": level, "image": image, **quality})
     return scores
 
 
@@ -91,16 +94,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
     parser.add_argument("--tile", type=int, help="side of tiles for images that do not fit")
+    parser.add_argument(
+        "--without", nargs="*", default=[], help="entries of datasets.yaml that are left out"
+    )
     args = parser.parse_args(argv)
 
     task = get_task(args.task)
     plan.get_scale(args.scale)
     run = plan.Run(args.scale, task.name, args.model, args.seed)
     restorer, facts = make_restorer(run, args.threads, args.tile)
-    scores = evaluate(restorer, task, plan.test_sets(args.scale, task.family))
+    places = plan.test_places(args.scale, task.name, tuple(args.without))
+    if not places:
+        raise InputError(f"no set is left to evaluate {args.task} on at the {args.scale} scale")
+    scores = evaluate(restorer, task, places)
+    levels = tuple(dict.fromkeys(level for _, level in places))
     protocols = {
         level: {"name": task.protocol(level), "version": PROTOCOLS[task.protocol(level)].version}
-        for level in task.levels
+        for level in levels
     }
     write_record(
         Path(run.record),
@@ -112,9 +122,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         scores=scores,
         **facts,
     )
-    for level in task.levels:
-        mean = np.mean([entry["psnr"] for entry in scores if entry["level"] == level])
-        print(f"{args.model} on {args.task}, {level}: mean PSNR {mean:.2f} dB")
+    for dataset, level in places:
+        found = [
+            entry["psnr"]
+            for entry in scores
+            if (entry["dataset"], entry["level"]) == (dataset, level)
+        ]
+        print(f"{args.model} on {args.task}, {dataset} {level}: mean PSNR {np.mean(found):.2f} dB")
 
 
 if __name__ == "__main__":

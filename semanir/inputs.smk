@@ -25,8 +25,16 @@ def weights_if_trained(wildcards):
 
 
 def evaluation_sets(wildcards):
-    return plan.evaluation_inputs(wanted_run(wildcards))
+    return plan.evaluation_inputs(wanted_run(wildcards), WITHOUT)
+
+
+def raw_photographs(wildcards):
+    return plan.raw_listing(wildcards.dataset)
+
+
+def set_definition(wildcards):
+    return plan.set_definition(wildcards.dataset)
 
 
 def records_of_table(wildcards):
-    return plan.records(SCALE, [wildcards.table])
+    return plan.records(SCALE, [wildcards.table], WITHOUT)

@@ -5,16 +5,17 @@ Every draw is a pure function of (seed, step, item), so a resumed training sees 
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from data_prep.datasets import load_index
-from data_prep.degrade import degradation
+from data_prep.degrade import degradation, name_seed
 from data_prep.errors import InputError
 from data_prep.images import match_channels, read_image
+from data_prep.prepared import load_index
 from data_prep.tasks import Task
 
 
@@ -58,7 +59,7 @@ class Pairs:
         found = []
         for path in self.held:
             for level, value in self.task.levels.items():
-                degraded = self.degrade(self._clean(path), value, 0)
+                degraded = self._degraded(path, value)
                 found.append((as_float(degraded), self._clean(path), level))
         return found
 
@@ -85,10 +86,11 @@ class Pairs:
         return top, left
 
     def _read(self, path: Path) -> NDArray[np.uint8]:
-        return match_channels(read_image(path), self.task.channels, path)
+        return match_channels(read_image(path), self.task.channels, path, self.task.gray)
 
-    def _degrade_whole(self, path: Path, value: float) -> NDArray[np.uint8]:
-        return self.degrade(self._clean(path), value, 0)
+    def _degrade_whole(self, path: Path, value: Any) -> NDArray:
+        seed = name_seed(path.name) if self.task.seed == "name" else 0
+        return self.degrade(self._clean(path), value, seed)
 
 
 def augment(image: NDArray, flips: NDArray, transpose: int) -> NDArray:

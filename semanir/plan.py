@@ -5,6 +5,7 @@ which records exist follows from their rows, the scale, and the two models.yaml 
 """
 
 import csv
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -13,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from data_prep.datasets import datasets
+from data_prep.datasets import datasets, downloads, entry_of, get_set, in_scale
 from data_prep.errors import InputError
 from data_prep.names import pick
 from data_prep.tasks import BLIND, families, get_task
@@ -72,17 +73,19 @@ class Run:
 class Answer:
     """Where the measurement of a cell is found in the results, or why there is none.
 
-    verdict is "" where a measurement is planned, else one of the verdicts without a number
-    ("quoted", "no data", "no weights"), with the reason.
+    datasets: the prepared sets whose mean answers for the cell, usually one. verdict is "" where a
+    measurement is planned, else one of the verdicts without a number ("quoted", "no data", "no
+    weights"), with the reason. stand_in: the sets are not those that the paper prints.
     """
 
     model: str = ""
     task: str = ""
-    dataset: str = ""
+    datasets: tuple[str, ...] = ()
     level: str = ""
     metric: str = ""
     verdict: str = ""
     reason: str = ""
+    stand_in: bool = False
 
 
 # --- names -----------------------------------------------------------------------------------
@@ -101,16 +104,25 @@ def get_scale(name: str) -> dict[str, Any]:
     return scales()[pick(name, scales(), "scale")]
 
 
-def choose_scale(config: dict[str, Any]) -> str:
-    """The scale that `snakemake --config scale=...` asks for, "smoke" where none is asked for.
+def choose(config: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """The scale and the left-out datasets that `snakemake --config scale=... without=...` asks for.
 
-    A wrong scale or option ends the process with one line that names the nearest valid ones: any
-    other exception would reach the user as a traceback through the Snakefile.
+    The scale is "smoke" where none is asked for. `mirror=...` goes into the environment, where the
+    download jobs look for it. A wrong name or option ends the process with one line that names the
+    nearest valid ones: any other exception would reach the user as a traceback through the
+    Snakefile.
     """
     try:
         for option in config:
-            pick(option, ("scale",), "option of --config")
-        return pick(str(config.setdefault("scale", "smoke")), scales(), "scale")
+            pick(option, ("scale", "without", "mirror"), "option of --config")
+        scale = pick(str(config.setdefault("scale", "smoke")), scales(), "scale")
+        config["without"] = str(config.get("without") or "")
+        without = tuple(filter(None, config["without"].split(",")))
+        for name in without:
+            pick(name, datasets(), "dataset in --config without")
+        if config.get("mirror"):
+            os.environ["SEMANIR_MIRROR"] = str(config["mirror"])
+        return scale, without
     except InputError as error:
         raise SystemExit(f"error: {error}") from None
 
@@ -151,12 +163,9 @@ def cells(table: str) -> tuple[Cell, ...]:
         rows: list[dict[str, Any]] = list(csv.DictReader(file))
     for row in rows:
         if row["task"]:
-            pick(row["task"], [*families(), *UNWIRED_TASKS], f"task in {path.name}")
+            pick(row["task"], families(), f"task in {path.name}")
         row["single_model"] = row["single_model"] == "yes"
     return tuple(Cell(**row) for row in rows)
-
-
-UNWIRED_TASKS = ("jpeg_color", "jpeg_gray", "deblur", "weather", "demosaick")
 
 
 def answer(cell: Cell, scale: str) -> Answer:
@@ -173,17 +182,47 @@ def answer(cell: Cell, scale: str) -> Answer:
         return Answer(model=model, level=_variant(cell, entry), metric=cell.metric)
     if cell.metric not in QUALITY:
         return Answer(verdict="quoted", reason=f"{cell.metric} is not measured yet")
-    if cell.task not in families():
-        return Answer(verdict="no data", reason=f"the task {cell.task} is not wired to data yet")
-    family = families()[cell.task]
-    if cell.setting not in family["levels"]:
+    level = _level(cell)
+    if not level:
         return Answer(verdict="no data", reason=f"no run is planned for {cell.setting!r} yet")
-    dataset = get_scale(scale)["stand_in"].get(cell.task, cell.dataset.lower())
-    if dataset not in datasets():
-        return Answer(verdict="no data", reason=f"{cell.dataset} is not in the registry")
-    one_for_all = cell.single_model and family["blind"]
-    task = f"{cell.task}-{BLIND if one_for_all else cell.setting}"
-    return Answer(model, task, dataset, cell.setting, cell.metric)
+    printed_sets = _printed_sets(cell)
+    stand_in = get_scale(scale).get("stand_in", {}).get(cell.task)
+    if not stand_in and not all(in_scale(name, scale) for name in printed_sets):
+        return Answer(verdict="no data", reason=f"{cell.dataset} is no part of the {scale} scale")
+    return Answer(
+        model,
+        _task_name(cell, model, level),
+        (stand_in,) if stand_in else printed_sets,
+        level,
+        cell.metric,
+        stand_in=bool(stand_in),
+    )
+
+
+def _level(cell: Cell) -> str:
+    """The level a printed cell was measured at; "" where its setting is none (window sizes)."""
+    family = families()[cell.task]
+    if cell.setting:
+        return cell.setting if cell.setting in family["levels"] else ""
+    if "level_of" in family:
+        return family["level_of"][pick(cell.dataset, family["level_of"], f"set of {cell.task}")]
+    return next(iter(family["levels"])) if len(family["levels"]) == 1 else ""
+
+
+def _task_name(cell: Cell, model: str, level: str) -> str:
+    """The task of the run that answers: one network for all levels where row or task says so.
+
+    The degraded input is scored at all levels in one run, whatever row asks for it.
+    """
+    networks = families()[cell.task]["networks"]
+    for_all = cell.single_model or model == "input" or "level" not in networks
+    return f"{cell.task}-{BLIND if for_all and BLIND in networks else level}"
+
+
+def _printed_sets(cell: Cell) -> tuple[str, ...]:
+    sets = families()[cell.task]["sets"]
+    found = sets[pick(cell.dataset, sets, f"set of {cell.task}")]
+    return tuple(found) if isinstance(found, list) else (found,)
 
 
 def _variant(cell: Cell, entry: dict[str, Any]) -> str:
@@ -195,23 +234,29 @@ def _variant(cell: Cell, entry: dict[str, Any]) -> str:
 # --- runs and files --------------------------------------------------------------------------
 
 
-def runs(scale: str, names: Iterable[str]) -> list[Run]:
-    """The evaluations that some tables need at a scale, the input's own quality included."""
-    seeds = get_scale(scale)["seeds"]
+def runs(scale: str, names: Iterable[str], without: tuple[str, ...] = ()) -> list[Run]:
+    """The evaluations that some tables need at a scale, the input's own quality included.
+
+    without: entries of datasets.yaml that are left out; a run with no set left is not planned.
+    """
     wanted: dict[Run, None] = {}
     for table in names:
         for cell in cells(table):
             found = answer(cell, scale)
-            if found.task:
+            if found.task and not _left_out(found.datasets, without):
+                seeds = get_scale(scale)["seeds"] if found.model in trained_models() else [0]
                 for seed in seeds:
                     wanted[Run(scale, found.task, found.model, seed)] = None
-                wanted[Run(scale, _input_task(cell), "input", 0)] = None
+                input_task = _task_name(cell, "input", found.level)
+                wanted[Run(scale, input_task, "input", 0)] = None
     return list(wanted)
 
 
-def _input_task(cell: Cell) -> str:
-    level = BLIND if families()[cell.task]["blind"] else cell.setting
-    return f"{cell.task}-{level}"
+def _left_out(names: Iterable[str], without: tuple[str, ...]) -> bool:
+    entries = {name: datasets()[entry_of(name)] for name in names}
+    return any(
+        entry_of(name) in without or entry.get("from") in without for name, entry in entries.items()
+    )
 
 
 def counts(scale: str, names: Iterable[str]) -> list[str]:
@@ -226,17 +271,30 @@ def counts(scale: str, names: Iterable[str]) -> list[str]:
     return [f"results/{scale}/cost/{model}/count.json" for model in models]
 
 
-def records(scale: str, names: Iterable[str]) -> list[str]:
+def records(scale: str, names: Iterable[str], without: tuple[str, ...] = ()) -> list[str]:
     """Every record that some tables are rendered from."""
     names = list(names)
-    return [run.record for run in runs(scale, names)] + counts(scale, names)
+    return [run.record for run in runs(scale, names, without)] + counts(scale, names)
 
 
 @cache
-def test_sets(scale: str, family: str) -> tuple[str, ...]:
-    """The sets a task is evaluated on at a scale: those of every printed cell of that task."""
-    places = [answer(cell, scale) for table in tables() for cell in cells(table)]
-    return tuple({p.dataset: None for p in places if p.task and get_task(p.task).family == family})
+def test_places(
+    scale: str, task: str, without: tuple[str, ...] = ()
+) -> tuple[tuple[str, str], ...]:
+    """The (prepared set, level) pairs a task is evaluated on: those of every printed cell of it."""
+    wanted = get_task(task)
+    found: dict[tuple[str, str], None] = {}
+    for table in tables():
+        for cell in cells(table):
+            if cell.task != wanted.family:
+                continue
+            place = answer(cell, scale)
+            if place.level in wanted.levels and not _left_out(place.datasets, without):
+                found |= {(name, place.level): None for name in place.datasets}
+    names = dict.fromkeys(name for name, _ in found)
+    return tuple(
+        (name, level) for name in names for level in wanted.levels if (name, level) in found
+    )
 
 
 def degraded_folder(family: str, dataset: str, level: str) -> str:
@@ -249,10 +307,26 @@ def recipe(scale: str, task: str) -> dict[str, Any]:
     return {**chosen["recipe"], **chosen.get("recipes", {}).get(get_task(task).family, {})}
 
 
-def evaluation_inputs(run: Run) -> list[str]:
+def evaluation_inputs(run: Run, without: tuple[str, ...] = ()) -> list[str]:
     """The index files of all clean and degraded sets that a run reads."""
-    task = get_task(run.task)
-    sets = test_sets(run.scale, task.family)
-    clean = [f"data/sets/{dataset}" for dataset in sets]
-    degraded = [degraded_folder(task.family, name, level) for name in sets for level in task.levels]
-    return [f"{folder}/index.json" for folder in clean + degraded]
+    family = get_task(run.task).family
+    places = test_places(run.scale, run.task, without)
+    clean = dict.fromkeys(f"data/sets/{name}" for name, _ in places)
+    degraded = [degraded_folder(family, name, level) for name, level in places]
+    return [f"{folder}/index.json" for folder in [*clean, *degraded]]
+
+
+def raw_listing(prepared_set: str) -> list[str]:
+    """The listing of downloaded files a prepared set is made of, none for embedded photographs."""
+    raw = get_set(prepared_set).raw
+    return [] if "folder" in datasets()[raw] else [f"data/raw/{raw}/files.json"]
+
+
+def set_definition(prepared_set: str) -> str:
+    """What the registry says of a prepared set, as a value that its job depends on."""
+    return str(get_set(prepared_set))
+
+
+def raw_listings(scale: str, without: tuple[str, ...] = ()) -> list[str]:
+    """What `snakemake download` makes: the listings of all entries that a scale needs."""
+    return [f"data/raw/{name}/files.json" for name in downloads(scale) if name not in without]

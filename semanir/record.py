@@ -24,18 +24,18 @@ ROOT = Path(__file__).resolve().parent.parent
 SCHEMA = 1
 
 # the code whose change makes a stage's results stale; a docstring in a table retrains nothing
-_PREPARE = ["data_prep/datasets.py", "data_prep/images.py", "data_prep/datasets.yaml"]
+_PREPARE = [f"data_prep/{name}.py" for name in ("datasets", "prepared", "images", "real_pairs")]
 _PREPARE += ["data_prep/embedded/MANIFEST.json"]
 _TASKS = ["data_prep/tasks.py", "data_prep/tasks.yaml"]
-_DEGRADE = [*_PREPARE, *_TASKS, "data_prep/degrade.py", "data_prep/degraded.py"]
-_DEGRADE += ["data_prep/resize.py"]
+_DEGRADE = [*_PREPARE, *_TASKS]
+_DEGRADE += [f"data_prep/{name}.py" for name in ("degrade", "degraded", "resize", "synthetic")]
 _NETWORK = ["semanir/network", "semanir/attention", "semanir/checkpoint.py"]
 _TRAIN = [*_NETWORK, *_DEGRADE, "semanir/train.py", "semanir/pairs.py", "semanir/losses.py"]
 _TRAIN += ["semanir/recipe.py"]
 _EVALUATE = [*_NETWORK, *_DEGRADE, "semanir/evaluate.py", "semanir/restore.py", "baselines"]
 _EVALUATE += ["semanir/metrics.py"]
-_PLAN = [*_TASKS, "data_prep/datasets.yaml", "semanir/plan.py", "semanir/scales.yaml"]
-_PLAN += ["semanir/models.yaml", "baselines/models.yaml"]
+_PLAN = [*_TASKS, "data_prep/datasets.py", "data_prep/datasets.yaml", "semanir/plan.py"]
+_PLAN += ["semanir/scales.yaml", "semanir/models.yaml", "baselines/models.yaml"]
 # not all of reports/: the rendered tables are written there
 _REPORTS = [f"reports/{name}.py" for name in ("collect", "gate", "index", "layouts", "tables")]
 _REPORTS += ["reports/verdicts.py", "reports/layouts.yaml", "reports/templates", "reports/paper"]

@@ -31,9 +31,11 @@ rule evaluate:
     threads: 1
     params:
         code=source_hash("evaluate"),
+        without=WITHOUT,
     shell:
         "python -m semanir.evaluate --scale {wildcards.scale} --task {wildcards.task}"
-        " --model {wildcards.model} --seed {wildcards.seed} --threads {threads} 2>&1 | tee {log}"
+        " --model {wildcards.model} --seed {wildcards.seed} --threads {threads}"
+        " --without {params.without} 2>&1 | tee {log}"
 
 
 rule count:

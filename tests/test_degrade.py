@@ -13,16 +13,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import data_prep.datasets
+import data_prep.prepared
 from data_prep.__main__ import main
-from data_prep.datasets import load_index, prepare
 from data_prep.degrade import awgn, degradation, downscale
 from data_prep.degraded import degrade_set, read_degraded
 from data_prep.errors import InputError
 from data_prep.files import replacing, write_json, write_text
 from data_prep.images import match_channels, read_image, to_grey
 from data_prep.names import UnknownNameError
+from data_prep.prepared import load_index, prepare
 from data_prep.resize import imresize
+from data_prep.tasks import families
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PYTHON = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
@@ -244,23 +245,31 @@ def test_a_degraded_set_is_complete(tmp_path, family, level, ending):
     assert load_index(out) == index
 
 
-def test_degrading_is_bitwise_reproducible_across_processes(tmp_path):
-    """Two processes with different hash seeds write the same bytes, index included."""
-    images = {f"{n}.png": photograph(24, 20 + n, 3, seed=n) for n in range(3)}
+def test_degrading_is_bitwise_reproducible(tmp_path):
+    """Another process, hash seed and number of threads write the same bytes, index included."""
+    images = {f"{n}.png": photograph(64, 80 + n, 3, seed=n) for n in range(2)}
     clean = save(tmp_path / "clean", images)
-    for task, level in (("denoise_color", "sigma25"), ("sr", "x2")):
-        for hash_seed in ("1", "2"):
-            subprocess.run(
-                [sys.executable, "-m", "data_prep", "degrade", task, level, clean, hash_seed],
-                cwd=tmp_path,
-                env={**PYTHON, "PYTHONHASHSEED": hash_seed},
-                check=True,
-            )
-        first, second = contents(tmp_path / "1"), contents(tmp_path / "2")
-        assert len(first) == 4
-        assert first == second
-        for folder in ("1", "2"):
-            shutil.rmtree(tmp_path / folder)
+    program = (
+        "import sys, cv2; from data_prep.tasks import families; "
+        "from data_prep.degraded import degrade_set; from pathlib import Path; "
+        "cv2.setNumThreads(int(sys.argv[2])); "
+        "[degrade_set(name, level, Path(sys.argv[1]), Path(sys.argv[3], name, level)) "
+        "for name, task in families().items() for level in task['levels']]"
+    )
+    for threads, folder in (("1", "one"), ("7", "seven")):
+        subprocess.run(
+            [sys.executable, "-c", program, clean, threads, folder],
+            cwd=tmp_path,
+            env={**PYTHON, "PYTHONHASHSEED": threads, "OMP_NUM_THREADS": threads},
+            check=True,
+        )
+    first, second = (
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.*")}
+        for folder in (tmp_path / "one", tmp_path / "seven")
+    )
+    levels = [level for task in families().values() for level in task["levels"]]
+    assert len(first) == 3 * len(levels)
+    assert first == second
 
 
 def test_degrading_stops_at_a_changed_photograph(tmp_path):
@@ -303,9 +312,8 @@ def test_a_degraded_file_that_cannot_be_read_is_named(tmp_path):
 def package(tmp_path, monkeypatch):
     """A copy of the package's data that a test may spoil."""
     here = tmp_path / "package"
-    shutil.copytree(data_prep.datasets.HERE / "embedded", here / "embedded")
-    shutil.copy(data_prep.datasets.HERE / "datasets.yaml", here)
-    monkeypatch.setattr(data_prep.datasets, "HERE", here)
+    shutil.copytree(data_prep.prepared.HERE / "embedded", here / "embedded")
+    monkeypatch.setattr(data_prep.prepared, "HERE", here)
     return here / "embedded"
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from data_prep.datasets import get_set
 from data_prep.errors import InputError
 from data_prep.names import UnknownNameError, pick
 from data_prep.tasks import families, get_task, task_names
@@ -27,6 +28,10 @@ def find(table, **fields):
     """The one cell of a table with these fields."""
     (cell,) = [c for c in plan.cells(table) if all(getattr(c, k) == v for k, v in fields.items())]
     return cell
+
+
+def first(family):
+    return next(name for name in task_names() if name.startswith(f"{family}-"))
 
 
 def evaluations(*runs):
@@ -72,8 +77,8 @@ def test_scales_name_known_models_and_tasks():
         assert set(scale["networks"]) == set(plan.trained_models())
         assert set(scale["stand_in"]) <= set(families())
         for dataset in scale["stand_in"].values():
-            assert plan.datasets()[dataset]["role"] == "test"
-        assert plan.datasets()[scale["recipe"]["dataset"]]["role"] == "train"
+            assert get_set(dataset).role == "test"
+        assert get_set(scale["recipe"]["dataset"]).role == "train"
         assert set(scale["recipes"]) <= set(families())
         assert len(scale["seeds"]) == len(set(scale["seeds"])) > 0
 
@@ -110,9 +115,93 @@ def test_table11_needs_three_counts_and_no_run():
     assert plan.records("smoke", ["table11"]) == expected
 
 
+def test_table04_needs_a_blind_network_and_one_per_quality():
+    needed = evaluations(
+        *(f"jpeg_color-{level}/semanir-u" for level in ("blind", "qf10", "qf20", "qf30", "qf40")),
+        "jpeg_color-blind/input",
+    )
+    assert sorted(plan.records("smoke", ["table04"])) == sorted(needed)
+
+
+@pytest.mark.parametrize(
+    ("table", "task"),
+    [("table02", "deblur-motion"), ("table08", "weather-blind"), ("table09", "demosaick-rggb")],
+)
+def test_a_table_of_one_level_needs_one_network_and_its_input(table, task):
+    needed = evaluations(f"{task}/semanir-u", f"{task}/input")
+    assert sorted(plan.records("smoke", [table])) == sorted(needed)
+
+
+def test_the_input_is_scored_once_however_many_seeds_a_scale_has(monkeypatch):
+    """Nothing in it is random, and one run holds all levels."""
+    monkeypatch.setattr(plan, "get_scale", lambda name: plan.scales()["smoke"] | {"seeds": [0, 1]})
+    found = [run for run in plan.runs("smoke", ["table04"]) if run.model == "input"]
+    assert found == [Run("smoke", "jpeg_color-blind", "input", 0)]
+    assert len(plan.runs("smoke", ["table04"])) == 1 + 2 * 5
+
+
 def test_tables_of_others_need_nothing():
-    for table in ("table01", "table08", "table12", "extra_denoise"):
+    for table in ("table01", "table12", "extra_denoise"):
         assert plan.records("smoke", [table]) == []
+
+
+# --- the mini scale ----------------------------------------------------------------------------
+
+
+def test_printed_sets_are_those_of_the_registry_at_the_mini_scale():
+    """Kodak is whole for demosaicking and cropped for denoising; BSDS500 is its test split."""
+    cell = find("table09", row="Matlab", dataset="Kodak")
+    assert plan.answer(cell, "mini").datasets == ("kodak24_full",)
+    assert families()["denoise_color"]["sets"]["Kodak24"] == "kodak24_500"
+    cell = find("table04", row="BSDS500 QF10", method="JPEG", metric="PSNR")
+    assert plan.answer(cell, "mini") == Answer(
+        "input", "jpeg_color-blind", ("bsds500_test",), "qf10", "PSNR"
+    )
+
+
+def test_what_a_scale_has_no_set_for_is_no_data():
+    cell = find("table10", row="SemanIR-S ×2", dataset="Manga109", metric="PSNR")
+    assert plan.answer(cell, "mini") == Answer(
+        verdict="no data", reason="Manga109 is no part of the mini scale"
+    )
+
+
+def test_an_average_is_over_both_sets(monkeypatch):
+    """Here of real pairs, which no wired scale has; elsewhere the stand-in is its own average."""
+    cell = find("table02", row="SemanIR", dataset="Average", metric="PSNR")
+    assert plan.answer(cell, "mini").datasets == ("embedded_rgb",)
+    real = plan.scales()["mini"] | {"stand_in": {}}
+    monkeypatch.setattr(plan, "get_scale", lambda name: real)
+    monkeypatch.setattr(plan, "in_scale", lambda name, scale: True)
+    assert plan.answer(cell, "mini").datasets == ("gopro_test", "hide")
+    assert not plan.answer(cell, "mini").stand_in
+
+
+@pytest.mark.parametrize(
+    ("dataset", "level"),
+    [("SnowTest100k-L", "snow"), ("Test1", "rainfog"), ("RainDrop", "raindrop")],
+)
+def test_a_weather_set_has_its_own_level(dataset, level):
+    cell = find("table08", row="SemanIR", dataset=dataset)
+    assert plan.answer(cell, "smoke").level == level
+    assert plan.answer(cell, "smoke").task == "weather-blind"
+
+
+def test_left_out_datasets_leave_the_plan():
+    """Their places, what is made of their files, runs without any set; nothing else."""
+    everything = dict(plan.test_places("mini", "denoise_color-blind"))
+    assert set(everything) == {"cbsd68", "mcmaster", "urban100"}
+    places = plan.test_places("mini", "denoise_color-blind", ("urban100",))
+    assert set(dict(places)) == {"cbsd68", "mcmaster"}
+    assert not plan.runs("mini", ["table09"], ("kodak24_full", "mcmaster"))
+    assert plan.runs("mini", ["table09"], ("kodak24_full",)) == plan.runs("mini", ["table09"])
+    inputs = plan.evaluation_inputs(Run("mini", "demosaick-rggb", "input", 0), ("kodak24_full",))
+    assert inputs == [
+        "data/sets/mcmaster/index.json",
+        "data/degraded/demosaick/mcmaster/rggb/index.json",
+    ]
+    assert "data/raw/live1/files.json" in plan.raw_listings("mini")
+    assert "data/raw/live1/files.json" not in plan.raw_listings("mini", ("live1",))
 
 
 def test_runs_of_all_layouts_are_unique_and_the_union_of_their_tables():
@@ -121,7 +210,8 @@ def test_runs_of_all_layouts_are_unique_and_the_union_of_their_tables():
         together = plan.records(scale, layouts())
         assert len(together) == len(set(together))
         assert set(together) == {r for table in layouts() for r in plan.records(scale, [table])}
-    assert len(plan.runs("smoke", layouts())) == 10 + 6 + 3
+    # tables 7, 10, 4, 2, 8, 9; x3 and grey JPEG
+    assert len(plan.runs("smoke", layouts())) == 10 + 6 + 6 + 2 + 2 + 2 + 3 + 6
     assert plan.records("smoke", ["table10", "table10"]) == plan.records("smoke", ["table10"])
 
 
@@ -135,8 +225,10 @@ def test_paths_of_a_run():
 
 def test_test_sets_and_inputs_of_a_run():
     """At the smoke scale one embedded set stands in for all sets of a task."""
-    assert plan.test_sets("smoke", "sr") == ("embedded_rgb",)
-    assert plan.test_sets("smoke", "denoise_gray") == ("embedded_gray",)
+    assert plan.test_places("smoke", "sr-x2") == (("embedded_rgb", "x2"),)
+    assert {name for name, _ in plan.test_places("smoke", "denoise_gray-blind")} == {
+        "embedded_gray"
+    }
     assert plan.evaluation_inputs(Run("smoke", "denoise_gray-blind", "input", 0)) == [
         "data/sets/embedded_gray/index.json",
         "data/degraded/denoise_gray/embedded_gray/sigma15/index.json",
@@ -167,22 +259,43 @@ def test_recipe_of_a_task_lies_on_top_of_the_common_one():
         (
             "table07",
             {"row": "†SemanIR", "dataset": "CBSD68", "setting": "sigma25"},
-            Answer("semanir-u", "denoise_color-blind", "embedded_rgb", "sigma25", "PSNR"),
+            Answer(
+                "semanir-u",
+                "denoise_color-blind",
+                ("embedded_rgb",),
+                "sigma25",
+                "PSNR",
+                stand_in=True,
+            ),
         ),
         (
             "table07",
             {"row": "SemanIR", "dataset": "CBSD68", "setting": "sigma25"},
-            Answer("semanir-u", "denoise_color-sigma25", "embedded_rgb", "sigma25", "PSNR"),
+            Answer(
+                "semanir-u",
+                "denoise_color-sigma25",
+                ("embedded_rgb",),
+                "sigma25",
+                "PSNR",
+                stand_in=True,
+            ),
         ),
         (
             "table07",
             {"row": "†SemanIR", "dataset": "Set12", "setting": "sigma50"},
-            Answer("semanir-u", "denoise_gray-blind", "embedded_gray", "sigma50", "PSNR"),
+            Answer(
+                "semanir-u",
+                "denoise_gray-blind",
+                ("embedded_gray",),
+                "sigma50",
+                "PSNR",
+                stand_in=True,
+            ),
         ),
         (
             "table10",
             {"row": "SemanIR-B ×4", "dataset": "Set5", "metric": "SSIM"},
-            Answer("semanir-b", "sr-x4", "embedded_rgb", "x4", "SSIM"),
+            Answer("semanir-b", "sr-x4", ("embedded_rgb",), "x4", "SSIM", stand_in=True),
         ),
         (
             "table10",
@@ -217,7 +330,7 @@ def test_recipe_of_a_task_lies_on_top_of_the_common_one():
         (
             "table09",
             {"row": "Matlab", "dataset": "Kodak"},
-            Answer(verdict="no data", reason="the task demosaick is not wired to data yet"),
+            Answer("input", "demosaick-rggb", ("embedded_rgb",), "rggb", "PSNR", stand_in=True),
         ),
         (
             "table05",
@@ -257,19 +370,9 @@ def test_every_answer_has_a_place_or_a_reason():
                 assert bool(found.verdict) == bool(found.reason) != bool(found.model), cell
                 if found.task:
                     assert found.level in get_task(found.task).levels
-                    assert plan.datasets()[found.dataset]["role"] == "test"
+                    assert all(get_set(name).role == "test" for name in found.datasets)
                 elif found.metric == "params":
                     assert found.level in plan.get_model(found.model)["count"]
-
-
-def test_a_set_that_is_not_registered_is_no_data(monkeypatch):
-    """Without a stand-in the printed set itself is looked up."""
-    without = plan.get_scale("smoke") | {"stand_in": {}}
-    monkeypatch.setattr(plan, "get_scale", lambda name: without)
-    cell = find("table10", row="SemanIR-S ×2", dataset="Set5", metric="PSNR")
-    assert plan.answer(cell, "smoke") == Answer(
-        verdict="no data", reason="Set5 is not in the registry"
-    )
 
 
 def test_a_method_without_an_entry_is_an_error():
@@ -286,18 +389,23 @@ def test_a_method_without_an_entry_is_an_error():
     ("config", "line"),
     [
         ({"scale": "smok"}, "error: unknown scale 'smok'; did you mean smoke?"),
-        ({"scale": "bogus"}, "error: unknown scale 'bogus'; valid: smoke"),
-        ({"scale": 1}, "error: unknown scale '1'; valid: smoke"),
-        ({"scale": ""}, "error: unknown scale ''; valid: smoke"),
+        ({"scale": "bogus"}, "error: unknown scale 'bogus'; valid: smoke, mini"),
+        ({"scale": 1}, "error: unknown scale '1'; valid: smoke, mini"),
+        ({"scale": ""}, "error: unknown scale ''; valid: smoke, mini"),
+        (
+            {"without": "live1,set_12"},
+            "error: unknown dataset in --config without 'set_12'; "
+            "did you mean set12 or set14 or set5?",
+        ),
         ({"scal": "smoke"}, "error: unknown option of --config 'scal'; did you mean scale?"),
-        ({"x": 1}, "error: unknown option of --config 'x'; valid: scale"),
+        ({"x": 1}, "error: unknown option of --config 'x'; valid: scale, without, mirror"),
     ],
     ids=str,
 )
 def test_a_wrong_scale_or_option_ends_with_one_line(config, line):
     """SystemExit, so that Snakemake shows no traceback; nearest names where any are near."""
     with pytest.raises(SystemExit) as stopped:
-        plan.choose_scale(config)
+        plan.choose(config)
     message = str(stopped.value.code)
     assert message.startswith(line) if "valid" in line else message == line
     assert "\n" not in message
@@ -305,9 +413,18 @@ def test_a_wrong_scale_or_option_ends_with_one_line(config, line):
 
 def test_the_scale_is_smoke_where_none_is_asked_for():
     config = {}
-    assert plan.choose_scale(config) == "smoke"
-    assert config == {"scale": "smoke"}
-    assert plan.choose_scale({"scale": "smoke"}) == "smoke"
+    assert plan.choose(config) == ("smoke", ())
+    assert config == {"scale": "smoke", "without": ""}
+    assert plan.choose({"scale": "mini"}) == ("mini", ())
+
+
+def test_options_of_the_command_line(monkeypatch):
+    """Left-out datasets as a list; the mirror where the download jobs look for it."""
+    monkeypatch.setenv("SEMANIR_MIRROR", "before")
+    assert plan.choose({"scale": "mini", "without": "live1,bsd68"}) == ("mini", ("live1", "bsd68"))
+    assert os.environ["SEMANIR_MIRROR"] == "before"
+    plan.choose({"mirror": "/mnt/mirror"})
+    assert os.environ["SEMANIR_MIRROR"] == "/mnt/mirror"
 
 
 @pytest.mark.parametrize(
@@ -356,10 +473,14 @@ def test_a_wrong_task_in_a_csv_is_named(tmp_path, monkeypatch):
 
 
 def test_tasks_and_their_levels():
-    """Every level of three families; only denoising has blind models; only sr enlarges."""
-    blind = {name for name in task_names() if name.endswith("-blind")}
-    assert len(task_names()) == 11
-    assert blind == {"denoise_gray-blind", "denoise_color-blind"}
+    """One network per level or for all, as the paper trains them; only sr enlarges."""
+    blind = {name.removesuffix("-blind") for name in task_names() if name.endswith("-blind")}
+    assert len(task_names()) == 4 + 4 + 3 + 5 + 5 + 1 + 1 + 1
+    assert blind == {"denoise_gray", "denoise_color", "jpeg_color", "jpeg_gray", "weather"}
+    assert [name for name in task_names() if name.startswith("weather")] == ["weather-blind"]
+    assert list(get_task("weather-blind").levels) == ["snow", "rainfog", "raindrop"]
+    assert {n for n in families() if get_task(first(n)).synthetic} == {"deblur", "weather"}
+    assert {n for n in families() if get_task(first(n)).gray == "y"} == {"jpeg_gray"}
     assert get_task("denoise_gray-blind").levels == {"sigma15": 15, "sigma25": 25, "sigma50": 50}
     assert get_task("denoise_gray-sigma50").levels == {"sigma50": 50}
     assert [get_task(name).upscale for name in ("sr-x2", "sr-x3", "sr-x4")] == [2, 3, 4]

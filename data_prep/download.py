@@ -1,0 +1,247 @@
+"""Raw photographs on disk: data/raw/<entry>/ with files.json, which is written last.
+
+Whatever way the bytes came (an address, a mirror, a person who filled the folder), they are held
+against the same sums: published SHA-256 where there are any, else those of the first time, kept in
+data/lock.json.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from tqdm import tqdm
+
+from data_prep.datasets import IMAGES, RAW, Remote, datasets, prepared_sets, remote_files
+from data_prep.errors import InputError
+from data_prep.fetch import fetch
+from data_prep.files import sha256, write_json
+from data_prep.mirror import mirror_from_environment
+from data_prep.names import pick
+from data_prep.real_pairs import find_pairs
+from data_prep.unpack import unpack
+
+AT_ONCE = 8  # small files fetched side by side
+
+
+class ChangedError(InputError):
+    """Bytes that differ from those that were recorded first."""
+
+
+def download(name: str, raw: Path = RAW, mirror: str | None = None) -> None:
+    """Fetch one entry of datasets.yaml to raw/<name>/, files.json last, or raise InputError.
+
+    A folder that already holds the right files is taken as it is. The sources are tried in order;
+    the error lists why each of them failed and what to do.
+    """
+    entry = datasets()[pick(name, datasets(), "dataset")]
+    if "folder" in entry:
+        return
+    if "from" in entry:
+        download(entry["from"], raw, mirror)
+        return
+    mirror = mirror or mirror_from_environment()
+    folder = raw / name
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):
+        missing = adopt(name, folder)
+        if not missing:
+            return
+        # what is wrong with a folder that somebody filled
+        problems = [missing] if matching(folder, ("**/*",)) else []
+        for source in entry["sources"]:
+            try:
+                _from_source(name, source, folder, mirror)
+                _write_listing(name, folder, _check_sets(name, folder))
+                return
+            except InputError as error:
+                problems.append(str(error))
+        raise InputError(f"{name}: " + "; ".join(problems))
+
+
+def adopt(name: str, folder: Path) -> str:
+    """Take a folder that already holds all files of an entry; else return what is missing.
+
+    Raises InputError where a file changed since it was listed, or is not what the lock recorded.
+    """
+    if (folder / "files.json").is_file():
+        load_listing(folder)
+        return ""
+    files = found_by_manifest(name, folder)
+    if files is None and _has_manifest(name):
+        return f"{folder} does not hold all files of the list"
+    try:
+        _write_listing(name, folder, files or _check_sets(name, folder))
+    except ChangedError:
+        raise
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def found_by_manifest(name: str, folder: Path) -> list[Path] | None:
+    """The files of an entry's list of SHA-256 sums, if all of them are in the folder."""
+    for source in datasets()[name]["sources"]:
+        if "manifests" in source:
+            wanted = remote_files(source)
+            paths = [folder / remote.path for remote in wanted]
+            if all(path.is_file() for path in paths) and all(
+                sha256(path) == remote.sha256 for path, remote in zip(paths, wanted, strict=True)
+            ):
+                return paths
+    return None
+
+
+def load_listing(folder: Path) -> dict[str, Path]:
+    """The raw files of an entry, name -> path, every file present and unchanged.
+
+    Raises InputError that names the first file that is missing or whose SHA-256 differs.
+    """
+    listing = folder / "files.json"
+    again = f"delete {listing} and run python -m data_prep download {folder.name}"
+    try:
+        entries = json.loads(listing.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(
+            f"{folder.name} is not downloaded: run python -m data_prep download {folder.name}"
+        ) from None
+    except ValueError as error:
+        raise InputError(f"broken {listing}: {error}; {again}") from None
+    found = {}
+    for entry in tqdm(entries, desc=f"verify {folder.name}", unit="file", delay=10):
+        path = folder / entry["file"]
+        if not path.is_file():
+            raise InputError(f"missing file {path}; {again}")
+        if path.stat().st_size != entry["bytes"] or sha256(path) != entry["sha256"]:
+            raise InputError(f"{path} changed since it was downloaded (SHA-256 differs); {again}")
+        found[entry["file"]] = path
+    return found
+
+
+def remember(raw: Path, key: str, digest: str) -> None:
+    """Record the SHA-256 of something for which none was published, or refuse another one.
+
+    data/lock.json beside the raw folder can be copied to other machines to hold them to the same
+    bytes. Raises InputError with both sums if `key` was recorded with another one.
+    """
+    path = raw.parent / "lock.json"
+    with FileLock(raw.parent / ".lock.json.lock"):
+        known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        if known.get(key, digest) != digest:
+            raise ChangedError(
+                f"{key} is not what was downloaded first: SHA-256 {digest}, recorded {known[key]}; "
+                f"if the publisher announced a new version, delete its line in {path}"
+            )
+        if key not in known:
+            print(f"{key}: no SHA-256 was published; recorded {digest} in {path}", flush=True)
+            write_json(path, dict(sorted({**known, key: digest}.items())))
+
+
+def _from_source(name: str, source: dict[str, Any], folder: Path, mirror: str | None) -> None:
+    if "by_hand" in source:
+        raise InputError(f"{source['by_hand']} into {folder}, then run the same command again")
+    wanted = remote_files(source)
+    if "manifests" in source:
+        _fetch_all(name, wanted, folder, mirror)
+        return
+    for remote in wanted:
+        archive = folder / remote.path
+        out = folder / remote.path.partition(".")[0]
+        if out.is_dir():
+            continue  # unpacked by an earlier attempt, whole
+        digest = fetch(remote.urls, archive, sha256=remote.sha256, size=remote.bytes, mirror=mirror)
+        if remote.sha256 is None:
+            try:
+                remember(folder.parent, f"{name}/{remote.path}", digest)
+            except InputError:
+                archive.unlink()
+                raise
+        unpack(archive, out)
+        archive.unlink()
+
+
+def _fetch_all(name: str, wanted: Sequence[Remote], folder: Path, mirror: str | None) -> None:
+    """Many small files side by side; the first failure stops what has not begun."""
+    total = sum(remote.bytes or 0 for remote in wanted)
+
+    def one(remote: Remote) -> int:
+        target = folder / remote.path
+        fetch(
+            remote.urls,
+            target,
+            sha256=remote.sha256,
+            size=remote.bytes,
+            mirror=mirror,
+            progress=False,
+        )
+        return remote.bytes or 0
+
+    bar = tqdm(total=total, desc=name, unit="B", unit_scale=True, delay=5)
+    with bar, ThreadPoolExecutor(AT_ONCE) as pool:
+        try:
+            for count in pool.map(one, wanted):
+                bar.update(count)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _check_sets(name: str, folder: Path) -> list[Path]:
+    """All raw files of an entry's prepared sets, in as many photographs as there must be."""
+    files: dict[Path, None] = {}
+    made_here = [each for each in prepared_sets().values() if each.raw == name]
+    for prepared in made_here:
+        if prepared.pairs:
+            for pair in find_pairs(folder, prepared.pairs, prepared.name, prepared.images):
+                files |= dict.fromkeys(pair)
+            continue
+        found = matching(folder, prepared.files)
+        if len(found) != prepared.images:
+            raise InputError(
+                f"{prepared.name}: found {len(found)} images where {prepared.images} belong: "
+                f"{', '.join(prepared.files)} in {folder}"
+            )
+        files |= dict.fromkeys(found)
+    if _has_manifest(name):
+        files |= dict.fromkeys(found_by_manifest(name, folder) or [])
+    return sorted(files or matching(folder, ("**/*",)))
+
+
+def matching(folder: Path, globs: Sequence[str]) -> list[Path]:
+    """Image files below a folder that one of the globs names, sorted, without hidden ones."""
+    found = {
+        path
+        for pattern in globs
+        for path in folder.glob(pattern)
+        if path.suffix.lower() in IMAGES and path.is_file()
+    }
+    return sorted(
+        path
+        for path in found
+        if not any(
+            part.startswith(("._", "__MACOSX", ".")) for part in path.relative_to(folder).parts
+        )
+    )
+
+
+def _has_manifest(name: str) -> bool:
+    return any("manifests" in source for source in datasets()[name]["sources"])
+
+
+def _write_listing(name: str, folder: Path, files: Sequence[Path]) -> None:
+    entries: list[dict[str, Any]] = [
+        {
+            "file": path.relative_to(folder).as_posix(),
+            "bytes": path.stat().st_size,
+            "sha256": sha256(path),
+        }
+        for path in tqdm(files, desc=f"verify {name}", unit="file", delay=10)
+    ]
+    if not _has_manifest(name):
+        # of the contents alone: another archive of the same photographs is no change
+        sums = sorted(entry["sha256"] for entry in entries)
+        remember(folder.parent, name, hashlib.sha256("\n".join(sums).encode()).hexdigest())
+    write_json(folder / "files.json", entries)

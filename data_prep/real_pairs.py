@@ -1,0 +1,337 @@
+r"""Real pairs: which degraded file belongs to which clean one, under what name and at what size.
+
+A rule is a plain mapping, as it stands under `pairs` in datasets.yaml:
+
+    degraded   glob of the degraded files below the folder; `**/` is any number of folders
+    clean      [expression, replacement]: makes the clean file's path of the degraded file's, as in
+               ['^(.*/)?input/([^/]+)$', '\1gt/\2']; it must match exactly once
+    list       optional glob of a text file with one degraded file a line; the others are left out
+    others     optional glob of further degraded files, not of this set, whose clean files lie among
+               those of the set (the training files of HIDE)
+
+Paths are relative to the folder, with `/`. Globs, expressions and listed names ignore case, since
+endings do (.PNG). Hidden files and what a Mac adds to archives do not count; linked folders are not
+entered.
+"""
+
+import os
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePath, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from data_prep.datasets import IMAGES
+from data_prep.errors import InputError
+from data_prep.images import check_image
+
+_FRAMES = ("blur", "blur_gamma", "sharp")
+_AGAIN = "the archive may be incomplete, fetch and unpack it again"
+
+
+def find_pairs(
+    folder: Path, rules: Sequence[Mapping[str, Any]], name: str, count: int | None = None
+) -> list[tuple[Path, Path]]:
+    """The (degraded, clean) files of the set `name` in folder, sorted by the degraded file's path.
+
+    The first of the rules whose glob and list find anything is used. Several degraded files may
+    share a clean one. count: how many pairs there must be.
+
+    Raises InputError that names the file at fault: no rule fits, a degraded file without its clean
+    one or a clean one that no degraded file uses, a listed file that is absent or listed twice, two
+    files of one flat name (see flat_name), sizes that differ, a link that leads out of the folder,
+    a wrong number of pairs.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{name}: no folder {folder}; unpack the archive there")
+    files, links = _files_below(folder)
+    rule, degraded, lists = _first_fit(folder, rules, files, links, name)
+    chosen = _listed(folder, lists, degraded, name) if lists else degraded
+    pairs = _with_clean(folder, chosen, rule, files, name)
+
+    # files that the list leaves out and those of other sets use their clean files, too
+    others = _matching(files, rule["others"]) if "others" in rule else []
+    used = {_find(_clean_path(path, rule), files) for path in (*degraded, *others)}
+    _check_orphans(folder, set(pairs.values()), used, files, name)
+    _check_names(pairs, name)
+    _check_names(pairs.values(), name)
+    if count is not None and len(pairs) != count:
+        hint = _AGAIN if len(pairs) < count else "remove what does not belong to it"
+        raise InputError(
+            f"{name}: found {len(pairs)} pairs where {count} belong: {rule['degraded']} in "
+            f"{folder}; {hint}"
+        )
+    _check_sizes(folder, pairs, name)
+    return [(folder / path, folder / clean) for path, clean in pairs.items()]
+
+
+def flat_name(path: PurePath) -> str:
+    """A file's name in a folder that holds a whole set: the file name without its folders.
+
+    GoPro numbers the frames of each sequence anew, so <sequence>/{blur,blur_gamma,sharp}/000001.png
+    becomes <sequence>-000001.png, the name that the pre-split copies of GoPro give it. find_pairs
+    refuses a set in which two names are the same (endings apart).
+    """
+    if len(path.parts) > 2 and path.parent.name.lower() in _FRAMES:
+        return f"{path.parent.parent.name}-{path.name}"
+    return path.name
+
+
+def transweather_size(height: int, width: int) -> tuple[int, int]:
+    """The (height, width) at which TransWeather scores an image (ValData, val_data_functions.py).
+
+    A longest side over 1024 becomes 1024, the other one ceil(side * 1024 / longest); then both are
+    rounded up to multiples of 16. Raises InputError for an empty image.
+    """
+    if min(height, width) < 1:
+        raise InputError(f"an image of {width}x{height} is empty; fetch it again")
+    longest = max(height, width)
+    if longest > 1024:
+        height, width = (-(-side * 1024 // longest) for side in (height, width))
+    return -(-height // 16) * 16, -(-width // 16) * 16
+
+
+def resize_as_transweather(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Resize uint8 [H,W,3] to transweather_size with Pillow's Lanczos; so is ground truth.
+
+    An image of that size is returned as it is. Raises InputError unless it is uint8 [H,W,3].
+    """
+    check_image(image, 3)
+    height, width = transweather_size(*image.shape[:2])
+    if image.shape[:2] == (height, width):
+        return image
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
+
+
+def _files_below(folder: Path) -> tuple[dict[str, str], list[str]]:
+    """Paths of all files in sorted order, by their case-folded spelling too, and linked folders."""
+    found, links = [], []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [each for each in folders if not _is_junk(each)]
+        place = Path(parent).relative_to(folder)
+        links += [(place / each).as_posix() for each in folders if Path(parent, each).is_symlink()]
+        found += [(place / each).as_posix() for each in names if not _is_junk(each)]
+    found.sort(key=lambda path: path.split("/"))
+    files = {path.casefold(): path for path in found}
+    return files | {path: path for path in found}, sorted(links)
+
+
+def _is_junk(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _matching(files: Mapping[str, str], pattern: str, images: bool = True) -> list[str]:
+    """The files, or only the images among them, that a glob names, in sorted order."""
+    wanted = pattern.casefold().split("/")
+    return [
+        path
+        for path in dict.fromkeys(files.values())
+        if not images or path.lower().endswith(IMAGES)
+        if _fits(path.casefold().split("/"), wanted)
+    ]
+
+
+def _fits(parts: Sequence[str], wanted: Sequence[str]) -> bool:
+    if not wanted:
+        return not parts
+    if wanted[0] == "**":
+        return any(_fits(parts[start:], wanted[1:]) for start in range(len(parts) + 1))
+    return bool(parts) and fnmatchcase(parts[0], wanted[0]) and _fits(parts[1:], wanted[1:])
+
+
+def _first_fit(
+    folder: Path,
+    rules: Sequence[Mapping[str, Any]],
+    files: Mapping[str, str],
+    links: Sequence[str],
+    name: str,
+) -> tuple[Mapping[str, Any], list[str], list[str]]:
+    """The first rule that finds anything, its degraded files and its lists."""
+    for rule in rules:
+        degraded = _matching(files, rule["degraded"])
+        lists = _matching(files, rule["list"], images=False) if "list" in rule else []
+        if degraded and (lists or "list" not in rule):
+            return rule, degraded, lists
+    layouts = (
+        rule["degraded"] + (f" listed in {rule['list']}" if "list" in rule else "")
+        for rule in rules
+    )
+    hint = "unpack the archive there"
+    if links:
+        hint = f"{links[0]} is a link and not entered, move the folder itself there"
+    raise InputError(
+        f"{name}: no degraded images in {folder}; looked for {', '.join(layouts)}; {hint}"
+    )
+
+
+def _listed(folder: Path, lists: Sequence[str], degraded: Sequence[str], name: str) -> list[str]:
+    """The degraded files that the list names, sorted; several lists must be copies of one."""
+    texts = [_read_lines(folder / path) for path in lists]
+    for path, text in zip(lists, texts, strict=True):
+        if text != texts[0]:
+            raise InputError(
+                f"{name}: {lists[0]} and {path} in {folder} differ; remove the one that is wrong"
+            )
+    same_name: dict[str, list[str]] = {}
+    for path in degraded:
+        same_name.setdefault(PurePosixPath(path).name.casefold(), []).append(path)
+
+    lines: dict[str, int] = {}
+    missing = []
+    for number, line in enumerate(texts[0], start=1):
+        parts = [part for part in line.casefold().split("/") if part not in ("", ".")]
+        if not parts:
+            continue
+        best = _best_tails(parts, same_name.get(parts[-1], []), PurePosixPath(lists[0]).parent)
+        place = f"{lists[0]}, line {number}"
+        if not best:
+            missing.append(f"{place} names {line}")
+        elif len(best) > 1:
+            raise InputError(
+                f"{name}: {place} may mean {best[0]} or {best[1]} in {folder}; remove one copy"
+            )
+        elif best[0] in lines:
+            raise InputError(
+                f"{name}: {place} names {best[0]} again, as line {lines[best[0]]} does; remove it"
+            )
+        else:
+            lines[best[0]] = number
+    if missing:
+        raise InputError(
+            f"{name}: {missing[0]}, which is not in {folder}{_more(missing, 'line')}; {_AGAIN}"
+        )
+    if not lines:
+        raise InputError(f"{name}: {lists[0]} in {folder} is empty; fetch it again")
+    return [path for path in degraded if path in lines]
+
+
+def _read_lines(path: Path) -> list[str]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no text file: {error.reason}; fetch it again") from None
+    return [line.strip().replace("\\", "/") for line in text.splitlines()]
+
+
+def _best_tails(line: Sequence[str], paths: Iterable[str], root: PurePosixPath) -> list[str]:
+    """The paths whose last components are the line's: file and its folder, if the line has one.
+
+    The lists were written for other roots than ours. A path that the line spells out as seen from
+    the list's folder goes before all others, then the one with the longest common tail.
+    """
+    found: dict[tuple[bool, int], list[str]] = {}
+    for path in paths:
+        parts = path.casefold().split("/")
+        pairs = zip(reversed(parts), reversed(line), strict=False)
+        common = next((n for n, (one, two) in enumerate(pairs) if one != two), None)
+        common = min(len(parts), len(line)) if common is None else common
+        if common >= min(2, len(line)):
+            below = PurePosixPath(path).is_relative_to(root)
+            whole = below and common >= len(parts) - len(root.parts)
+            found.setdefault((whole, common), []).append(path)
+    return found[max(found)] if found else []
+
+
+def _clean_path(path: str, rule: Mapping[str, Any]) -> str | None:
+    """Where the clean file must be; None if the rule does not match exactly once."""
+    expression, replacement = rule["clean"]
+    clean, matches = re.subn(expression, replacement, path, flags=re.IGNORECASE)
+    return clean if matches == 1 else None
+
+
+def _find(path: str | None, files: Mapping[str, str]) -> str | None:
+    """The file of this path, or else one that differs in upper and lower case only."""
+    return None if path is None else files.get(path) or files.get(path.casefold())
+
+
+def _with_clean(
+    folder: Path,
+    chosen: Sequence[str],
+    rule: Mapping[str, Any],
+    files: Mapping[str, str],
+    name: str,
+) -> dict[str, str]:
+    """Degraded -> clean file, both inside the folder even where they are links."""
+    pairs, missing = {}, []
+    for path in chosen:
+        clean = _clean_path(path, rule)
+        if clean is None:
+            raise InputError(
+                f"{name}: the rule {rule['clean'][0]} must match {path} exactly once; mend the rule"
+            )
+        found = _find(clean, files)
+        if found is None:
+            missing.append(f"{path} has no clean image {clean}")
+        else:
+            pairs[path] = found
+    if missing:
+        raise InputError(f"{name}: {missing[0]} in {folder}{_more(missing, 'image')}; {_AGAIN}")
+    root = folder.resolve()
+    for path in (*pairs, *pairs.values()):
+        link = folder / path
+        if link.is_symlink() and not link.resolve().is_relative_to(root):
+            raise InputError(f"{name}: {path} leads out of {folder}; copy the file itself there")
+    return pairs
+
+
+def _check_orphans(
+    folder: Path,
+    clean: Collection[str],
+    used: Collection[str | None],
+    files: Mapping[str, str],
+    name: str,
+) -> None:
+    """Every image beside the clean ones must be the clean image of some degraded file."""
+    folders = {PurePosixPath(path).parent for path in clean}
+    orphans = [
+        path
+        for path in dict.fromkeys(files.values())
+        if PurePosixPath(path).parent in folders
+        if path not in used and path.lower().endswith(IMAGES)
+    ]
+    if orphans:
+        raise InputError(
+            f"{name}: no degraded image belongs to {orphans[0]} in {folder}"
+            f"{_more(orphans, 'image')}; {_AGAIN}"
+        )
+
+
+def _check_names(paths: Iterable[str], name: str) -> None:
+    seen: dict[str, str] = {}
+    for path in paths:
+        flat = flat_name(PurePosixPath(path))
+        first = seen.setdefault(PurePath(flat).stem.casefold(), path)
+        if first != path:
+            raise InputError(
+                f"{name}: {first} and {path} would both be called {flat}; remove one copy"
+            )
+
+
+def _check_sizes(folder: Path, pairs: Mapping[str, str], name: str) -> None:
+    """Both files of a pair must have the same number of pixels a side; only headers are read."""
+    sizes = {path: _size(folder / path) for path in dict.fromkeys((*pairs, *pairs.values()))}
+    for path, clean in pairs.items():
+        if sizes[path] != sizes[clean]:
+            one, two = ("{}x{}".format(*sizes[each]) for each in (path, clean))
+            raise InputError(
+                f"{name}: {path} is {one}, its clean image {clean} is {two} in {folder}; "
+                "fetch both again"
+            )
+
+
+def _size(path: Path) -> tuple[int, int]:
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"cannot read the image {path}: {error}; fetch it again") from None
+
+
+def _more(found: Sequence[str], kind: str) -> str:
+    """', and 2 more images' for what a message does not name."""
+    rest = len(found) - 1
+    return f", and {rest} more {kind}{'s' if rest > 1 else ''}" if rest else ""
