@@ -9,49 +9,18 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
+from data_prep.datasets import prepared_sets
 from data_prep.errors import InputError
 from data_prep.real_pairs import find_pairs, flat_name, resize_as_transweather, transweather_size
 
-BLUR = {"clean": [r"^(.*/)?blur/([^/]+)$", r"\1sharp/\2"]}
-PRE_SPLIT = {"clean": [r"^(.*/)?input/([^/]+)$", r"\1target/\2"]}
 SNOW = {"clean": [r"^(.*/)?synthetic/([^/]+)$", r"\1gt/\2"]}
 DROPS = {"clean": [r"^(.*/)?data/([^/]+)_rain\.([a-z]+)$", r"\1gt/\2_clean.\3"]}
-LISTED = {"clean": [r"^(.*/)?input/([^/]+)$", r"\1gt/\2"]}
 
-RULES = {
-    "gopro_train": [
-        {"degraded": "**/train/*/blur/*.png", **BLUR},
-        {"degraded": "**/train/**/input/*.png", **PRE_SPLIT},
-        {"degraded": "input/*.png", **PRE_SPLIT},
-    ],
-    "gopro_test": [
-        {"degraded": "**/test/*/blur/*.png", **BLUR},
-        {"degraded": "**/test/**/input/*.png", **PRE_SPLIT},
-        {"degraded": "input/*.png", **PRE_SPLIT},
-    ],
-    "hide": [
-        {"degraded": "**/input/*.png", **PRE_SPLIT},
-        {  # as public loaders read the original archive; not verified against it
-            "degraded": "**/test/**/*.png",
-            "clean": [r"^(.*/)?(test|train)/(.*/)?([^/]+)$", r"\1GT/\4"],
-            "others": "**/train/**/*.png",
-        },
-    ],
-    "snow100k_l": [
-        {"degraded": "**/Snow100K-L/synthetic/*.jpg", **SNOW},
-        {"degraded": "**/input/*.jpg", "list": "**/snowtest100k_L.txt", **LISTED},
-    ],
-    "snow100k_s": [{"degraded": "**/Snow100K-S/synthetic/*.jpg", **SNOW}],
-    "raindrop_train": [{"degraded": "**/train/data/*_rain.*", **DROPS}],
-    "raindrop_a": [{"degraded": "**/test_a/data/*_rain.*", **DROPS}],
-    "raindrop_b": [{"degraded": "**/test_b/data/*_rain.*", **DROPS}],
-    "outdoor_rain_test1": [
-        {
-            "degraded": "**/input/*.png",
-            "clean": [r"^(.*/)?input/([^/]{7})[^/]*\.png$", r"\1gt/\2.png"],
-        },
-    ],
-    "allweather_train": [{"degraded": "**/input/*", "list": "**/allweather.txt", **LISTED}],
+# those of datasets.yaml, and the same rules on the archives' other folders
+RULES = {name: prepared.pairs for name, prepared in prepared_sets().items() if prepared.pairs} | {
+    "snow100k_s": ({"degraded": "**/Snow100K-S/synthetic/*.jpg", **SNOW},),
+    "raindrop_train": ({"degraded": "**/train/data/*_rain.*", **DROPS},),
+    "raindrop_b": ({"degraded": "**/test_b/data/*_rain.*", **DROPS},),
 }
 
 
