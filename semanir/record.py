@@ -57,7 +57,10 @@ def source_hash(stage: str) -> str:
         path = ROOT / name
         files = [path] if path.is_file() else sorted(path.rglob("*"))
         for file in files:
-            if file.suffix in {".py", ".yaml", ".json", ".csv", ".j2", ".cpp"} and file.is_file():
+            if (
+                file.suffix in {".py", ".yaml", ".json", ".csv", ".j2", ".cpp", ".h"}
+                and file.is_file()
+            ):
                 digest.update(str(file.relative_to(ROOT)).encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:12]
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from data_prep.errors import InputError
+from semanir.attention.select import select
 from semanir.attention.twins import first_twins
 
 # Similarities held at a time, 16 MiB in float32: all of four windows of 1024 tokens, or 512 rows of
@@ -32,6 +33,15 @@ class Dictionary:
 
     indices: Tensor
     counts: Tensor
+
+    @cached_property
+    def checked(self) -> bool:
+        """True where rows are as stated above; else InputError that names the first wrong entry.
+
+        `build_dictionary` makes no others, so that only dictionaries made elsewhere are looked at.
+        """
+        _check_entries(self.indices, self.counts)
+        return True
 
     @cached_property
     def mask(self) -> Tensor:
@@ -86,11 +96,10 @@ def build_dictionary(
     indices = torch.full((b, n, k), n, dtype=torch.int32, device=tokens.device)
     counts = torch.zeros(b, n, dtype=torch.int32, device=tokens.device)
     if k == 0:
-        return Dictionary(indices, counts)
+        return _known_good(indices, counts)
 
     height = max(1, min(n, CHUNK // n))
     depth = max(1, CHUNK // (height * n))
-    slots = torch.arange(k, device=tokens.device)
     for windows in _blocks(b, depth):
         group = tokens[windows] if tokens.dtype == torch.float64 else tokens[windows].float()
         twins = first_twins(group)
@@ -101,16 +110,17 @@ def build_dictionary(
             if valid is not None:
                 similarity.masked_fill_(~_allowed(valid[windows], rows), -torch.inf)
 
-            # nonzero lists the keys of a row in ascending order
-            selected = _select(similarity, k)
-            found = selected.sum(-1, dtype=torch.int32)  # [b,rows]
-            counts[windows, rows] = found
-            keys = selected.nonzero()[:, 2].int()
-            indices[windows, rows].masked_scatter_(slots < found[..., None], keys)
+            indices[windows, rows], counts[windows, rows] = select(similarity, k)
 
     if valid is not None:
         indices = indices[..., : int(counts.max())].contiguous()
-    return Dictionary(indices, counts)
+    return _known_good(indices, counts)
+
+
+def _known_good(indices: Tensor, counts: Tensor) -> Dictionary:
+    dictionary = Dictionary(indices, counts)
+    vars(dictionary)["checked"] = True
+    return dictionary
 
 
 def _blocks(size: int, step: int) -> list[slice]:
@@ -133,19 +143,6 @@ def _allowed(valid: Tensor, rows: slice) -> Tensor:
     if valid.dtype == torch.bool:
         return valid[:, None]
     return valid[:, rows, None] == valid[:, None]
-
-
-def _select(similarity: Tensor, k: int) -> Tensor:
-    """True at the k largest entries of each row, lowest index first among equals; never at -inf."""
-    kth = similarity.topk(k, sorted=False).values.amin(-1, keepdim=True)
-    kth.clamp_(min=torch.finfo(kth.dtype).min)
-    selected = similarity >= kth
-    if (selected.sum(-1, dtype=torch.int32) > k).any():
-        greater = similarity > kth
-        equal = similarity == kth
-        room = k - greater.sum(-1, keepdim=True, dtype=torch.int32)
-        selected = greater | (equal & (equal.cumsum(-1, dtype=torch.int32) <= room))
-    return selected
 
 
 def _check(tokens: Tensor, k: int, valid: Tensor | None) -> None:
@@ -172,6 +169,34 @@ def _check(tokens: Tensor, k: int, valid: Tensor | None) -> None:
         )
     if valid.device != tokens.device:
         raise InputError(f"valid is on {valid.device} but tokens on {tokens.device}; move one")
+
+
+def _check_entries(indices: Tensor, counts: Tensor) -> None:
+    if indices.ndim != 3 or counts.shape != indices.shape[:2]:
+        raise InputError(
+            f"a dictionary has indices [B,N,K] and counts [B,N], got {list(indices.shape)} and "
+            f"{list(counts.shape)}; make it with build_dictionary"
+        )
+    for name, x in (("indices", indices), ("counts", counts)):
+        if x.dtype != torch.int32 or not x.is_contiguous() or x.device != indices.device:
+            raise InputError(
+                f"{name} of a dictionary must be contiguous int32 on one device, got {x.dtype} "
+                f"with strides {x.stride()} on {x.device}; convert with .int().contiguous()"
+            )
+    _, n, k = indices.shape
+    real = torch.arange(k, device=indices.device) < counts[..., None]
+    wrong = {
+        f"not in 0..{n - 1}": real & ((indices < 0) | (indices >= n)),
+        "not above the one before (duplicated or unsorted)": real
+        & (indices.diff(dim=-1, prepend=torch.full_like(indices[..., :1], -1)) <= 0),
+        f"not {n}, which fills up rows of fewer than {k} keys": ~real & (indices != n),
+    }
+    for what, places in wrong.items():
+        if places.any():
+            b, i, slot = places.nonzero()[0].tolist()
+            raise InputError(f"indices[{b}, {i}, {slot}] is {int(indices[b, i, slot])}: {what}")
+    if ((counts < 0) | (counts > k)).any():
+        raise InputError(f"counts of a dictionary must be 0..{k}, got up to {int(counts.max())}")
 
 
 def _check_finite(tokens: Tensor) -> None:

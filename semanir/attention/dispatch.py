@@ -7,13 +7,15 @@ from torch import Tensor
 
 from data_prep.errors import InputError
 from data_prep.names import pick
-from semanir.attention import gather, mask, reference
+from semanir.attention import fused, gather, mask, reference
+from semanir.attention.build import kernels
 from semanir.attention.dictionary import Dictionary
 
 BACKENDS = {
     "reference": reference.attend,  # float64, plainest
     "mask": mask.attend,  # paper "torch-mask"
     "gather": gather.attend,  # paper "torch-gather"
+    "fused": fused.attend,  # compiled for CPUs
 }
 
 
@@ -42,14 +44,17 @@ def attend(
     name = pick(backend, ("auto", *BACKENDS), "attention back end")
     _check(q, k, v, dictionary)
     _check_bias(q, bias_table, window)
-    attend_with = BACKENDS[_automatic(dictionary) if name == "auto" else name]
+    attend_with = BACKENDS[_automatic(q, dictionary) if name == "auto" else name]
     return attend_with(q, k, v, dictionary, bias_table, window)
 
 
-def _automatic(dictionary: Dictionary) -> str:
-    # Measured on one CPU core: copying out rows of some 30 floats costs as much as the dense
-    # products that it saves where N is 32 K (N = 1024) to 55 K (N = 256); never yet on a GPU.
+def _automatic(q: Tensor, dictionary: Dictionary) -> str:
+    # measured by `python -m semanir.attention bench`; the kernels for AVX-512 win at every k
     _, n, k = dictionary.indices.shape
+    compiled = kernels() if fused.supported(q) else None
+    if compiled is not None:
+        always = compiled.instruction_set == "AVX512"
+        return "fused" if always or k < 0.6 * n else "mask"
     return "gather" if n >= 40 * k else "mask"
 
 
@@ -74,6 +79,7 @@ def _check(q: Tensor, k: Tensor, v: Tensor, dictionary: Dictionary) -> None:
             f"q has [B,N] = {[b, n]}, but the dictionary was built for "
             f"{list(dictionary.indices.shape[:2])}; build it from this stage's tokens"
         )
+    _ = dictionary.checked
 
 
 def _check_bias(q: Tensor, table: Tensor | None, window: tuple[int, int] | None) -> None:

@@ -9,8 +9,13 @@ twin.
 # B windows, N tokens, C channels
 """
 
+from functools import lru_cache
+from typing import Any
+
 import torch
 from torch import Tensor
+
+from semanir.attention.build import kernels
 
 
 def first_twins(tokens: Tensor) -> Tensor | None:
@@ -37,8 +42,30 @@ def first_twins(tokens: Tensor) -> Tensor | None:
 
 def _hashes(tokens: Tensor) -> Tensor:
     """[B,N] int64; sums of integers are exact in any order, so identical tokens hash alike."""
+    weights = _weights(tokens.shape[-1], tokens.device)
+    if tokens.device.type == "cpu" and tokens.dtype == torch.float32 and kernels() is not None:
+        return hash_op(tokens, weights)
     integer = torch.int64 if tokens.dtype == torch.float64 else torch.int32
     bits = (tokens + 0.0).view(integer).long()  # + 0.0 turns -0.0, which equals 0.0, into 0.0
+    return (bits * weights).sum(-1)
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)
+def _weights(channels: int, device: torch.device) -> Tensor:
+    """[C] odd random integers."""
     source = torch.Generator().manual_seed(0)
-    weights = torch.randint(-(2**63), 2**63 - 1, tokens.shape[-1:], generator=source) | 1
-    return (bits * weights.to(tokens.device)).sum(-1)
+    return (torch.randint(-(2**63), 2**63 - 1, (channels,), generator=source) | 1).to(device)
+
+
+@torch.library.custom_op("semanir::hash_tokens", mutates_args=(), device_types="cpu")
+def hash_op(tokens: Tensor, weights: Tensor) -> Tensor:
+    """tokens [...,C] float32, weights [C] int64 -> int64 [...], sum of bits times weights."""
+    module: Any = kernels()
+    hashes: Tensor = module.hash_tokens(tokens.contiguous(), weights)
+    return hashes
+
+
+@hash_op.register_fake
+def _(tokens, weights):  # type: ignore[no-untyped-def]
+    return tokens.new_empty(tokens.shape[:-1], dtype=torch.int64)

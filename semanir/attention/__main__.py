@@ -1,0 +1,75 @@
+"""Measure the attention back ends on this machine: `python -m semanir.attention bench --help`."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from data_prep.errors import one_line_errors
+from semanir.attention.bench import bench, errors
+
+
+@one_line_errors
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m semanir.attention", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser(
+        "bench", help="time, memory and error of the back ends beside dense window attention"
+    )
+    command.add_argument("--threads", type=int, default=2, help="default 2")
+    command.add_argument(
+        "--seconds",
+        type=float,
+        default=4,
+        help="for each comparison; default 4, about 1 min in all",
+    )
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+    args = parser.parse_args(argv)
+    if args.threads < 1:
+        parser.error(f"--threads must be at least 1, got {args.threads}")
+    torch.set_num_threads(args.threads)
+    found = bench(args.seconds) | {"errors": errors()}
+    print(json.dumps(found, indent=1) if args.json else text(found))
+
+
+def text(found: dict[str, Any]) -> str:
+    """The measurements as people read them; ratios above 1 mean faster than dense."""
+    lines = [
+        f"4096 tokens, 6 heads of 30, float32, {found['threads']} threads, "
+        f"{found['instructions']}; median ms (times faster than dense window attention)",
+        "",
+        f"{'':22}{'fused':>18}{'mask':>18}{'gather':>18}{'dense':>10}",
+    ]
+    for what, title in (("forward", "forward"), ("forward_backward", "forward + backward")):
+        for row in found["layers"]:
+            times = row[what]
+            told = {
+                name: f"{times[name]:.1f} ({times['dense'] / times[name]:.2f}x)" for name in times
+            }
+            cells = "".join(f"{told[name]:>18}" for name in ("fused", "mask", "gather"))
+            lines.append(
+                f"N={row['N']:<5} k={row['K']:<5} {title[:9]:9}{cells}{times['dense']:>10.1f}"
+            )
+        lines.append("")
+    found_dictionary, stage, memory = found["dictionary"], found["stage"], found["memory"]
+    made, peer = found_dictionary["build_dictionary"], found_dictionary["product_and_topk"]
+    lines += [
+        f"dictionary, N=1024 k=256: {made:.1f} ms, product and topk {peer:.1f} "
+        f"({peer / made:.2f}x)",
+        f"stage of 6 layers, N=1024 k=256: {stage['dictionary_and_fused']:.1f} ms, "
+        f"6 dense layers {stage['dense']:.1f} "
+        f"({stage['dense'] / stage['dictionary_and_fused']:.2f}x)",
+        "fused against mask, N=1024, forward: "
+        + ", ".join(f"k={row['K']} {row['mask'] / row['fused']:.2f}x" for row in found["switch"]),
+        "peak memory, one window of N=4096, k=128, forward: "
+        + ", ".join(f"{name} {size / 2**20:.1f} MiB" for name, size in memory["peak"].items()),
+        "error against float64, relative: "
+        + ", ".join(f"{name} {value:.1e}" for name, value in found["errors"].items()),
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""What sparsity gains: time and memory of the back ends beside dense window attention.
+
+Everything that is compared runs interleaved in one process; times are medians of wall-clock
+milliseconds, and only their ratios mean anything on another machine.
+
+# B windows, H heads, N = h * w tokens, K keys per query, D head width
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from statistics import median
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from semanir.attention.bias import dense_bias
+from semanir.attention.dictionary import Dictionary, build_dictionary
+from semanir.attention.dispatch import attend
+
+TOKENS, HEADS, WIDTH, CHANNELS = 4096, 6, 30, 180  # of one 64x64 feature map of SemanIR-S
+CASES = [(256, 64), (1024, 64), (1024, 256), (1024, 512)]
+LAYERS = 6  # of a stage
+
+
+class Layer:
+    """Random q, k, v, a bias table and a dictionary: the attention of one layer."""
+
+    def __init__(self, n: int, k: int, tokens: int = TOKENS) -> None:
+        side = int(n**0.5)
+        self.window = (side, n // side)
+        source = torch.Generator().manual_seed(n)
+        b = max(1, tokens // n)
+        self.tokens = torch.randn(b, n, CHANNELS, generator=source)
+        # as the projection of a layer makes them
+        qkv = torch.randn(b, n, 3, HEADS, WIDTH, generator=source)
+        self.qkv = qkv.permute(2, 0, 3, 1, 4)
+        self.table = torch.randn(
+            HEADS, (2 * self.window[0] - 1) * (2 * self.window[1] - 1), generator=source
+        )
+        self.bias = dense_bias(self.table, self.window)
+        self.k = k
+        self.dictionary = build_dictionary(self.tokens, k)
+
+    def run(self, backend: str) -> Tensor:
+        q, k, v = self.qkv
+        if backend == "dense":  # the bias is looked up once, as at inference
+            return F.scaled_dot_product_attention(q, k, v, attn_mask=self.bias[None])
+        return attend(q, k, v, self.dictionary, self.table, self.window, backend=backend)
+
+    def train(self, backend: str) -> None:
+        """Forward and all gradients, the bias table's too."""
+        qkv = self.qkv.detach().requires_grad_()
+        table = self.table.detach().requires_grad_()
+        q, k, v = qkv
+        if backend == "dense":
+            bias = dense_bias(table, self.window)[None]
+            out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        else:
+            out = attend(q, k, v, self.dictionary, table, self.window, backend=backend)
+        torch.autograd.grad(out, [qkv, table], self.qkv[0])
+
+
+def interleaved(
+    functions: Mapping[str, Callable[[], Any]], seconds: float = 4, least: int = 5
+) -> dict[str, float]:
+    """Median milliseconds of each function, run in turns for some seconds after a warm-up."""
+    times: dict[str, list[float]] = {name: [] for name in functions}
+    for function in functions.values():
+        function()
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or len(next(iter(times.values()))) < least:
+        for name, function in functions.items():
+            start = time.perf_counter()
+            function()
+            times[name].append(1e3 * (time.perf_counter() - start))
+    return {name: median(taken) for name, taken in times.items()}
+
+
+def peak_bytes(function: Callable[[], Any]) -> int:
+    """The most bytes that torch's CPU allocator held at a time beyond what it held at the start.
+
+    Summed over the allocations and releases that torch.profiler records. The compiled kernels take
+    their scratch memory from the same allocator.
+    """
+    with torch.profiler.profile(
+        activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
+    ) as profile:
+        result = function()
+        del result
+    held = most = 0
+    events = profile.profiler.kineto_results.events()
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        if event.name() == "[memory]" and event.device_type() == torch.profiler.DeviceType.CPU:
+            held += event.nbytes()
+            most = max(most, held)
+    return most
+
+
+def bench(seconds: float = 4) -> dict[str, Any]:
+    """All comparisons: {"threads", "layers", "dictionary", "stage", "switch", "memory"}."""
+    backends = ("fused", "mask", "gather", "dense")
+    layers = []
+    for n, k in CASES:
+        layer = Layer(n, k)
+        with torch.no_grad():
+            forward = interleaved({b: partial(layer.run, b) for b in backends}, seconds)
+        both = interleaved({b: partial(layer.train, b) for b in backends}, seconds)
+        layers.append({"N": n, "K": k, "forward": forward, "forward_backward": both})
+    return {
+        "threads": torch.get_num_threads(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "layers": layers,
+        "dictionary": _dictionary(seconds),
+        "stage": _stage(seconds),
+        "switch": _switch(seconds),
+        "memory": _memory(),
+    }
+
+
+@torch.no_grad()
+def _dictionary(seconds: float) -> dict[str, Any]:
+    layer = Layer(1024, 256)
+
+    def with_topk(in_order: bool) -> Tensor:
+        similarity = layer.tokens @ layer.tokens.mT
+        similarity.diagonal(0, 1, 2).fill_(-torch.inf)
+        return similarity.topk(256, sorted=in_order).indices
+
+    functions: dict[str, Callable[[], Any]] = {
+        "build_dictionary": partial(build_dictionary, layer.tokens, 256),
+        "product_and_topk": partial(with_topk, True),
+        "product_and_unsorted_topk": partial(with_topk, False),
+    }
+    return {"N": 1024, "K": 256, **interleaved(functions, seconds)}
+
+
+@torch.no_grad()
+def _stage(seconds: float) -> dict[str, Any]:
+    layer = Layer(1024, 256)
+
+    def sparse() -> None:
+        layer.dictionary = build_dictionary(layer.tokens, 256)
+        for _ in range(LAYERS):
+            layer.run("fused")
+
+    def dense() -> None:
+        for _ in range(LAYERS):
+            layer.run("dense")
+
+    pair: dict[str, Callable[[], Any]] = {"dictionary_and_fused": sparse, "dense": dense}
+    return {"N": 1024, "K": 256, "layers": LAYERS, **interleaved(pair, seconds)}
+
+
+@torch.no_grad()
+def _switch(seconds: float) -> list[dict[str, Any]]:
+    """fused against mask at growing K: where `backend="auto"` should change over."""
+    found = []
+    for share in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9):
+        layer = Layer(1024, int(share * 1024))
+        pair = {b: partial(layer.run, b) for b in ("fused", "mask")}
+        found.append({"N": 1024, "K": layer.k, **interleaved(pair, seconds / 4)})
+    return found
+
+
+@torch.no_grad()
+def _memory() -> dict[str, Any]:
+    layer = Layer(4096, 128)
+    peaks = {}
+    for name in ("fused", "mask", "gather", "dense"):
+        # what a stage keeps for its layers counts as well
+        fresh = Dictionary(layer.dictionary.indices, layer.dictionary.counts)
+
+        layer.dictionary = fresh
+        peaks[name] = peak_bytes(partial(layer.run, name))
+    return {"N": 4096, "K": 128, "batch": 1, "peak": peaks}
+
+
+def errors() -> dict[str, float]:
+    """Largest difference of the fused back end from float64, relative to the largest value."""
+    layer = Layer(1024, 256, tokens=1024)
+    results = {}
+    for backend, dtype in (("fused", torch.float32), ("reference", torch.float64)):
+        qkv = layer.qkv.to(dtype).detach().requires_grad_()
+        table = layer.table.to(dtype).detach().requires_grad_()
+        q, k, v = qkv
+        out = attend(q, k, v, layer.dictionary, table, layer.window, backend=backend)
+        grads = torch.autograd.grad(out, [qkv, table], layer.qkv[0].to(dtype))
+        results[backend] = [out.detach(), *grads[0], grads[1]]
+    pairs = zip(("out", "q", "k", "v", "bias"), *results.values(), strict=True)
+    return {
+        name: float((got.double() - exact).abs().max() / exact.abs().max())
+        for name, got, exact in pairs
+    }

@@ -1,0 +1,182 @@
+// The CPU kernels as functions of tensors. float32; shapes and types were checked in Python.
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
+#include <torch/csrc/utils/pybind.h>
+
+#include "attend.h"
+#include "dense.h"
+#include "select.h"
+
+namespace semanir {
+
+using at::Tensor;
+
+// The heads of a tensor [B,H,N,D] with a contiguous last dimension.
+struct Heads {
+  float* data;
+  int64_t window, head, token;
+  explicit Heads(const Tensor& x)
+      : data(x.data_ptr<float>()), window(x.stride(0)), head(x.stride(1)), token(x.stride(2)) {}
+  Rows operator()(int64_t b, int64_t h) const { return {data + b * window + h * head, token}; }
+};
+
+Tensor last_contiguous(const Tensor& x) { return x.stride(-1) == 1 ? x : x.contiguous(); }
+
+// f(integral_constant<NV>) for the number of vectors that hold D floats
+template <class Function>
+void with_vectors(int64_t width, Function f) {
+  switch ((width + L - 1) / L) {
+    case 1: return f(std::integral_constant<int, 1>{});
+    case 2: return f(std::integral_constant<int, 2>{});
+    case 3: return f(std::integral_constant<int, 3>{});
+    case 4: return f(std::integral_constant<int, 4>{});
+#if !defined(__AVX512F__)
+    case 5: return f(std::integral_constant<int, 5>{});
+    case 6: return f(std::integral_constant<int, 6>{});
+    case 7: return f(std::integral_constant<int, 7>{});
+    case 8: return f(std::integral_constant<int, 8>{});
+#endif
+  }
+  TORCH_CHECK(false, "head width ", width, " is above 64");
+}
+
+// f(task, scratch) for every task on torch's threads, each with its own `size` floats of scratch
+// memory, which come from torch's allocator so that its profiler counts them.
+template <class Function>
+void for_each(int64_t tasks, int64_t size, Function f) {
+  const int64_t step = (size + 15) / 16 * 16;
+  const Tensor scratch = at::empty({std::min<int64_t>(at::get_num_threads(), tasks) * step});
+  float* memory = scratch.data_ptr<float>();
+  at::parallel_for(0, tasks, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task) f(task, memory + at::get_thread_num() * step);
+  });
+}
+
+// q, k, v [B,H,N,D] -> out [B,H,N,D], a view of [B,N,H,D], and lse [B,H,N]
+std::tuple<Tensor, Tensor> attend_forward(Tensor q, Tensor k, Tensor v, const Tensor& indices,
+                                          const Tensor& counts, const std::optional<Tensor>& table,
+                                          int64_t height, int64_t width) {
+  q = last_contiguous(q), k = last_contiguous(k), v = last_contiguous(v);
+  const int64_t B = q.size(0), H = q.size(1), N = q.size(2), D = q.size(3), K = indices.size(2);
+  Tensor out = at::empty({B, N, H, D}, q.options()).transpose(1, 2);
+  Tensor lse = at::empty({B, H, N}, q.options());
+  const Heads qs(q), ks(k), vs(v), outs(out);
+  const int64_t T = table ? table->size(1) : 0;
+  const Tensor reversed = table ? table->flip(1).mul_(LOG2E) : Tensor();
+  const float* biases = table ? reversed.data_ptr<float>() : nullptr;
+  const int32_t *index = indices.data_ptr<int32_t>(), *count = counts.data_ptr<int32_t>();
+  float* sums_ = lse.data_ptr<float>();
+  const Codes codes(height, width);
+  // few heads on many threads are cut into parts, which changes no result
+  const int64_t parts = std::max<int64_t>(
+      1, std::min(N / 128, 4 * at::get_num_threads() / std::max<int64_t>(1, B * H)));
+
+  const auto keys_of = [&](int64_t b) { return Keys{index + b * N * K, count + b * N, N, K}; };
+  const bool dense = dense_pays(N, K);
+  const int64_t groups = dense ? whole_groups(N) : 0;
+  const Tensor bits = at::empty({B * N * groups}, at::kShort);
+  uint16_t* words = reinterpret_cast<uint16_t*>(bits.data_ptr<int16_t>());
+  if (dense)
+    for_each(B, 0, [&](int64_t b, float*) {
+      for (int64_t i = 0; i < N; ++i) set_bits(keys_of(b), i, words + (b * N + i) * groups);
+    });
+
+  with_vectors(D, [&](auto vectors) {
+    constexpr int NV = decltype(vectors)::value;
+    const int64_t size = dense ? dense_scratch<NV>(N, D) : scratch_size<NV>(N, K, 2);
+    for_each(B * H * parts, size, [&](int64_t task, float* scratch) {
+      const int64_t part = task % parts, h = task / parts % H, b = task / parts / H;
+      const int64_t from = N * part / parts, to = N * (part + 1) / parts;
+      const float* bias = biases ? biases + h * T : nullptr;
+      float* lse_row = sums_ + (b * H + h) * N;
+#if defined(__AVX512F__)
+      if (dense)
+        return forward_dense<NV>(qs(b, h), ks(b, h), vs(b, h), outs(b, h), lse_row,
+                                 words + b * N * groups, N, bias, codes, static_cast<int>(D), from,
+                                 to, scratch);
+#endif
+      forward<NV>(qs(b, h), ks(b, h), vs(b, h), outs(b, h), lse_row, keys_of(b), bias, codes,
+                  static_cast<int>(D), from, to, scratch);
+    });
+  });
+  return {out, lse};
+}
+
+// gradients of q, k and v [3,B,H,N,D] and of the table [H,T] (empty without one)
+std::tuple<Tensor, Tensor> attend_backward(
+    Tensor grad, Tensor q, Tensor k, Tensor v, Tensor out, const Tensor& lse, const Tensor& indices,
+    const Tensor& counts, const std::optional<Tensor>& table, int64_t height, int64_t width) {
+  q = last_contiguous(q), k = last_contiguous(k), v = last_contiguous(v);
+  out = last_contiguous(out), grad = last_contiguous(grad);
+  const int64_t B = q.size(0), H = q.size(1), N = q.size(2), D = q.size(3), K = indices.size(2);
+  // one tensor [B,N,3,H,D], as the layer's projection wrote q, k and v
+  Tensor grads = at::empty({B, N, 3, H, D}, q.options()).permute({2, 0, 3, 1, 4});
+  const int64_t T = table ? table->size(1) : 0;
+  // a fixed number of chunks of windows, so that no result depends on the number of threads
+  const int64_t chunks = std::min<int64_t>(B, (63 + H) / H);
+  Tensor partial = at::zeros({chunks, H, T}, q.options());
+  const Heads qs(q), ks(k), vs(v), outs(out), given(grad);
+  const Heads gq(grads[0]), gk(grads[1]), gv(grads[2]);
+  const Tensor reversed = table ? table->flip(1).mul_(LOG2E) : Tensor();
+  const float* biases = table ? reversed.data_ptr<float>() : nullptr;
+  float* partials = partial.data_ptr<float>();
+  const int32_t *index = indices.data_ptr<int32_t>(), *count = counts.data_ptr<int32_t>();
+  const float* sums_ = lse.data_ptr<float>();
+  const Codes codes(height, width);
+
+  with_vectors(D, [&](auto vectors) {
+    constexpr int NV = decltype(vectors)::value;
+    for_each(chunks * H, scratch_size<NV>(N, K, 4), [&](int64_t task, float* scratch) {
+      const int64_t h = task % H, chunk = task / H;
+      float* bias_slopes = biases ? partials + (chunk * H + h) * T : nullptr;
+      for (int64_t b = B * chunk / chunks; b < B * (chunk + 1) / chunks; ++b) {
+        const Keys keys{index + b * N * K, count + b * N, N, K};
+        backward<NV>(
+            qs(b, h), ks(b, h), vs(b, h), outs(b, h), given(b, h), sums_ + (b * H + h) * N, keys,
+            biases ? biases + h * T : nullptr, codes, static_cast<int>(D),
+            {gq(b, h), gk(b, h), gv(b, h), bias_slopes}, scratch);
+      }
+    });
+  });
+  for (int64_t chunk = 1; chunk < chunks; ++chunk) partial[0].add_(partial[chunk]);
+  return {grads, partial[0].flip(1)};
+}
+
+// similarity [B,R,N] -> indices [B,R,k] ascending, filled up with N, and counts [B,R]; contiguous
+void select_keys(const Tensor& similarity, int64_t k, const Tensor& indices, const Tensor& counts) {
+  const int64_t N = similarity.size(2), rows = similarity.size(1);
+  const float* values = similarity.data_ptr<float>();
+  int32_t *index = indices.data_ptr<int32_t>(), *count = counts.data_ptr<int32_t>();
+  const int64_t step = 16, blocks = (rows + step - 1) / step;
+  for_each(similarity.size(0) * blocks, select_scratch(N), [&](int64_t task, float* scratch) {
+    const int64_t b = task / blocks, start = task % blocks * step;
+    for (int64_t r = b * rows + start; r < b * rows + std::min(rows, start + step); ++r)
+      count[r] = select_row(values + r * N, N, static_cast<int>(k), index + r * k,
+                            reinterpret_cast<int32_t*>(scratch));
+  });
+}
+
+// tokens [...,C] and weights [C] -> a hash of each token [...]; contiguous
+Tensor hash_tokens(const Tensor& tokens, const Tensor& weights) {
+  const int64_t channels = tokens.size(-1), count = tokens.numel() / channels, step = 64;
+  Tensor hashes = at::empty(tokens.sizes().slice(0, tokens.dim() - 1), at::kLong);
+  const float* rows = tokens.data_ptr<float>();
+  const int64_t* factors = weights.data_ptr<int64_t>();
+  int64_t* out = hashes.data_ptr<int64_t>();
+  for_each((count + step - 1) / step, 0, [&](int64_t task, float*) {
+    for (int64_t r = task * step; r < std::min(count, (task + 1) * step); ++r)
+      out[r] = hash_row(rows + r * channels, channels, factors);
+  });
+  return hashes;
+}
+
+}  // namespace semanir
+
+PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
+  m.attr("instruction_set") = simd::NAME;
+  m.def("attend_forward", &semanir::attend_forward, py::call_guard<py::gil_scoped_release>());
+  m.def("attend_backward", &semanir::attend_backward, py::call_guard<py::gil_scoped_release>());
+  m.def("hash_tokens", &semanir::hash_tokens, py::call_guard<py::gil_scoped_release>());
+  m.def("select_keys", &semanir::select_keys, py::call_guard<py::gil_scoped_release>());
+}

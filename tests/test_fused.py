@@ -1,0 +1,346 @@
+"""The compiled CPU kernels: attention against the float64 reference, selection against plain torch.
+
+Skipped where there is no compiler. The default instruction set is this machine's best; the others
+are built and run by the slow tests.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from test_attention import CASES, IDS, assert_close, make, outputs
+from torch.utils.flop_counter import FlopCounterMode
+
+import semanir
+from data_prep.errors import InputError
+from semanir.attention import Dictionary, attend, build, build_dictionary, dispatch, fused
+from semanir.attention.select import select, select_op, select_plainly
+from semanir.attention.twins import hash_op
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+needs_kernels = pytest.mark.skipif(build.kernels() is None, reason="no C++ compiler or no ninja")
+WIDTHS = [((6, 11), 23, width, "regions") for width in (1, 16, 20, 30, 32, 33, 40, 48, 64)]
+
+
+@needs_kernels
+@pytest.mark.parametrize("bias", [True, False], ids=["bias", "plain"])
+@pytest.mark.parametrize("case", [*CASES, *WIDTHS], ids=[*IDS, *(f"D{c[2]}" for c in WIDTHS)])
+def test_output_and_gradients_equal_the_float64_reference(case, bias):
+    tensors, table, dictionary, window = make(case, torch.float32, bias)
+    exact = [x.detach().double().requires_grad_() for x in tensors]
+    exact_table = None if table is None else table.detach().double().requires_grad_()
+    expected = outputs(exact, exact_table, dictionary, window, "reference")
+    assert_close(outputs(tensors, table, dictionary, window, "fused"), expected, 5e-6)
+
+
+@needs_kernels
+def test_strided_inputs_and_large_scores():
+    """Views as a layer makes them; no gradient of the table; scores up to some hundreds."""
+    (h, w), n = (5, 7), 35
+    qkv = torch.randn(2, n, 3, 2, 30).requires_grad_()
+    q, k, v = qkv.permute(2, 0, 3, 1, 4)
+    dictionary = build_dictionary(torch.randn(2, n, 8), 9)
+    table = torch.randn(2, (2 * h - 1) * (2 * w - 1))
+    results = {}
+    for backend in ("fused", "reference"):
+        out = attend(q * 30, k, v, dictionary, table, (h, w), backend=backend)
+        (grad,) = torch.autograd.grad((out * torch.linspace(0, 1, 30)).sum(), qkv)
+        results[backend] = {"out": out.detach(), "qkv": grad}
+    assert_close(results["fused"], results["reference"], 1e-4)
+
+
+@needs_kernels
+def test_hub_keys_and_all_keys():
+    """One token that every query selects, and k beyond N."""
+    tokens = torch.randn(1, 49, 4)
+    tokens[0, 7] = 100 * tokens[0].mean(0)
+    for k in (3, 48, 500):
+        q, key, v = torch.randn(3, 1, 2, 49, 20)
+        dictionary = build_dictionary(tokens, k)
+        expected = attend(q, key, v, dictionary, backend="reference")
+        assert_close(
+            {"out": attend(q, key, v, dictionary, backend="fused")}, {"out": expected}, 1e-6
+        )
+
+
+@needs_kernels
+@pytest.mark.parametrize("place", ["q", "k", "v"])
+def test_not_a_number_reaches_every_query_that_uses_it(place):
+    tensors, table, dictionary, window = make(CASES[0], torch.float32)
+    with torch.no_grad():
+        tensors["qkv".index(place)][1, 2, 5, 3] = torch.nan
+        got, expected = (
+            attend(*tensors, dictionary, table, window, backend=name).isnan()
+            for name in ("fused", "mask")
+        )
+    assert got[1, 2].any()
+    if place == "q":
+        assert torch.equal(got, expected)
+    else:  # the dense product of the mask spreads a NaN of v to queries that do not have the key
+        users = (dictionary.indices[1] == 5).any(-1)
+        assert torch.equal(got[1, 2].any(-1), users)
+
+
+@needs_kernels
+def test_repeatable_whatever_the_number_of_threads():
+    tensors, table, dictionary, window = make(((16, 17), 40, 30, ""), torch.float32, b=5)
+    threads = torch.get_num_threads()
+    found = []
+    try:
+        for number in (1, 2, 3, 7):
+            torch.set_num_threads(number)
+            found.append(outputs(tensors, table, dictionary, window, "fused"))
+    finally:
+        torch.set_num_threads(threads)
+    for other in found[1:]:
+        assert all(torch.equal(found[0][name], other[name]) for name in other)
+
+
+@needs_kernels
+def test_operators_are_proper(tmp_path):
+    """Schema, fake tensors, autograd and their composition, as torch checks them."""
+    tensors, table, dictionary, window = make(CASES[0], torch.float32)
+    rest = (dictionary.indices, dictionary.counts, table, *window)
+    torch.library.opcheck(fused.attend_op, (*tensors, *rest))
+    torch.library.opcheck(fused.attend_op, (*tensors, *rest[:2], None, *window))
+    torch.library.opcheck(select_op, (torch.randn(2, 5, 9), 4))
+    torch.library.opcheck(hash_op, (torch.randn(2, 5, 9), torch.arange(9)))
+
+
+@needs_kernels
+def test_compiles_without_a_graph_break():
+    tensors, table, dictionary, window = make(CASES[0], torch.float32)
+    indices, counts = dictionary.indices, dictionary.counts
+
+    def layer(q, k, v, table):
+        return fused.attend_op(q.relu(), k, v, indices, counts, table, *window)[0].sin()
+
+    compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    inputs = (*tensors, table)
+    for run in (layer, compiled):
+        out = run(*inputs)
+        grads = torch.autograd.grad(out.sum(), inputs)
+        if run is layer:
+            expected = [out, *grads]
+    for got, right in zip([out, *grads], expected, strict=True):
+        assert torch.equal(got, right)
+
+
+@needs_kernels
+def test_flop_counters_see_the_kernels():
+    """4 N K D a head forward and 10 N K D backward; fvcore counts a multiply-add as one."""
+    tensors, table, dictionary, window = make(CASES[0], torch.float32)
+    pairs = dictionary.indices.numel() * tensors[0].shape[1] * tensors[0].shape[3]
+    with FlopCounterMode(display=False) as counter:
+        out = attend(*tensors, dictionary, table, window, backend="fused")
+        assert counter.get_total_flops() == 4 * pairs
+        out.sum().backward()
+    assert counter.get_total_flops() == 14 * pairs
+
+    nn = pytest.importorskip("fvcore.nn")
+
+    biases = table.detach()
+
+    class Layer(torch.nn.Module):
+        def forward(self, q, k, v):
+            return attend(q, k, v, dictionary, biases, window, backend="fused")
+
+    analysis = nn.FlopCountAnalysis(Layer(), tuple(x.detach() for x in tensors))
+    analysis.set_op_handle("semanir::attend", fused.fvcore_attend)
+    assert analysis.by_operator()["attend"] == 2 * pairs
+
+
+@needs_kernels
+@pytest.mark.parametrize("model", ["semanir-s", "semanir-u"])
+def test_networks_agree_whatever_the_back_end(model):
+    options = {"upscale": 2} if model == "semanir-s" else {"channels": 3}
+    results, image = {}, torch.linspace(0, 1, 3 * 40 * 48).view(1, 3, 40, 48)
+    for backend in ("mask", "fused", "gather"):
+        torch.manual_seed(0)
+        network = semanir.build(f"{model}-tiny", **options, backend=backend).eval()
+        with torch.no_grad():
+            for parameter in network.parameters():  # some start at zero
+                parameter.add_(torch.randn(parameter.shape), alpha=0.01)
+            results[backend] = network(image)
+    for backend in ("fused", "gather"):
+        assert (results[backend] - results["mask"]).abs().max() < 1e-4
+
+
+# --- selection -----------------------------------------------------------------------------------
+
+
+def rows(kind, b, r, n):
+    source = np.random.default_rng(n)
+    values = source.standard_normal((b, r, n)).astype(np.float32)
+    if kind == "ties":
+        values = values.round()
+    if kind == "signed zeros":
+        values = np.where(values > 0, np.float32(0), np.float32(-0.0))
+    if kind == "hidden":
+        values[source.random(values.shape) < 0.7] = -np.inf
+    if kind == "all hidden":
+        values[:] = -np.inf
+    if kind == "tiny and huge":
+        values *= np.float32(10) ** source.integers(-44, 38, values.shape).astype(np.float32)
+    if kind == "neighbours":  # adjacent floats
+        values = np.nextafter(np.float32(1), np.float32(2)) + values.round() * np.float32(2**-23)
+    return torch.from_numpy(values.astype(np.float32))
+
+
+KINDS = ["ties", "signed zeros", "hidden", "all hidden", "tiny and huge", "neighbours", "normal"]
+
+
+@needs_kernels
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size", [(2, 5, 63), (1, 3, 1), (2, 17, 16), (1, 33, 17), (3, 9, 1000)])
+def test_selects_what_a_stable_sort_selects(kind, size):
+    similarity = rows(kind, *size)
+    n = size[-1]
+    order = np.argsort(-similarity.numpy(), axis=-1, kind="stable")
+    for k in sorted({1, n // 3 + 1, n - 1 or 1, n}):
+        indices, counts = select(similarity, k)
+        assert indices.shape == (*size[:2], k)
+        for b, r in np.ndindex(*size[:2]):
+            best = [j for j in order[b, r, :k] if similarity[b, r, j] > -np.inf]
+            assert counts[b, r] == len(best)
+            assert indices[b, r].tolist() == sorted(best) + [n] * (k - len(best))
+        for got, plain in zip((indices, counts), select_plainly(similarity, k), strict=True):
+            assert torch.equal(got, plain)
+
+
+@needs_kernels
+def test_compiled_hashes_are_those_of_torch():
+    """Sums of whole numbers modulo 2^64; -0 is 0."""
+    tokens = torch.randn(3, 70, 19)
+    tokens[0, 0], tokens[0, 1] = 0.0, -0.0
+    weights = torch.randint(-(2**63), 2**63 - 1, (19,))
+    expected = ((tokens + 0.0).view(torch.int32).long() * weights).sum(-1)
+    assert torch.equal(hash_op(tokens, weights), expected)
+    assert torch.equal(hash_op(tokens.mT.contiguous().mT, weights), expected)
+    assert expected[0, 0] == expected[0, 1]
+
+
+# --- the choice, and what is refused -------------------------------------------------------------
+
+
+@needs_kernels
+@pytest.mark.parametrize(
+    ("k", "instructions", "name"),
+    [(59, "AVX2", "fused"), (60, "AVX2", "mask"), (60, "AVX512", "fused"), (99, "AVX512", "fused")],
+)
+def test_auto_is_fused_where_that_wins(k, instructions, name, monkeypatch):
+    monkeypatch.setattr(dispatch, "kernels", lambda: SimpleNamespace(instruction_set=instructions))
+    q = torch.randn(1, 2, 100, 8)
+    dictionary = build_dictionary(torch.randn(1, 100, 4), k)
+    monkeypatch.setitem(dispatch.BACKENDS, name, lambda *inputs: name)
+    assert attend(q, q, q, dictionary) == name
+    monkeypatch.setitem(dispatch.BACKENDS, "mask", lambda *inputs: "mask")
+    assert attend(*[q.double()] * 3, dictionary) == "mask"
+    assert attend(*[torch.randn(1, 2, 100, 65)] * 3, dictionary) == "mask"
+
+
+@needs_kernels
+def test_refuses_types_and_widths_by_name():
+    tensors, _, dictionary, _ = make(CASES[0])
+    with pytest.raises(InputError, match=r"takes float32 .* got torch.float64 on cpu, 30 wide"):
+        attend(*tensors, dictionary, backend="fused")
+    wide = torch.randn(2, 3, 63, 65)
+    with pytest.raises(InputError, match="65 wide; pass backend='mask'"):
+        attend(wide, wide, wide, dictionary, backend="fused")
+
+
+def test_without_a_compiler_there_is_one_line_and_the_mask(monkeypatch, caplog):
+    monkeypatch.setattr(build, "_library", lambda: (_ for _ in ()).throw(OSError("no c++")))
+    build.kernels.cache_clear()
+    try:
+        tensors, table, dictionary, window = make(CASES[0], torch.float32)
+        expected = attend(*tensors, dictionary, table, window, backend="mask")
+        for _ in range(2):
+            assert torch.equal(attend(*tensors, dictionary, table, window), expected)
+        assert len(caplog.records) == 1
+        assert "could not be built (no c++)" in caplog.text and "install g++" in caplog.text
+        with pytest.raises(InputError, match="could not be compiled; install g"):
+            attend(*tensors, dictionary, table, window, backend="fused")
+    finally:
+        build.kernels.cache_clear()
+
+
+def entries(change):
+    """A good dictionary of 6 tokens and 3 keys, one of its rows two keys long, then changed."""
+    indices = torch.tensor([[[1, 2, 3], [0, 2, 6], [0, 1, 5], [0, 1, 2], [1, 2, 3], [2, 3, 4]]])
+    indices, counts = indices.int(), torch.tensor([[3, 2, 3, 3, 3, 3]]).int()
+    return change(indices, counts)
+
+
+def at(place, value):
+    def change(indices, counts):
+        indices[place] = value
+        return indices, counts
+
+    return change
+
+
+@pytest.mark.parametrize("backend", ["fused", "mask", "gather", "reference", "auto"])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (at((0, 2, 2), 6), r"indices\[0, 2, 2\] is 6: not in 0..5"),
+        (at((0, 2, 0), -1), r"indices\[0, 2, 0\] is -1: not in 0..5"),
+        (at((0, 0, 1), 2**31 - 1), r"indices\[0, 0, 1\] is 2147483647: not in"),
+        (at((0, 4, 1), 1), r"indices\[0, 4, 1\] is 1: not above the one before \(duplicated"),
+        (at((0, 4, 0), 3), r"indices\[0, 4, 1\] is 2: not above"),
+        (at((0, 1, 2), 4), r"indices\[0, 1, 2\] is 4: not 6, which fills up"),
+        (lambda i, c: (i.long(), c), "indices of a dictionary must be contiguous int32.*int64"),
+        (lambda i, c: (i, c.float()), "counts of a dictionary must be contiguous int32.*float32"),
+        (lambda i, c: (i.mT.contiguous().mT, c), r"contiguous int32.*strides \(18, 1, 6\)"),
+        (lambda i, c: (i, c[..., :5]), r"got \[1, 6, 3\] and \[1, 5\]"),
+        (lambda i, c: (i, c + 1), r"counts of a dictionary must be 0..3, got up to 4|is 6: not in"),
+    ],
+)
+def test_refuses_wrong_dictionaries_before_any_kernel_runs(change, message, backend):
+    q = torch.randn(1, 2, 6, 8)
+    with pytest.raises(InputError, match=message) as error:
+        attend(q, q, q, Dictionary(*entries(change)), backend=backend)
+    assert "\n" not in str(error.value)
+
+
+def test_a_dictionary_made_elsewhere_is_accepted():
+    good = Dictionary(*entries(lambda indices, counts: (indices, counts)))
+    q = torch.randn(1, 2, 6, 8)
+    expected = attend(q, q, q, good, backend="reference")
+    assert_close({"out": attend(q, q, q, good)}, {"out": expected}, 1e-6)
+
+
+# --- other instruction sets ----------------------------------------------------------------------
+
+
+@needs_kernels
+@pytest.mark.slow
+@pytest.mark.parametrize("instructions", ["avx2", "default"])
+def test_other_instruction_sets(instructions, tmp_path):
+    """Built by two processes at once, of which one waits; both pass the tests of this file."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
+    command += ["-m", "not slow", "-k", "reference or select or strided or repeatable or number"]
+    environment = {
+        **os.environ,
+        "ATEN_CPU_CAPABILITY": instructions,
+        "TORCH_EXTENSIONS_DIR": str(tmp_path),
+    }
+    runs = [
+        subprocess.Popen(
+            command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    for run in runs:
+        told, _ = run.communicate(timeout=300)
+        assert run.returncode == 0, told[-2000:]
+        assert "passed" in told and "skipped" not in told
+    (folder,) = tmp_path.iterdir()
+    assert folder.name.startswith(f"semanir-{instructions}-")
+    assert sorted(path.name for path in folder.iterdir()) == [".lock", "semanir_cpu.so"]
