@@ -222,7 +222,7 @@ def changed(**changes):
         ({"q": torch.randn(2, 6, 12)}, r"one shape \[B,H,N,D\], got \[2, 6, 12\]"),
         ({"k": torch.randn(2, 3, 5, 4)}, r"one shape .*\[2, 3, 5, 4\].*split the heads"),
         ({"v": torch.randn(2, 3, 6, 4).double()}, "one floating type.*float64.*convert"),
-        ({"k": torch.randn(2, 3, 6, 4, device="meta")}, "on cpu, meta, cpu, cpu; move them"),
+        ({"k": torch.randn(2, 3, 6, 4, device="meta")}, "on cpu, meta, cpu; move them"),
         ({"dictionary": build_dictionary(torch.randn(2, 5, 4), 2)}, r"\[2, 6\].*for \[2, 5\]"),
         ({"dictionary": build_dictionary(torch.randn(1, 6, 4), 2)}, r"\[2, 6\].*for \[1, 6\]"),
         ({"window": None}, "bias_table needs its window"),

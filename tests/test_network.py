@@ -494,6 +494,21 @@ def test_only_maps_larger_than_the_window_are_shifted(height_width, shifts):
     assert (difference > 1e-3) if shifts else (difference == 0)
 
 
+@pytest.mark.parametrize("height_width", [(8, 8), (9, 13), (16, 24)], ids=str)
+def test_the_dense_twin_has_every_key(height_width):
+    """It equals the network whose dictionary holds all tokens, the query's own included."""
+    twins = stage_pair(layers=2, keys="all"), stage_pair(layers=2, include_self=True)
+    x = images(2, 6, *height_width)
+    for dense, full in zip(*twins, strict=True):
+        full.load_state_dict(dense.state_dict())
+        with torch.no_grad():
+            assert (dense(x, 9) - full(x, 64)).abs().max() < 1e-10
+            assert (dense(x, 9) - full(x, 9)).abs().max() > 1e-3
+            assert torch.equal(dense(x, 9), dense(x, 1))
+    dense(x, 9).sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in dense.parameters())
+
+
 # --- a stage against plain loops -------------------------------------------------------------
 
 

@@ -4,7 +4,16 @@ A stage calls `build_dictionary(tokens, k)` once; each of its layers passes the 
 `attend(q, k, v, dictionary, bias_table, window)`.
 """
 
+from semanir.attention.dense import AllKeys
 from semanir.attention.dictionary import Dictionary, NonFiniteTokensError, build_dictionary
-from semanir.attention.dispatch import BACKENDS, attend
+from semanir.attention.dispatch import BACKENDS, Keys, attend
 
-__all__ = ["BACKENDS", "Dictionary", "NonFiniteTokensError", "attend", "build_dictionary"]
+__all__ = [
+    "BACKENDS",
+    "AllKeys",
+    "Dictionary",
+    "Keys",
+    "NonFiniteTokensError",
+    "attend",
+    "build_dictionary",
+]

@@ -7,8 +7,9 @@ from torch import Tensor
 
 from data_prep.errors import InputError
 from data_prep.names import pick
-from semanir.attention import fused, gather, mask, reference
+from semanir.attention import dense, fused, gather, mask, reference
 from semanir.attention.build import kernels
+from semanir.attention.dense import AllKeys
 from semanir.attention.dictionary import Dictionary
 
 BACKENDS = {
@@ -18,12 +19,14 @@ BACKENDS = {
     "fused": fused.attend,  # compiled for CPUs
 }
 
+Keys = Dictionary | AllKeys  # what a stage hands to its layers
+
 
 def attend(
     q: Tensor,
     k: Tensor,
     v: Tensor,
-    dictionary: Dictionary,
+    dictionary: Keys,
     bias_table: Tensor | None = None,
     window: tuple[int, int] | None = None,
     *,
@@ -32,7 +35,8 @@ def attend(
     """Attention of each query over its keys (paper Sec. 3.2, SemanIR_Att() in Alg. 1).
 
     q, k, v: [B,H,N,D] of one floating type; scores are scaled by D**-0.5.
-    dictionary: the stage's, from `build_dictionary`; no gradient flows through it.
+    dictionary: the stage's, from `build_dictionary`; no gradient flows through it. AllKeys() gives
+        dense window attention, whatever the back end.
     bias_table: [H,(2h-1)*(2w-1)], added to the scores by relative position; needs `window`.
     window: (h, w) with h * w = N; token y * w + x lies at (y, x).
     backend: "auto" or a name of BACKENDS; all give the same result up to rounding.
@@ -42,8 +46,11 @@ def attend(
     UnknownNameError with the nearest names on an unknown backend.
     """
     name = pick(backend, ("auto", *BACKENDS), "attention back end")
-    _check(q, k, v, dictionary)
+    _check(q, k, v)
     _check_bias(q, bias_table, window)
+    if isinstance(dictionary, AllKeys):
+        return dense.attend(q, k, v, dictionary, bias_table, window)
+    _check_dictionary(q, dictionary)
     attend_with = BACKENDS[_automatic(q, dictionary) if name == "auto" else name]
     return attend_with(q, k, v, dictionary, bias_table, window)
 
@@ -58,7 +65,7 @@ def _automatic(q: Tensor, dictionary: Dictionary) -> str:
     return "gather" if n >= 40 * k else "mask"
 
 
-def _check(q: Tensor, k: Tensor, v: Tensor, dictionary: Dictionary) -> None:
+def _check(q: Tensor, k: Tensor, v: Tensor) -> None:
     shapes = [list(x.shape) for x in (q, k, v)]
     if q.ndim != 4 or q.numel() == 0 or any(shape != shapes[0] for shape in shapes):
         raise InputError(
@@ -68,10 +75,15 @@ def _check(q: Tensor, k: Tensor, v: Tensor, dictionary: Dictionary) -> None:
     types = [x.dtype for x in (q, k, v)]
     if not q.is_floating_point() or any(dtype != q.dtype for dtype in types):
         raise InputError(f"expected q, k, v of one floating type, got {types}; convert with .to()")
-    devices = [str(x.device) for x in (q, k, v, dictionary.indices)]
+    devices = [str(x.device) for x in (q, k, v)]
     if any(device != devices[0] for device in devices):
+        raise InputError(f"q, k, v are on {', '.join(devices)}; move them to one device")
+
+
+def _check_dictionary(q: Tensor, dictionary: Dictionary) -> None:
+    if dictionary.indices.device != q.device:
         raise InputError(
-            f"q, k, v, dictionary are on {', '.join(devices)}; move them to one device"
+            f"q is on {q.device}, the dictionary on {dictionary.indices.device}; move one"
         )
     b, _, n, _ = q.shape
     if dictionary.indices.shape[:2] != (b, n):

@@ -17,7 +17,8 @@ def build(name: str, *, upscale: int | None = None, channels: int = 3, **switche
     name: "semanir-s", "semanir-b" (super-resolution; `upscale` 2, 3 or 4), "semanir-u" (the other
     tasks; no `upscale`), or a tiny preset of PRESETS. channels: 1 grey, 3 colour. switches: any
     field of the preset's configuration (semanir/network/config.py), e.g. window=16, k=256,
-    backend="gather", layout="U1". Weights do not depend on window, k or backend.
+    backend="gather", layout="U1", keys="all" (the dense twin). Weights do not depend on window,
+    k, keys or backend.
     Raises InputError (UnknownNameError with the nearest valid names) on anything it cannot build.
     """
     config = configure(name, channels=channels, **switches)

@@ -36,10 +36,12 @@ class LayerConfig:
     norm: str = "pre"  # ours: "pre" | "post"
     similarity: str = "dot"  # paper: "dot" | "cosine" | "layernorm" (parameter-free)
     include_self: bool = False  # paper Eq. 2: i != j
+    keys: str = "dictionary"  # paper: "dictionary"; "all" is the dense twin, whatever k
     backend: str = "auto"  # attention back end, see semanir.attention.BACKENDS
 
     def __post_init__(self) -> None:
         pick(self.backend, ("auto", *BACKENDS), "attention back end")
+        pick(self.keys, ("dictionary", "all"), "keys")
         pick(self.attention, ("dot", "cosine"), "attention")
         pick(self.norm, ("pre", "post"), "norm")
         pick(self.similarity, ("dot", "cosine", "layernorm"), "similarity")

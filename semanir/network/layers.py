@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from semanir.attention import Dictionary, attend, build_dictionary
+from semanir.attention import AllKeys, Dictionary, Keys, attend, build_dictionary
 from semanir.network.config import LayerConfig
 from semanir.network.windows import pad_reflect, partition, region_labels, unpartition
 
@@ -55,7 +55,7 @@ class KeySemanticAttention(nn.Module):
         cosine = config.attention == "cosine"
         self.logit_scale = nn.Parameter(torch.full((heads, 1, 1), 10.0).log()) if cosine else None
 
-    def forward(self, x: Tensor, dictionary: Dictionary, window: tuple[int, int]) -> Tensor:
+    def forward(self, x: Tensor, dictionary: Keys, window: tuple[int, int]) -> Tensor:
         b, n, c = x.shape
         q, k, v = self.qkv(x).view(b, n, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # [B,H,N,D]
         if self.logit_scale is not None:
@@ -78,7 +78,7 @@ class Layer(nn.Module):
         self.norm2 = nn.LayerNorm(dim)
         self.ffn = nn.Sequential(nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim))
 
-    def forward(self, x: Tensor, dictionary: Dictionary, window: tuple[int, int]) -> Tensor:
+    def forward(self, x: Tensor, dictionary: Keys, window: tuple[int, int]) -> Tensor:
         if self.post_norm:
             x = x + self.norm1(self.attention(x, dictionary, window))
             return x + self.norm2(self.ffn(x))
@@ -100,6 +100,7 @@ class Stage(nn.Module):
         super().__init__()
         self.window = config.window
         self.shifted = shifted
+        self.keys = config.keys
         self.similarity = config.similarity
         self.include_self = config.include_self
         self.layers = nn.ModuleList(Layer(dim, heads, config) for _ in range(layers))
@@ -124,15 +125,18 @@ class Stage(nn.Module):
             labels = region_labels(size, window, (shift[0], shift[1]), x.device)
             valid = labels.repeat(x.shape[0], 1)  # [B,N]
 
-        dictionary = build_dictionary(
-            self._similarity_space(tokens), k, include_self=self.include_self, valid=valid
-        )
+        dictionary = AllKeys(valid) if self.keys == "all" else self._dictionary(tokens, k, valid)
         for layer in self.layers:
             tokens = layer(tokens, dictionary, window)
 
         out = unpartition(tokens, window, size)
         out = out.roll((shift[0], shift[1]), (2, 3)) if any(shift) else out
         return x + self.conv(out[..., :height, :width])
+
+    def _dictionary(self, tokens: Tensor, k: int, valid: Tensor | None) -> Dictionary:
+        return build_dictionary(
+            self._similarity_space(tokens), k, include_self=self.include_self, valid=valid
+        )
 
     def _similarity_space(self, tokens: Tensor) -> Tensor:
         if self.similarity == "cosine":
