@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from data_prep.errors import one_line_errors
-from semanir.attention.bench import bench, errors
+from semanir.attention.bench import BACKENDS, bench
 
 
 @one_line_errors
@@ -19,6 +19,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "bench", help="time, memory and error of the back ends beside dense window attention"
     )
     command.add_argument("--threads", type=int, default=2, help="default 2")
+    command.add_argument("--device", choices=BACKENDS, default="cpu")
     command.add_argument(
         "--seconds",
         type=float,
@@ -29,18 +30,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     if args.threads < 1:
         parser.error(f"--threads must be at least 1, got {args.threads}")
+    if args.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda: torch finds no GPU here")
     torch.set_num_threads(args.threads)
-    found = bench(args.seconds) | {"errors": errors()}
+    found = bench(args.seconds, args.device)
     print(json.dumps(found, indent=1) if args.json else text(found))
 
 
 def text(found: dict[str, Any]) -> str:
     """The measurements as people read them; ratios above 1 mean faster than dense."""
+    names = found["backends"]
+    where = found["device"]
+    where = where if where != "cpu" else f"{found['threads']} threads, {found['instructions']}"
     lines = [
-        f"4096 tokens, 6 heads of 30, float32, {found['threads']} threads, "
-        f"{found['instructions']}; median ms (times faster than dense window attention)",
+        f"4096 tokens, 6 heads of 30, float32, {where}; median ms (times faster than dense window "
+        f"attention)",
         "",
-        f"{'':22}{'fused':>18}{'mask':>18}{'gather':>18}{'dense':>10}",
+        " " * 22 + "".join(f"{name:>18}" for name in names) + f"{'dense':>10}",
     ]
     for what, title in (("forward", "forward"), ("forward_backward", "forward + backward")):
         for row in found["layers"]:
@@ -48,7 +54,7 @@ def text(found: dict[str, Any]) -> str:
             told = {
                 name: f"{times[name]:.1f} ({times['dense'] / times[name]:.2f}x)" for name in times
             }
-            cells = "".join(f"{told[name]:>18}" for name in ("fused", "mask", "gather"))
+            cells = "".join(f"{told[name]:>18}" for name in names)
             lines.append(
                 f"N={row['N']:<5} k={row['K']:<5} {title[:9]:9}{cells}{times['dense']:>10.1f}"
             )
@@ -58,11 +64,11 @@ def text(found: dict[str, Any]) -> str:
     lines += [
         f"dictionary, N=1024 k=256: {made:.1f} ms, product and topk {peer:.1f} "
         f"({peer / made:.2f}x)",
-        f"stage of 6 layers, N=1024 k=256: {stage['dictionary_and_fused']:.1f} ms, "
+        f"stage of 6 layers, N=1024 k=256: {stage['sparse']:.1f} ms, "
         f"6 dense layers {stage['dense']:.1f} "
-        f"({stage['dense'] / stage['dictionary_and_fused']:.2f}x)",
-        "fused against mask, N=1024, forward: "
-        + ", ".join(f"k={row['K']} {row['mask'] / row['fused']:.2f}x" for row in found["switch"]),
+        f"({stage['dense'] / stage['sparse']:.2f}x)",
+        f"{names[0]} against mask, N=1024, forward: "
+        + ", ".join(f"k={row['K']} {row['mask'] / row[names[0]]:.2f}x" for row in found["switch"]),
         "peak memory, one window of N=4096, k=128, forward: "
         + ", ".join(f"{name} {size / 2**20:.1f} MiB" for name, size in memory["peak"].items()),
         "error against float64, relative: "

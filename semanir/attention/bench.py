@@ -1,7 +1,8 @@
 """What sparsity gains: time and memory of the back ends beside dense window attention.
 
 Everything that is compared runs interleaved in one process; times are medians of wall-clock
-milliseconds, and only their ratios mean anything on another machine.
+milliseconds, and only their ratios mean anything on another machine. No GPU has run this file:
+with device="cuda" it waits for the GPU around every function and compares the Triton back ends.
 
 # B windows, H heads, N = h * w tokens, K keys per query, D head width
 """
@@ -23,23 +24,26 @@ from semanir.attention.dispatch import attend
 TOKENS, HEADS, WIDTH, CHANNELS = 4096, 6, 30, 180  # of one 64x64 feature map of SemanIR-S
 CASES = [(256, 64), (1024, 64), (1024, 256), (1024, 512)]
 LAYERS = 6  # of a stage
+BACKENDS = {  # by device; the first is what is measured against the others
+    "cpu": ("fused", "mask", "gather"),
+    "cuda": ("triton", "triton-gather", "mask", "gather"),
+}
 
 
 class Layer:
     """Random q, k, v, a bias table and a dictionary: the attention of one layer."""
 
-    def __init__(self, n: int, k: int, tokens: int = TOKENS) -> None:
+    def __init__(self, n: int, k: int, device: str = "cpu", tokens: int = TOKENS) -> None:
         side = int(n**0.5)
         self.window = (side, n // side)
         source = torch.Generator().manual_seed(n)
         b = max(1, tokens // n)
-        self.tokens = torch.randn(b, n, CHANNELS, generator=source)
+        self.tokens = torch.randn(b, n, CHANNELS, generator=source).to(device)
         # as the projection of a layer makes them
-        qkv = torch.randn(b, n, 3, HEADS, WIDTH, generator=source)
+        qkv = torch.randn(b, n, 3, HEADS, WIDTH, generator=source).to(device)
         self.qkv = qkv.permute(2, 0, 3, 1, 4)
-        self.table = torch.randn(
-            HEADS, (2 * self.window[0] - 1) * (2 * self.window[1] - 1), generator=source
-        )
+        entries = (2 * self.window[0] - 1) * (2 * self.window[1] - 1)
+        self.table = torch.randn(HEADS, entries, generator=source).to(device)
         self.bias = dense_bias(self.table, self.window)
         self.k = k
         self.dictionary = build_dictionary(self.tokens, k)
@@ -70,11 +74,15 @@ def interleaved(
     times: dict[str, list[float]] = {name: [] for name in functions}
     for function in functions.values():
         function()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(next(iter(times.values()))) < least:
         for name, function in functions.items():
             start = time.perf_counter()
             function()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
             times[name].append(1e3 * (time.perf_counter() - start))
     return {name: median(taken) for name, taken in times.items()}
 
@@ -99,12 +107,20 @@ def peak_bytes(function: Callable[[], Any]) -> int:
     return most
 
 
-def bench(seconds: float = 4) -> dict[str, Any]:
-    """All comparisons: {"threads", "layers", "dictionary", "stage", "switch", "memory"}."""
-    backends = ("fused", "mask", "gather", "dense")
+def peak_bytes_cuda(function: Callable[[], Any]) -> int:
+    """As `peak_bytes`, of the GPU's allocator."""
+    start = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    function()
+    return torch.cuda.max_memory_allocated() - start
+
+
+def bench(seconds: float = 4, device: str = "cpu") -> dict[str, Any]:
+    """All comparisons; times under the names of the back ends, "dense" the peer of each."""
+    backends = (*BACKENDS[device], "dense")
     layers = []
     for n, k in CASES:
-        layer = Layer(n, k)
+        layer = Layer(n, k, device)
         with torch.no_grad():
             forward = interleaved({b: partial(layer.run, b) for b in backends}, seconds)
         both = interleaved({b: partial(layer.train, b) for b in backends}, seconds)
@@ -112,17 +128,20 @@ def bench(seconds: float = 4) -> dict[str, Any]:
     return {
         "threads": torch.get_num_threads(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
+        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
+        "backends": BACKENDS[device],
         "layers": layers,
-        "dictionary": _dictionary(seconds),
-        "stage": _stage(seconds),
-        "switch": _switch(seconds),
-        "memory": _memory(),
+        "dictionary": _dictionary(seconds, device),
+        "stage": _stage(seconds, device),
+        "switch": _switch(seconds, device),
+        "memory": _memory(device),
+        "errors": _errors(device),
     }
 
 
 @torch.no_grad()
-def _dictionary(seconds: float) -> dict[str, Any]:
-    layer = Layer(1024, 256)
+def _dictionary(seconds: float, device: str) -> dict[str, Any]:
+    layer = Layer(1024, 256, device)
 
     def with_topk(in_order: bool) -> Tensor:
         similarity = layer.tokens @ layer.tokens.mT
@@ -138,51 +157,50 @@ def _dictionary(seconds: float) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def _stage(seconds: float) -> dict[str, Any]:
-    layer = Layer(1024, 256)
+def _stage(seconds: float, device: str) -> dict[str, Any]:
+    layer = Layer(1024, 256, device)
 
     def sparse() -> None:
         layer.dictionary = build_dictionary(layer.tokens, 256)
         for _ in range(LAYERS):
-            layer.run("fused")
+            layer.run(BACKENDS[device][0])
 
     def dense() -> None:
         for _ in range(LAYERS):
             layer.run("dense")
 
-    pair: dict[str, Callable[[], Any]] = {"dictionary_and_fused": sparse, "dense": dense}
+    pair: dict[str, Callable[[], Any]] = {"sparse": sparse, "dense": dense}
     return {"N": 1024, "K": 256, "layers": LAYERS, **interleaved(pair, seconds)}
 
 
 @torch.no_grad()
-def _switch(seconds: float) -> list[dict[str, Any]]:
-    """fused against mask at growing K: where `backend="auto"` should change over."""
+def _switch(seconds: float, device: str) -> list[dict[str, Any]]:
+    """The first back end against mask at growing K: where `backend="auto"` should change over."""
     found = []
     for share in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9):
-        layer = Layer(1024, int(share * 1024))
-        pair = {b: partial(layer.run, b) for b in ("fused", "mask")}
+        layer = Layer(1024, int(share * 1024), device)
+        pair = {b: partial(layer.run, b) for b in (BACKENDS[device][0], "mask")}
         found.append({"N": 1024, "K": layer.k, **interleaved(pair, seconds / 4)})
     return found
 
 
 @torch.no_grad()
-def _memory() -> dict[str, Any]:
-    layer = Layer(4096, 128)
+def _memory(device: str) -> dict[str, Any]:
+    layer = Layer(4096, 128, device)
+    measure = peak_bytes_cuda if device == "cuda" else peak_bytes
     peaks = {}
-    for name in ("fused", "mask", "gather", "dense"):
+    for name in (*BACKENDS[device], "dense"):
         # what a stage keeps for its layers counts as well
-        fresh = Dictionary(layer.dictionary.indices, layer.dictionary.counts)
-
-        layer.dictionary = fresh
-        peaks[name] = peak_bytes(partial(layer.run, name))
+        layer.dictionary = Dictionary(layer.dictionary.indices, layer.dictionary.counts)
+        peaks[name] = measure(partial(layer.run, name))
     return {"N": 4096, "K": 128, "batch": 1, "peak": peaks}
 
 
-def errors() -> dict[str, float]:
-    """Largest difference of the fused back end from float64, relative to the largest value."""
-    layer = Layer(1024, 256, tokens=1024)
+def _errors(device: str) -> dict[str, float]:
+    """Largest difference of the first back end from float64, relative to the largest value."""
+    layer = Layer(1024, 256, device, tokens=1024)
     results = {}
-    for backend, dtype in (("fused", torch.float32), ("reference", torch.float64)):
+    for backend, dtype in ((BACKENDS[device][0], torch.float32), ("reference", torch.float64)):
         qkv = layer.qkv.to(dtype).detach().requires_grad_()
         table = layer.table.to(dtype).detach().requires_grad_()
         q, k, v = qkv

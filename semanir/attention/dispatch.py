@@ -3,6 +3,11 @@
 # B windows, H heads, N = h * w tokens, K keys per query, D head width
 """
 
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+import torch
 from torch import Tensor
 
 from data_prep.errors import InputError
@@ -12,11 +17,30 @@ from semanir.attention.build import kernels
 from semanir.attention.dense import AllKeys
 from semanir.attention.dictionary import Dictionary
 
+
+def _triton(module: str) -> Any:
+    """A back end whose module, and so the package triton, is imported when it is first used."""
+
+    def attend(*inputs: Any) -> Tensor:
+        try:
+            made: Tensor = import_module(f"semanir.attention.{module}").attend(*inputs)
+        except ModuleNotFoundError as error:
+            raise InputError(
+                f"the Triton back ends need the package triton ({error}); install the version that "
+                f"fits torch or pass backend='mask'"
+            ) from error
+        return made
+
+    return attend
+
+
 BACKENDS = {
     "reference": reference.attend,  # float64, plainest
     "mask": mask.attend,  # paper "torch-mask"
     "gather": gather.attend,  # paper "torch-gather"
     "fused": fused.attend,  # compiled for CPUs
+    "triton": _triton("triton_flash"),  # blocks of queries over the tiles they need, on GPUs
+    "triton-gather": _triton("triton_gather"),  # paper "Triton": a program per query
 }
 
 Keys = Dictionary | AllKeys  # what a stage hands to its layers
@@ -62,7 +86,15 @@ def _automatic(q: Tensor, dictionary: Dictionary) -> str:
     if compiled is not None:
         always = compiled.instruction_set == "AVX512"
         return "fused" if always or k < 0.6 * n else "mask"
+    if q.is_cuda and _fits_triton(q):
+        return "triton"
     return "gather" if n >= 40 * k else "mask"
+
+
+def _fits_triton(q: Tensor) -> bool:
+    # by roofline, not measured: no GPU has run the kernels
+    half = q.dtype in (torch.float16, torch.bfloat16)
+    return (half or q.dtype == torch.float32) and q.shape[-1] <= 64 and bool(find_spec("triton"))
 
 
 def _check(q: Tensor, k: Tensor, v: Tensor) -> None:

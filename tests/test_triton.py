@@ -1,0 +1,116 @@
+"""The Triton kernels without a GPU: run by the interpreter, compiled for two; on one where it is.
+
+The interpreter is chosen where a kernel is defined, so that both happen in processes of their own.
+"""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from test_attention import CASES, IDS, assert_close, make, outputs
+
+from data_prep.errors import InputError
+from semanir.attention import attend, dispatch
+
+TESTS = Path(__file__).resolve().parent
+needs_triton = pytest.mark.skipif(
+    importlib.util.find_spec("triton") is None, reason="the package triton is not installed"
+)
+
+
+def start(*command, **environment):
+    paths = [str(TESTS.parent), str(TESTS), os.environ.get("PYTHONPATH", "")]
+    environment |= {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, *command],
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def result(process):
+    out, error = process.communicate(timeout=900)
+    assert process.returncode == 0, (out + error)[-4000:]
+    return out
+
+
+@pytest.fixture(scope="module")
+def compiling(tmp_path_factory):
+    """A process per architecture, side by side."""
+    script = str(TESTS / "triton_compile.py")
+    processes = {
+        number: start(script, str(number), TRITON_CACHE_DIR=str(tmp_path_factory.mktemp("triton")))
+        for number in (80, 90)
+    }
+    yield processes
+    for process in processes.values():
+        process.kill()
+        process.communicate()
+
+
+@needs_triton
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", [80, 90])
+def test_machine_code_spills_nothing_and_uses_the_tensor_cores(architecture, compiling):
+    """What an A100 (80) and an H100 (90) would run, with the launches' own choices."""
+    found = json.loads(result(compiling[architecture]))
+    assert len(found) == 2 * (2 * 3 + 2 * 2 + 4)
+    for name, use in found.items():
+        assert use["instructions"] > 300, name  # it was disassembled
+        assert (use["stack"], use["spills"], use["atomics"]) == (0, 0, 0), (name, use)
+        assert (use["mma"] > 0) == name.startswith("flash"), (name, use)
+        # a row of 32 floats is added by the 32 threads of a warp, a float each
+        assert use["wide_loads"] or name.startswith("gather_add_pieces"), (name, use)
+
+
+@needs_triton
+@pytest.mark.slow
+def test_interpreted_kernels_equal_the_float64_reference():
+    script = str(TESTS / "triton_interpreted.py")
+    out = result(start("-m", "pytest", "-q", script, TRITON_INTERPRET="1"))
+    assert "skipped" not in out and int(out.split(" passed")[0].split()[-1]) >= 30
+
+
+@pytest.mark.parametrize("backend", ["triton", "triton-gather"])
+def test_without_a_gpu_it_is_refused_by_name(backend, monkeypatch):
+    tensors, table, dictionary, window = make(CASES[0], torch.float32)
+    if importlib.util.find_spec("triton") is not None:
+        with pytest.raises(InputError, match="run on NVIDIA GPUs, got tensors on cpu"):
+            attend(*tensors, dictionary, table, window, backend=backend)
+        double = [x.double() for x in tensors]
+        with pytest.raises(InputError, match=r"float32, float16 and bfloat16.*float64"):
+            attend(*double, dictionary, backend=backend)
+    for module in ("triton_flash", "triton_gather"):
+        monkeypatch.delitem(sys.modules, f"semanir.attention.{module}", raising=False)
+    monkeypatch.setitem(sys.modules, "triton", None)
+    with pytest.raises(InputError, match="need the package triton"):
+        attend(*tensors, dictionary, table, window, backend=backend)
+
+
+def test_the_kernels_are_not_imported_before_they_are_needed():
+    code = (
+        "import semanir, sys; print([name for name in sys.modules if 'attention.triton' in name])"
+    )
+    assert result(start("-c", code)).strip() == "[]"
+
+
+@needs_triton
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("backend", ["triton", "triton-gather"])
+@pytest.mark.parametrize("case", [*CASES, ((16, 17), 60, 30, "")], ids=[*IDS, "N272"])
+def test_on_a_gpu(case, backend):
+    tensors, table, dictionary, window = make(case, torch.float32)
+    exact = [x.detach().double().requires_grad_() for x in tensors]
+    expected = outputs(exact, table.detach().double().requires_grad_(), dictionary, window, "mask")
+    moved = [x.detach().cuda().requires_grad_() for x in (*tensors, table)]
+    on_gpu = type(dictionary)(dictionary.indices.cuda(), dictionary.counts.cuda())
+    got = outputs(moved[:3], moved[3], on_gpu, window, backend)
+    assert_close({name: x.cpu() for name, x in got.items()}, expected, 1e-5)
+    assert dispatch._automatic(moved[0], on_gpu) == "triton"

@@ -1,0 +1,104 @@
+"""Compiles the Triton kernels for a GPU that need not be there; prints what the code uses as JSON.
+
+python tests/triton_compile.py 80    (in its own process: the interpreter must be off)
+"""
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from itertools import product
+from pathlib import Path
+
+import torch
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+from semanir.attention import triton_flash, triton_gather
+from semanir.attention.triton_blocks import COLUMNS, PIECE, ROWS
+from semanir.attention.triton_gather import SLOTS
+
+FLASH = ("_forward", "_backward_q", "_backward_kv")
+GATHER = ("_forward", "_backward_q", "_backward_kv", "_add_pieces")
+CONSTANTS = {
+    "BLOCK": ROWS,
+    "COLUMNS": COLUMNS,
+    "SLOTS": SLOTS,
+    "PIECE": PIECE,
+    "PRECISION": triton_flash.PRECISION,
+}
+INTEGERS = {"words", "tiles", "counts", "indices", "queries"}  # pointers to int32
+LONG = {"starts", "keys", "begins", "firsts"}  # pointers to int64
+SUMS = {"table", "lse", "delta", "parts"}  # pointers to float32, whatever the heads are
+TYPES = {torch.float32: "fp32", torch.bfloat16: "bf16"}  # float16 compiles to the same shapes
+SIZES = {*triton_flash.SIZES, "pieces"}
+
+
+def source(kernel, dtype, chosen):
+    """The kernel for heads of a type, every pointer aligned to 16 bytes, as torch allocates."""
+    constants = CONSTANTS | chosen
+    constants = {name: constants[name] for name in kernel.arg_names if name in constants}
+    types = {}
+    for name in kernel.arg_names:
+        if name in constants:
+            types[name] = "constexpr"
+        elif name in SIZES:
+            types[name] = "i32"
+        elif name == "scale":
+            types[name] = "fp32"
+        else:
+            short = "i32" if name in INTEGERS else "i64" if name in LONG else "fp32"
+            types[name] = "*" + (short if name in INTEGERS | LONG | SUMS else dtype)
+    aligned = {
+        (place,): [["tt.divisibility", 16]]
+        for place, name in enumerate(kernel.arg_names)
+        if types[name].startswith("*")
+    }
+    return ASTSource(kernel, types, constants, aligned)
+
+
+def measured(kernel, dtype, chosen, warps, architecture):
+    """Registers, stack and spills in bytes, and counts of instructions, from the machine code."""
+    target = GPUTarget("cuda", architecture, 32)
+    compiled = triton.compile(
+        source(kernel, dtype, chosen), target, {"num_warps": warps, "num_stages": 2}
+    )
+    tools = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
+    with tempfile.TemporaryDirectory() as folder:
+        cubin = Path(folder) / "kernel.cubin"
+        cubin.write_bytes(compiled.asm["cubin"])
+        use, code = (
+            subprocess.run([tools / tool, *arguments, cubin], capture_output=True, text=True).stdout
+            for tool, arguments in (("cuobjdump", ["-res-usage"]), ("nvdisasm", []))
+        )
+    return {
+        "registers": int(re.search(r"REG:(\d+)", use)[1]),
+        "stack": int(re.search(r"STACK:(\d+)", use)[1]),
+        "spills": len(re.findall(r"\b(?:STL|LDL)\b", code)),
+        "mma": len(re.findall(r"\b(?:HMMA|HGMMA|IMMA)\b", code)),
+        "wide_loads": len(re.findall(r"\bLDG\S*\.128|\bLDGSTS\S*\.128", code)),
+        "instructions": len(re.findall(r"/\*[0-9a-f]{4,}\*/", code)),
+        "atomics": len(re.findall(r"\b(?:ATOM\w*|RED)\b", code)),
+    }
+
+
+def cases():
+    """(name, kernel, type, constants, warps): as the launches of the two back ends choose them."""
+    for dtype, short in TYPES.items():
+        for width, name in product(triton_flash.WIDTHS, FLASH):
+            code = getattr(triton_flash, name)
+            rows = triton_flash.rows_of(code, dtype, width)
+            yield f"flash{name} {short} D{width}", code, short, {"D": width, "ROWS": rows}, 4
+        for width, w in product(triton_flash.WIDTHS, (16, 32)):
+            code, strip = triton_flash._backward_table, triton_flash.strip_of(dtype, width, w)
+            name = f"flash_backward_table {short} D{width} window {w}"
+            yield name, code, short, {"D": width, "STRIP": strip}, strip // 8
+        for name in GATHER:
+            yield f"gather{name} {short} D32", getattr(triton_gather, name), short, {"D": 32}, 1
+
+
+if __name__ == "__main__":
+    architecture = int(sys.argv[1])
+    print(json.dumps({name: measured(*case, architecture) for name, *case in cases()}))
