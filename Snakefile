@@ -3,9 +3,10 @@
 #   data/raw/<dataset>/    data/sets/<dataset>/    data/degraded/<task>/<dataset>/<level>/
 #   results/<scale>/train/<task>/<model>/seed<k>/{weights.safetensors,train.json,log.jsonl}
 #   results/<scale>/eval/<task>/<model>/seed<k>.json
-#   results/<scale>/cost/<model>/count.json
+#   results/<scale>/cost/{<model>/count,attention/memory,attention/complexity}.json
+#   results/<scale>/activation/<task>/<model>/seed<k>.json
 #   results/<scale>/results.csv
-#   reports/<table>.html .csv .md .tex    reports/index.html
+#   reports/<table>.html .csv .md .tex    reports/figure04.html    reports/index.html
 #
 # <task> is a task of data_prep/tasks.yaml; below results/ it carries the level a network is
 # trained for: denoise_gray-sigma50, denoise_gray-blind (one model for all levels), sr-x2.
@@ -27,6 +28,7 @@ wildcard_constraints:
     scale="[a-z]+",
     seed=r"\d+",
     table="(table|extra_)[a-z0-9_]+",
+    evidence="memory|complexity",
 
 
 include: "semanir/inputs.smk"

@@ -57,6 +57,22 @@ def _rows(record: dict[str, Any], path: Path) -> list[dict[str, Any]]:
         "torch": made["versions"].get("torch"),
         "record": str(path),
     }
+    if record["kind"] == "memory":
+        return [
+            common
+            | {"model": row["backend"], "level": row["setting"], "k": row["k"], "batch": row["B"]}
+            | {"metric": f"memory_{kind}", "value": value}
+            for row in record["rows"]
+            for kind, value in ((record["device"], row["bytes"]), ("predicted", row["predicted"]))
+            if value is not None
+        ]
+    if record["kind"] == "complexity":
+        return [
+            common
+            | {"model": row["form"], "level": _symbols(row), "metric": name, "value": row[name]}
+            for row in record["rows"]
+            for name in ("multiply_adds", "bias", "dictionary", "floats")
+        ]
     if record["kind"] == "count":
         return [
             common | {"level": row["variant"], "metric": row["metric"], "value": row["value"]}
@@ -74,6 +90,10 @@ def _rows(record: dict[str, Any], path: Path) -> list[dict[str, Any]]:
             if name in group
         ]
     return rows
+
+
+def _symbols(row: dict[str, Any]) -> str:
+    return " ".join(f"{name}={row[name]}" for name in ("H", "W", "C", "h", "M", "k") if name in row)
 
 
 @one_line_errors

@@ -17,6 +17,8 @@ LABELS = {
     "down": "down stages",
     "up": "up stages",
     "final": "final stage",
+    "time_complexity": "time",
+    "space_complexity": "space",
 }
 
 

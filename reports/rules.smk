@@ -33,8 +33,24 @@ rule table:
         " --scale {params.scale} --out reports 2>&1 | tee {log}"
 
 
+rule figure04:
+    input:
+        record=plan.figure_run(SCALE).activation,
+    output:
+        html="reports/figure04.html",
+    log:
+        "logs/reports/figure04.log",
+    conda:
+        "../environment.yml"
+    params:
+        code=source_hash("tables"),
+    shell:
+        "python -m reports.figure04 {input.record} --out reports 2>&1 | tee {log}"
+
+
 rule index:
     input:
+        figure="reports/figure04.html",
         results=f"results/{SCALE}/results.csv",
         tables=expand("reports/{table}.html", table=layouts.default_tables()),
     output:

@@ -16,6 +16,7 @@ import jinja2
 from data_prep.errors import one_line_errors
 from data_prep.files import write_text
 from data_prep.names import pick
+from reports import complexity, memory
 from reports.collect import collect
 from reports.layouts import column_of, layouts
 from reports.verdicts import MEASURED, Verdict, coverage, judge_table
@@ -29,6 +30,9 @@ FIELDS = [
     "source",
 ]
 
+
+# what a page shows below its table: templates/<table>.html.j2
+SECTIONS = {"table01": memory.section, "table12": complexity.section}
 
 OTHER_METRICS = {
     "ssim_matlab": "SSIM matlab",
@@ -233,7 +237,7 @@ def as_text(kind: str, context: dict[str, Any]) -> str:
 
 _TEX = {"σ": r"$\sigma$", "×": r"$\times$", "†": r"\dag ", "–": "--", "ö": r"\"o", "#": r"\#"}
 _TEX |= {"_": r"\_", "%": r"\%", "&": r"\&", "$": r"\$", "{": r"\{", "}": r"\}"}
-_TEX |= {"^": r"\^{}", "~": r"\~{}", "\\": r"\textbackslash{}"}
+_TEX |= {"^": r"\textasciicircum{}", "~": r"\~{}", "\\": r"\textbackslash{}"}
 
 
 def _tex(text: str) -> str:
@@ -243,7 +247,8 @@ def _tex(text: str) -> str:
 def render(table: str, scale: str, records: Sequence[Path], out: Path) -> None:
     """Write out/<table>.html, .csv, .md and .tex from the records of the runs it needs."""
     pick(table, layouts(), "table")
-    verdicts = judge_table(cells(table), scale, collect(records))
+    results = collect(records)
+    verdicts = judge_table(cells(table), scale, results)
     columns, rows = grid(verdicts)
     context = {
         "table": table,
@@ -256,6 +261,7 @@ def render(table: str, scale: str, records: Sequence[Path], out: Path) -> None:
         "columns": columns,
         "header": header(columns),
         "rows": rows,
+        "section": SECTIONS[table](cells(table), results) if table in SECTIONS else None,
         "prints_ssim": any(verdict.cell.metric == "SSIM" for verdict in verdicts),
     }
     helpers = {f.__name__: f for f in (number, difference, printed, provenance, both_ssims)}

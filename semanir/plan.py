@@ -22,6 +22,7 @@ from data_prep.tasks import BLIND, families, get_task
 ROOT = Path(__file__).resolve().parent.parent
 PAPER = ROOT / "reports" / "paper"
 QUALITY = ("PSNR", "SSIM")
+EVIDENCE = {"table01": "memory", "table12": "complexity"}  # of the attention back ends
 STRUCTURE = ("params", "stages", "layers_per_stage")
 
 
@@ -67,6 +68,10 @@ class Run:
     @property
     def record(self) -> str:
         return f"results/{self.scale}/eval/{self.task}/{self.model}/seed{self.seed}.json"
+
+    @property
+    def activation(self) -> str:
+        return f"results/{self.scale}/activation/{self.task}/{self.model}/seed{self.seed}.json"
 
 
 @dataclass(frozen=True)
@@ -176,8 +181,9 @@ def answer(cell: Cell, scale: str) -> Answer:
     if model is None:
         raise InputError(f"{cell.table}: no entry of a models.yaml answers for {cell.method!r}")
     entry = get_model(model)
-    if "quoted" in entry:
-        return Answer(verdict="quoted", reason=entry["quoted"])
+    for key in ("quoted", "no_hardware"):
+        if key in entry:
+            return Answer(verdict=key.replace("_", " "), reason=entry[key])
     if cell.metric in STRUCTURE:
         return Answer(model=model, level=_variant(cell, entry), metric=cell.metric)
     if cell.metric not in QUALITY:
@@ -259,6 +265,11 @@ def _left_out(names: Iterable[str], without: tuple[str, ...]) -> bool:
     )
 
 
+def figure_run(scale: str) -> Run:
+    """The run whose attention Figure 4 shows; the paper does not say which it shows."""
+    return Run(scale, "denoise_color-blind", "semanir-u", 0)
+
+
 def counts(scale: str, names: Iterable[str]) -> list[str]:
     """The cost records that some tables need."""
     models = {
@@ -274,7 +285,10 @@ def counts(scale: str, names: Iterable[str]) -> list[str]:
 def records(scale: str, names: Iterable[str], without: tuple[str, ...] = ()) -> list[str]:
     """Every record that some tables are rendered from."""
     names = list(names)
-    return [run.record for run in runs(scale, names, without)] + counts(scale, names)
+    evidence = [
+        f"results/{scale}/cost/attention/{EVIDENCE[t]}.json" for t in names if t in EVIDENCE
+    ]
+    return [run.record for run in runs(scale, names, without)] + counts(scale, names) + evidence
 
 
 @cache

@@ -3,6 +3,8 @@
 results/<scale>/train/<task>/<model>/seed<k>/{weights.safetensors,train.json}
 results/<scale>/eval/<task>/<model>/seed<k>.json
 results/<scale>/cost/<model>/count.json
+results/<scale>/cost/attention/{memory,complexity}.json
+results/<scale>/activation/<task>/<model>/seed<k>.json
 """
 
 import functools
@@ -38,6 +40,12 @@ _PLAN = [*_TASKS, "data_prep/datasets.py", "data_prep/datasets.yaml", "semanir/p
 _PLAN += ["semanir/scales.yaml", "semanir/models.yaml", "baselines/models.yaml"]
 # not all of reports/: the rendered tables are written there
 _REPORTS = [f"reports/{name}.py" for name in ("collect", "gate", "index", "layouts", "tables")]
+_REPORTS += [
+    "reports/figure04.py",
+    "reports/complexity.py",
+    "reports/memory.py",
+    "reports/plots.py",
+]
 _REPORTS += ["reports/verdicts.py", "reports/layouts.yaml", "reports/templates", "reports/paper"]
 SOURCES = {
     "prepare": _PREPARE,
@@ -45,6 +53,8 @@ SOURCES = {
     "train": _TRAIN,
     "evaluate": _EVALUATE,
     "count": [*_NETWORK, "semanir/measure.py", "semanir/models.yaml"],
+    "activation": [*_NETWORK, *_DEGRADE, "semanir/activation.py"],
+    "attention": ["semanir/attention", "semanir/network"],
     "tables": [*_PLAN, *_REPORTS],
 }
 

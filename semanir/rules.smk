@@ -38,6 +38,37 @@ rule evaluate:
         " --without {params.without} 2>&1 | tee {log}"
 
 
+rule activation:
+    input:
+        weights=weights_if_trained,
+        photographs=evaluation_sets,
+    output:
+        record="results/{scale}/activation/{task}/{model}/seed{seed}.json",
+    log:
+        "logs/{scale}/activation/{task}-{model}-seed{seed}.log",
+    conda:
+        "../environment.yml"
+    params:
+        code=source_hash("activation"),
+    shell:
+        "python -m semanir.activation --scale {wildcards.scale} --task {wildcards.task}"
+        " --model {wildcards.model} --seed {wildcards.seed} 2>&1 | tee {log}"
+
+
+rule attention:
+    output:
+        record="results/{scale}/cost/attention/{evidence}.json",
+    log:
+        "logs/{scale}/attention/{evidence}.log",
+    conda:
+        "../environment.yml"
+    threads: 2
+    params:
+        code=source_hash("attention"),
+    shell:
+        "python -m semanir.attention {wildcards.evidence} --scale {wildcards.scale} 2>&1 | tee {log}"
+
+
 rule count:
     output:
         record="results/{scale}/cost/{model}/count.json",

@@ -68,7 +68,7 @@ def test_every_entry_runs_or_says_why_not():
     for entry in plan.trained_models().values():
         assert entry["count"]
     for name, entry in plan.baseline_models().items():
-        assert ("builder" in entry) != ("quoted" in entry), name
+        assert len({"builder", "quoted", "no_hardware"} & set(entry)) == 1, name
 
 
 def test_scales_name_known_models_and_tasks():
@@ -141,8 +141,12 @@ def test_the_input_is_scored_once_however_many_seeds_a_scale_has(monkeypatch):
 
 
 def test_tables_of_others_need_nothing():
-    for table in ("table01", "table12", "extra_denoise"):
-        assert plan.records("smoke", [table]) == []
+    assert plan.records("smoke", ["extra_denoise"]) == []
+
+
+@pytest.mark.parametrize(("table", "name"), [("table01", "memory"), ("table12", "complexity")])
+def test_tables_of_the_attention_itself_need_one_record(table, name):
+    assert plan.records("smoke", [table]) == [f"results/smoke/cost/attention/{name}.json"]
 
 
 # --- the mini scale ----------------------------------------------------------------------------

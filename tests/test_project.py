@@ -16,6 +16,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
 CONDA_NAMES = {
     "torch": "pytorch",
+    "matplotlib": "matplotlib-base",
     "opencv-python-headless": "opencv",
     "snakemake": "snakemake-minimal",
 }

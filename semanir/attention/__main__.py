@@ -2,13 +2,17 @@
 
 import argparse
 import json
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from data_prep.errors import one_line_errors
+from semanir.attention import evidence
 from semanir.attention.bench import BACKENDS, bench
+from semanir.record import write_record
 
 
 @one_line_errors
@@ -27,7 +31,25 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="for each comparison; default 4, about 1 min in all",
     )
     command.add_argument("--json", action="store_true", help="print one JSON object")
+    for name, told in (
+        ("memory", "peak memory of one layer over N and k, for Table 1"),
+        ("complexity", "counted multiply-adds of the three attention forms, for Table 12"),
+    ):
+        command = commands.add_parser(name, help=told)
+        command.add_argument("--scale", default="smoke", help="where the record goes")
+        if name == "memory":
+            command.add_argument(
+                "--device", choices=BACKENDS, help="default: a GPU if there is one"
+            )
     args = parser.parse_args(argv)
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler announces itself otherwise
+    if args.command == "bench":
+        run_bench(parser, args)
+    else:
+        record(args)
+
+
+def run_bench(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     if args.threads < 1:
         parser.error(f"--threads must be at least 1, got {args.threads}")
     if args.device == "cuda" and not torch.cuda.is_available():
@@ -35,6 +57,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     torch.set_num_threads(args.threads)
     found = bench(args.seconds, args.device)
     print(json.dumps(found, indent=1) if args.json else text(found))
+
+
+def record(args: argparse.Namespace) -> None:
+    body: dict[str, Any] = {}
+    if args.command == "memory":
+        device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        body = {"device": device, "rows": evidence.memory(device)}
+    else:
+        body = {"rows": evidence.complexity()}
+    path = Path(f"results/{args.scale}/cost/attention/{args.command}.json")
+    identity = {"scale": args.scale, "model": "attention"}
+    write_record(path, args.command, identity, "attention", **body)
+    print(f"{len(body['rows'])} rows, {path}")
 
 
 def text(found: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ with device="cuda" it waits for the GPU around every function and compares the T
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from math import isqrt
 from statistics import median
 from typing import Any
 
@@ -34,7 +35,7 @@ class Layer:
     """Random q, k, v, a bias table and a dictionary: the attention of one layer."""
 
     def __init__(self, n: int, k: int, device: str = "cpu", tokens: int = TOKENS) -> None:
-        side = int(n**0.5)
+        side = max(d for d in range(1, isqrt(n) + 1) if n % d == 0)
         self.window = (side, n // side)
         source = torch.Generator().manual_seed(n)
         b = max(1, tokens // n)
