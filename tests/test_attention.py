@@ -54,7 +54,9 @@ def make(case, dtype=torch.float64, bias=True, b=2, heads=3):
     dictionary = build_dictionary(tokens, k, include_self=special == "self", valid=valid)
 
     tensors = [randn(b, heads, n, d) for _ in range(3)]
-    table = randn(heads, (2 * h - 1) * (2 * w - 1)) if bias else None
+    table = None
+    if bias:  # strided, as the network's bias makes it
+        table = randn((2 * h - 1) * (2 * w - 1), heads).detach().t().requires_grad_()
     return tensors, table, dictionary, (h, w)
 
 

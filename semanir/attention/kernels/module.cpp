@@ -63,7 +63,7 @@ std::tuple<Tensor, Tensor> attend_forward(Tensor q, Tensor k, Tensor v, const Te
   Tensor lse = at::empty({B, H, N}, q.options());
   const Heads qs(q), ks(k), vs(v), outs(out);
   const int64_t T = table ? table->size(1) : 0;
-  const Tensor reversed = table ? table->flip(1).mul_(LOG2E) : Tensor();
+  const Tensor reversed = table ? table->flip(1).contiguous().mul_(LOG2E) : Tensor();
   const float* biases = table ? reversed.data_ptr<float>() : nullptr;
   const int32_t *index = indices.data_ptr<int32_t>(), *count = counts.data_ptr<int32_t>();
   float* sums_ = lse.data_ptr<float>();
@@ -118,7 +118,7 @@ std::tuple<Tensor, Tensor> attend_backward(
   Tensor partial = at::zeros({chunks, H, T}, q.options());
   const Heads qs(q), ks(k), vs(v), outs(out), given(grad);
   const Heads gq(grads[0]), gk(grads[1]), gv(grads[2]);
-  const Tensor reversed = table ? table->flip(1).mul_(LOG2E) : Tensor();
+  const Tensor reversed = table ? table->flip(1).contiguous().mul_(LOG2E) : Tensor();
   const float* biases = table ? reversed.data_ptr<float>() : nullptr;
   float* partials = partial.data_ptr<float>();
   const int32_t *index = indices.data_ptr<int32_t>(), *count = counts.data_ptr<int32_t>();
