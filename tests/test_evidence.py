@@ -15,8 +15,8 @@ from reports.collect import collect
 from semanir import activation, plan
 from semanir.attention import AllKeys, attend, build_dictionary, evidence
 from semanir.attention.bench import Layer as BenchLayer
-from semanir.attention.bench import peak_bytes
 from semanir.record import write_record
+from semanir.timing import peak_bytes
 
 MIB = 2**20
 SMALL = [

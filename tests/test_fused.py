@@ -19,8 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import semanir
 from data_prep.errors import InputError
 from semanir.attention import Dictionary, attend, build, build_dictionary, dispatch, fused
-from semanir.attention.select import select, select_op, select_plainly
-from semanir.attention.twins import hash_op
+from semanir.attention.select import most_similar_op, select, select_op, select_plainly
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 needs_kernels = pytest.mark.skipif(build.kernels() is None, reason="no C++ compiler or no ninja")
@@ -109,7 +108,10 @@ def test_operators_are_proper(tmp_path):
     torch.library.opcheck(fused.attend_op, (*tensors, *rest))
     torch.library.opcheck(fused.attend_op, (*tensors, *rest[:2], None, *window))
     torch.library.opcheck(select_op, (torch.randn(2, 5, 9), 4))
-    torch.library.opcheck(hash_op, (torch.randn(2, 5, 9), torch.arange(9)))
+    torch.library.opcheck(most_similar_op, (torch.randn(2, 5, 9), 4, False, None))
+    torch.library.opcheck(
+        most_similar_op, (torch.randn(2, 5, 9), 4, True, torch.arange(10).view(2, 5))
+    )
 
 
 @needs_kernels
@@ -214,15 +216,34 @@ def test_selects_what_a_stable_sort_selects(kind, size):
 
 
 @needs_kernels
-def test_compiled_hashes_are_those_of_torch():
-    """Sums of whole numbers modulo 2^64; -0 is 0."""
-    tokens = torch.randn(3, 70, 19)
-    tokens[0, 0], tokens[0, 1] = 0.0, -0.0
-    weights = torch.randint(-(2**63), 2**63 - 1, (19,))
-    expected = ((tokens + 0.0).view(torch.int32).long() * weights).sum(-1)
-    assert torch.equal(hash_op(tokens, weights), expected)
-    assert torch.equal(hash_op(tokens.mT.contiguous().mT, weights), expected)
-    assert expected[0, 0] == expected[0, 1]
+@pytest.mark.parametrize("name", ["plain", "labels", "self"])
+@pytest.mark.parametrize("size", [(2, 1, 3), (1, 13, 1), (3, 65, 7), (2, 257, 30)])
+def test_the_compiled_dictionary_is_that_of_exact_products(name, size):
+    """Whole numbers, whose products every order of summation gets right; ties among them."""
+    tokens = torch.randint(-3, 4, size).float()
+    b, n, _ = size
+    labels = torch.randint(0, 3, (b, n)) if name == "labels" else None
+    similarity = tokens @ tokens.mT
+    if name != "self":
+        similarity.diagonal(0, 1, 2).fill_(-torch.inf)
+    if labels is not None:
+        similarity[labels[:, :, None] != labels[:, None]] = -torch.inf
+    for k in sorted({1, n // 2 + 1, n}):
+        got = most_similar_op(tokens, k, name == "self", labels)
+        for made, expected in zip(got, select_plainly(similarity, k), strict=True):
+            assert torch.equal(made, expected)
+
+
+@needs_kernels
+def test_identical_tokens_get_identical_products():
+    """Two tokens in many places of a window: every query takes the lowest of its favourites."""
+    pair = torch.randn(2, 180)
+    tokens = pair[torch.arange(300) % 2][None]
+    scores = pair @ pair.T
+    for token in range(2):
+        favourite = int(scores[token].argmax())
+        indices, _ = most_similar_op(tokens, 9, True, None)
+        assert indices[0, token].tolist() == list(range(favourite, favourite + 18, 2))
 
 
 # --- the choice, and what is refused -------------------------------------------------------------

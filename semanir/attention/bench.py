@@ -7,11 +7,9 @@ with device="cuda" it waits for the GPU around every function and compares the T
 # B windows, H heads, N = h * w tokens, K keys per query, D head width
 """
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from math import isqrt
-from statistics import median
 from typing import Any
 
 import torch
@@ -21,6 +19,7 @@ from torch import Tensor
 from semanir.attention.bias import dense_bias
 from semanir.attention.dictionary import Dictionary, build_dictionary
 from semanir.attention.dispatch import attend
+from semanir.timing import interleaved, peak_bytes, peak_bytes_cuda
 
 TOKENS, HEADS, WIDTH, CHANNELS = 4096, 6, 30, 180  # of one 64x64 feature map of SemanIR-S
 CASES = [(256, 64), (1024, 64), (1024, 256), (1024, 512)]
@@ -66,54 +65,6 @@ class Layer:
         else:
             out = attend(q, k, v, self.dictionary, table, self.window, backend=backend)
         torch.autograd.grad(out, [qkv, table], self.qkv[0])
-
-
-def interleaved(
-    functions: Mapping[str, Callable[[], Any]], seconds: float = 4, least: int = 5
-) -> dict[str, float]:
-    """Median milliseconds of each function, run in turns for some seconds after a warm-up."""
-    times: dict[str, list[float]] = {name: [] for name in functions}
-    for function in functions.values():
-        function()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(next(iter(times.values()))) < least:
-        for name, function in functions.items():
-            start = time.perf_counter()
-            function()
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()
-            times[name].append(1e3 * (time.perf_counter() - start))
-    return {name: median(taken) for name, taken in times.items()}
-
-
-def peak_bytes(function: Callable[[], Any]) -> int:
-    """The most bytes that torch's CPU allocator held at a time beyond what it held at the start.
-
-    Summed over the allocations and releases that torch.profiler records. The compiled kernels take
-    their scratch memory from the same allocator.
-    """
-    with torch.profiler.profile(
-        activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
-    ) as profile:
-        result = function()
-        del result
-    held = most = 0
-    events = profile.profiler.kineto_results.events()
-    for event in sorted(events, key=lambda event: event.start_ns()):
-        if event.name() == "[memory]" and event.device_type() == torch.profiler.DeviceType.CPU:
-            held += event.nbytes()
-            most = max(most, held)
-    return most
-
-
-def peak_bytes_cuda(function: Callable[[], Any]) -> int:
-    """As `peak_bytes`, of the GPU's allocator."""
-    start = torch.cuda.memory_allocated()
-    torch.cuda.reset_peak_memory_stats()
-    function()
-    return torch.cuda.max_memory_allocated() - start
 
 
 def bench(seconds: float = 4, device: str = "cpu") -> dict[str, Any]:

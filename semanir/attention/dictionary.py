@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from data_prep.errors import InputError
-from semanir.attention.select import select
+from semanir.attention.select import compiled_products, most_similar_op, select
 from semanir.attention.twins import first_twins
 
 # Similarities held at a time, 16 MiB in float32: all of four windows of 1024 tokens, or 512 rows of
@@ -90,18 +90,28 @@ def build_dictionary(
     Raises NonFiniteTokensError, or InputError (a ValueError) on a wrong k, shape, type or device.
     """
     _check(tokens, k, valid)
-    _check_finite(tokens)
+    if not tokens.is_meta:
+        _check_finite(tokens)
     b, n, _ = tokens.shape
     k = min(k, n if include_self else n - 1)
+    if k == 0:
+        empty = torch.zeros(b, n, dtype=torch.int32, device=tokens.device)
+        return _known_good(empty[..., None][..., :0], empty)
+    if tokens.is_meta:  # shapes only, for those who count multiply-adds
+        return _known_good(*most_similar_op(tokens, k, include_self, None))
+
+    # the compiled selection, which keeps the products of a few queries in the cache
+    tokens = tokens if tokens.dtype == torch.float64 else tokens.float()
+    if compiled_products(tokens) and (valid is None or valid.dtype != torch.bool):
+        labels = None if valid is None else valid.long()
+        return _trimmed(*most_similar_op(tokens, k, include_self, labels), valid)
+
     indices = torch.full((b, n, k), n, dtype=torch.int32, device=tokens.device)
     counts = torch.zeros(b, n, dtype=torch.int32, device=tokens.device)
-    if k == 0:
-        return _known_good(indices, counts)
-
     height = max(1, min(n, CHUNK // n))
     depth = max(1, CHUNK // (height * n))
     for windows in _blocks(b, depth):
-        group = tokens[windows] if tokens.dtype == torch.float64 else tokens[windows].float()
+        group = tokens[windows]
         twins = first_twins(group)
         for rows in _blocks(n, height):
             similarity = _similarity(group, rows, twins)  # [b,rows,N]
@@ -112,6 +122,10 @@ def build_dictionary(
 
             indices[windows, rows], counts[windows, rows] = select(similarity, k)
 
+    return _trimmed(indices, counts, valid)
+
+
+def _trimmed(indices: Tensor, counts: Tensor, valid: Tensor | None) -> Dictionary:
     if valid is not None:
         indices = indices[..., : int(counts.max())].contiguous()
     return _known_good(indices, counts)

@@ -15,11 +15,12 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
-from semanir.attention.bench import BACKENDS, HEADS, WIDTH, Layer, peak_bytes, peak_bytes_cuda
+from semanir.attention.bench import BACKENDS, HEADS, WIDTH, Layer
 from semanir.attention.build import kernels
 from semanir.attention.dense import AllKeys
 from semanir.attention.dictionary import build_dictionary
 from semanir.attention.dispatch import Keys
+from semanir.timing import peak_bytes, peak_bytes_cuda
 
 # Table 1 states neither its batch nor what the other sweep's value was; these fit on a CPU
 TOKENS, KEYS = (512, 1024, 2048, 4096, 8192), (32, 64, 128, 256, 512)

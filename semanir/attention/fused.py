@@ -37,7 +37,7 @@ def attend(
             f"the fused back end takes float32 on a CPU with heads up to {WIDEST_HEAD} wide, got "
             f"{q.dtype} on {q.device}, {q.shape[-1]} wide; pass backend='mask'"
         )
-    if kernels() is None:
+    if not q.is_meta and kernels() is None:
         raise InputError(
             "the fused back end could not be compiled; install g++ and ninja or pass backend='mask'"
         )
@@ -47,7 +47,9 @@ def attend(
 
 
 def supported(q: Tensor) -> bool:
-    return q.device.type == "cpu" and q.dtype == torch.float32 and q.shape[-1] <= WIDEST_HEAD
+    return (
+        q.device.type in ("cpu", "meta") and q.dtype == torch.float32 and q.shape[-1] <= WIDEST_HEAD
+    )
 
 
 @torch.library.custom_op("semanir::attend", mutates_args=(), device_types="cpu")

@@ -1,12 +1,13 @@
 """The k largest similarities of each query: the compiled selection on CPUs, plain torch elsewhere.
 
-# B windows, R queries, N keys
+# B windows, R queries, N keys, C channels
 """
 
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import register_flop_formula
 
 from semanir.attention.build import kernels
 
@@ -70,3 +71,50 @@ def _(similarity, k):  # type: ignore[no-untyped-def]
         similarity.new_empty(b, r, k, dtype=torch.int32),
         similarity.new_empty(b, r, dtype=torch.int32),
     )
+
+
+def compiled_products(tokens: Tensor) -> bool:
+    """Whether `most_similar_op` takes these tokens, and beats the products of torch."""
+    if tokens.device.type != "cpu" or tokens.dtype != torch.float32:
+        return False
+    module: Any = kernels()
+    return module is not None and module.instruction_set != "DEFAULT"
+
+
+@torch.library.custom_op("semanir::most_similar", mutates_args=(), device_types="cpu")
+def most_similar_op(
+    tokens: Tensor, k: int, include_self: bool, labels: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """tokens [B,N,C] -> what `select_op` makes of all their dot products, which nothing holds.
+
+    Identical tokens get identical products. labels [B,N] int64: queries select keys of their own.
+    """
+    b, n, _ = tokens.shape
+    indices = torch.empty(b, n, k, dtype=torch.int32)
+    counts = torch.empty(b, n, dtype=torch.int32)
+    labels = None if labels is None else labels.contiguous()
+    module: Any = kernels()
+    module.most_similar(tokens.contiguous(), k, include_self, labels, indices, counts)
+    return indices, counts
+
+
+@most_similar_op.register_fake
+def _(tokens, k, include_self, labels):  # type: ignore[no-untyped-def]
+    b, n, _ = tokens.shape
+    return (
+        tokens.new_empty(b, n, k, dtype=torch.int32),
+        tokens.new_empty(b, n, dtype=torch.int32),
+    )
+
+
+@register_flop_formula(torch.ops.semanir.most_similar)
+def most_similar_flops(tokens: tuple[int, ...], *rest: Any, **named: Any) -> int:
+    """A multiply and an add for each pair of tokens and channel."""
+    b, n, c = tokens
+    return 2 * b * n * n * c
+
+
+def fvcore_most_similar(inputs: list[Any], outputs: list[Any]) -> int:
+    """fvcore's count, which takes a multiply and an add as one."""
+    b, n, c = inputs[0].type().sizes()
+    return int(b * n * n * c)

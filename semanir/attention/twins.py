@@ -4,18 +4,15 @@ A matrix product rounds columns at the edge of its tiles in another order than t
 same key in two places can get two similarities that differ in the last bit, and "the lowest index
 wins ties" would fail on flat regions. Seen with MKL in about a third of shapes in AVX2 code, and in
 AVX-512 code where a product has a single row. The remedy: each key takes the value of its first
-twin.
+twin. The compiled products (kernels/product.h) round all columns alike and need no remedy.
 
 # B windows, N tokens, C channels
 """
 
 from functools import lru_cache
-from typing import Any
 
 import torch
 from torch import Tensor
-
-from semanir.attention.build import kernels
 
 
 def first_twins(tokens: Tensor) -> Tensor | None:
@@ -43,8 +40,6 @@ def first_twins(tokens: Tensor) -> Tensor | None:
 def _hashes(tokens: Tensor) -> Tensor:
     """[B,N] int64; sums of integers are exact in any order, so identical tokens hash alike."""
     weights = _weights(tokens.shape[-1], tokens.device)
-    if tokens.device.type == "cpu" and tokens.dtype == torch.float32 and kernels() is not None:
-        return hash_op(tokens, weights)
     integer = torch.int64 if tokens.dtype == torch.float64 else torch.int32
     bits = (tokens + 0.0).view(integer).long()  # + 0.0 turns -0.0, which equals 0.0, into 0.0
     return (bits * weights).sum(-1)
@@ -56,16 +51,3 @@ def _weights(channels: int, device: torch.device) -> Tensor:
     """[C] odd random integers."""
     source = torch.Generator().manual_seed(0)
     return (torch.randint(-(2**63), 2**63 - 1, (channels,), generator=source) | 1).to(device)
-
-
-@torch.library.custom_op("semanir::hash_tokens", mutates_args=(), device_types="cpu")
-def hash_op(tokens: Tensor, weights: Tensor) -> Tensor:
-    """tokens [...,C] float32, weights [C] int64 -> int64 [...], sum of bits times weights."""
-    module: Any = kernels()
-    hashes: Tensor = module.hash_tokens(tokens.contiguous(), weights)
-    return hashes
-
-
-@hash_op.register_fake
-def _(tokens, weights):  # type: ignore[no-untyped-def]
-    return tokens.new_empty(tokens.shape[:-1], dtype=torch.int64)

@@ -77,16 +77,7 @@ struct Keys {  // the dictionary of one window
   }
 };
 
-// One by one: gather instructions are many times slower than this on processors that were patched
-// against Downfall. The empty statement keeps compilers from using them.
-inline void look_up(const float* biases, const int32_t* codes, int count, float* to) {
-#pragma GCC unroll 4
-  for (int t = 0; t < count; ++t) {
-    to[t] = biases[codes[t]];
-    asm volatile("");
-  }
-}
-
+// The empty statement keeps compilers from scatter instructions, which are slower than this.
 inline void add_up(const float* slopes, const int32_t* codes, int count, float* biases) {
   for (int t = 0; t < count; ++t) {
     biases[codes[t]] += slopes[t];
@@ -153,13 +144,13 @@ void forward(Rows q, Rows k, Rows v, Rows out, float* lse, const Keys& keys, con
   for (int64_t i = from; i < to; ++i) {
     q.prefetch<NV>(std::min(i + 2, to - 1));
     const int count = keys.list(i, codes, scratch, BYTES, list);
-    if (biases) look_up(biases + codes.start(i), list.codes, count, list.scores);
+    const float* bias = biases ? biases + codes.start(i) : nullptr;
 
     F query[NV], mixed[4][NV], highest = set(-INF), total = set(0.f);
     read<NV>(q[i], width, scale, query);
     for (int at = 0; at < count; at += L) {
       F score = dots<NV, 0>(list.rows + at, query);
-      if (biases) score = add(score, load(list.scores + at));
+      if (bias) score = add(score, pick(bias, list.codes + at));
       if (count - at < L) score = choose(first(count - at), score, set(-INF));
       store(list.scores + at, score);
       highest = max(highest, score);
@@ -207,7 +198,7 @@ void backward(Rows q, Rows k, Rows v, Rows out, Rows grad, const float* lse, con
   for (int64_t i = 0; i < tokens; ++i) {
     for (const Rows& rows : {q, out, grad}) rows.prefetch<NV>(std::min(i + 2, tokens - 1));
     const int count = keys.list(i, codes, scratch, BYTES, list);
-    if (biases) look_up(biases + codes.start(i), list.codes, count, list.scores);
+    const float* bias = biases ? biases + codes.start(i) : nullptr;
 
     F query[NV], given[NV], result[NV], grad_q[NV], product = set(0.f);
     read<NV>(q[i], width, scale * LOG2E, query);
@@ -221,7 +212,7 @@ void backward(Rows q, Rows k, Rows v, Rows out, Rows grad, const float* lse, con
     for (int at = 0; at < count; at += L) {
       const int here = std::min(L, count - at);
       F score = dots<NV, 0>(list.rows + at, query);
-      if (biases) score = add(score, load(list.scores + at));
+      if (bias) score = add(score, pick(bias, list.codes + at));
       const F weight = choose(first(here), exp2(sub(score, base)), set(0.f));
       const F change = sub(dots<NV, NV>(list.rows + at, given), delta);
       store(list.scores + at, weight);

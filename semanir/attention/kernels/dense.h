@@ -4,6 +4,7 @@
 #pragma once
 
 #include "attend.h"
+#include "product.h"
 
 namespace semanir {
 
@@ -14,8 +15,6 @@ constexpr bool HAS_DENSE = false;
 #endif
 
 constexpr int TOGETHER = 8;  // queries of a block
-
-inline int64_t whole_groups(int64_t tokens) { return (tokens + 2 * L - 1) / (2 * L) * 2; }
 
 // From here on all scores of all keys cost less than those of the dictionary's keys one by one.
 inline bool dense_pays(int64_t tokens, int64_t most) { return HAS_DENSE && most * 3 >= tokens; }
@@ -52,8 +51,8 @@ void forward_dense(Rows q, Rows k, Rows v, Rows out, float* lse, const uint16_t*
   for (int64_t token = 0; token < tokens; ++token) {
     k.prefetch<NV>(std::min(token + 16, tokens - 1));
     v.prefetch<NV>(std::min(token + 16, tokens - 1));
-    float* column = panels + token / (2 * L) * (2 * L) * width + token % (2 * L);
-    for (int c = 0; c < width; ++c) column[c * 2 * L] = k[token][c];
+    float* channel = column(panels, token, width);
+    for (int c = 0; c < width; ++c) channel[c * 2 * L] = k[token][c];
     for (int n = 0; n < NV; ++n)
       store(values + (token * NV + n) * L, load(v[token] + n * L, first(width - n * L)));
   }
@@ -67,25 +66,7 @@ void forward_dense(Rows q, Rows k, Rows v, Rows out, float* lse, const uint16_t*
       read<NV>(q[std::min(i + r, to - 1)], width, scale, query);
       for (int n = 0; n < NV; ++n) store(queries[r] + n * L, query[n]);
     }
-    for (int64_t g = 0; g < groups; g += 2) {
-      const float* panel = panels + g * L * width;
-      F score[TOGETHER][2];
-      for (auto& pair : score) pair[0] = pair[1] = set(0.f);
-      for (int c = 0; c < width; ++c, panel += 2 * L) {
-        const F left = load(panel), right = load(panel + L);
-#pragma GCC unroll 8
-        for (int r = 0; r < TOGETHER; ++r) {
-          const F channel = set(queries[r][c]);
-          score[r][0] = fma(channel, left, score[r][0]);
-          score[r][1] = fma(channel, right, score[r][1]);
-        }
-      }
-#pragma GCC unroll 8
-      for (int r = 0; r < TOGETHER; ++r) {
-        store(weights + r * step + g * L, score[r][0]);
-        store(weights + r * step + g * L + L, score[r][1]);
-      }
-    }
+    products<TOGETHER>(queries[0], NV * L, panels, width, groups, weights, step);
 
     for (int r = 0; r < TOGETHER; ++r) {
       const int64_t query = std::min(i + r, to - 1);

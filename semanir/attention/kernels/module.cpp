@@ -6,6 +6,7 @@
 
 #include "attend.h"
 #include "dense.h"
+#include "product.h"
 #include "select.h"
 
 namespace semanir {
@@ -157,18 +158,44 @@ void select_keys(const Tensor& similarity, int64_t k, const Tensor& indices, con
   });
 }
 
-// tokens [...,C] and weights [C] -> a hash of each token [...]; contiguous
-Tensor hash_tokens(const Tensor& tokens, const Tensor& weights) {
-  const int64_t channels = tokens.size(-1), count = tokens.numel() / channels, step = 64;
-  Tensor hashes = at::empty(tokens.sizes().slice(0, tokens.dim() - 1), at::kLong);
+// tokens [B,N,C] -> indices [B,N,k] and counts [B,N], as select_keys makes them of all dot products,
+// which stay in the cache, a few queries at a time. labels [B,N]: queries select keys of their own.
+// All contiguous.
+void most_similar(const Tensor& tokens, int64_t k, bool include_self,
+                  const std::optional<Tensor>& labels, const Tensor& indices,
+                  const Tensor& counts) {
+  constexpr int R = L == 16 ? 12 : 6;  // as many as the registers hold
+  const int64_t B = tokens.size(0), N = tokens.size(1), C = tokens.size(2);
+  const int64_t groups = whole_groups(N), size = groups * L * C, step = groups * L + L;
+  const int64_t blocks = (N + R - 1) / R;
   const float* rows = tokens.data_ptr<float>();
-  const int64_t* factors = weights.data_ptr<int64_t>();
-  int64_t* out = hashes.data_ptr<int64_t>();
-  for_each((count + step - 1) / step, 0, [&](int64_t task, float*) {
-    for (int64_t r = task * step; r < std::min(count, (task + 1) * step); ++r)
-      out[r] = hash_row(rows + r * channels, channels, factors);
+  const int64_t* label = labels ? labels->data_ptr<int64_t>() : nullptr;
+  int32_t *index = indices.data_ptr<int32_t>(), *count = counts.data_ptr<int32_t>();
+  const Tensor packed = at::zeros({B * size}, tokens.options());
+  float* panels = packed.data_ptr<float>();
+  for_each(B * groups / 2, 0, [&](int64_t task, float*) {
+    const int64_t b = task / (groups / 2), from = task % (groups / 2) * 2 * L;
+    for (int64_t j = from; j < std::min(N, from + 2 * L); ++j) {
+      float* channel = column(panels + b * size, j, C);
+      for (int64_t c = 0; c < C; ++c) channel[c * 2 * L] = rows[(b * N + j) * C + c];
+    }
   });
-  return hashes;
+  for_each(B * blocks, R * (C + step) + select_scratch(N), [&](int64_t task, float* scratch) {
+    const int64_t b = task / blocks, from = task % blocks * R, to = std::min(N, from + R);
+    float *queries = scratch, *similarity = queries + R * C;
+    for (int64_t r = 0; r < R; ++r)
+      std::copy_n(rows + (b * N + std::min(from + r, N - 1)) * C, C, queries + r * C);
+    products<R>(queries, C, panels + b * size, C, groups, similarity, step);
+    for (int64_t i = from; i < to; ++i) {
+      float* row = similarity + (i - from) * step;
+      if (!include_self) row[i] = -INF;
+      if (label)
+        for (int64_t j = 0; j < N; ++j)
+          row[j] = label[b * N + j] == label[b * N + i] ? row[j] : -INF;
+      count[b * N + i] = select_row(row, N, static_cast<int>(k), index + (b * N + i) * k,
+                                    reinterpret_cast<int32_t*>(similarity + R * step));
+    }
+  });
 }
 
 }  // namespace semanir
@@ -177,6 +204,6 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
   m.attr("instruction_set") = simd::NAME;
   m.def("attend_forward", &semanir::attend_forward, py::call_guard<py::gil_scoped_release>());
   m.def("attend_backward", &semanir::attend_backward, py::call_guard<py::gil_scoped_release>());
-  m.def("hash_tokens", &semanir::hash_tokens, py::call_guard<py::gil_scoped_release>());
+  m.def("most_similar", &semanir::most_similar, py::call_guard<py::gil_scoped_release>());
   m.def("select_keys", &semanir::select_keys, py::call_guard<py::gil_scoped_release>());
 }

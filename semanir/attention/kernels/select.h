@@ -25,18 +25,6 @@ inline float from_ordered(int32_t key) {
   return x;
 }
 
-// sum of the bits of each channel times its weight, modulo 2^64
-inline int64_t hash_row(const float* row, int64_t channels, const int64_t* weights) {
-  uint64_t hash = 0;
-  for (int64_t c = 0; c < channels; ++c) {
-    const float x = row[c] + 0.f;  // -0 becomes 0, its equal
-    int32_t bits;
-    std::memcpy(&bits, &x, sizeof bits);
-    hash += static_cast<uint64_t>(static_cast<int64_t>(bits)) * static_cast<uint64_t>(weights[c]);
-  }
-  return static_cast<int64_t>(hash);
-}
-
 #if defined(__AVX512F__)
 
 inline void order(const float* row, int64_t size, int32_t* keys, int32_t* least, int32_t* most) {

@@ -54,6 +54,16 @@ inline void store_pointers(float** to, float* base, I bytes) {
   _mm512_storeu_si512(to, _mm512_add_epi64(start, _mm512_cvtepi32_epi64(low)));
   _mm512_storeu_si512(to + 8, _mm512_add_epi64(start, _mm512_cvtepi32_epi64(high)));
 }
+// from[at[j]] one by one: gather instructions are many times slower than this on processors that were
+// patched against Downfall, and a detour through memory waits for the stores
+inline __m128 pick_four(const float* from, const int32_t* at) {
+  return _mm_set_ps(from[at[3]], from[at[2]], from[at[1]], from[at[0]]);
+}
+inline F pick(const float* from, const int32_t* at) {
+  const __m256 low = _mm256_set_m128(pick_four(from, at + 4), pick_four(from, at));
+  const __m256 high = _mm256_set_m128(pick_four(from, at + 12), pick_four(from, at + 8));
+  return _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
+}
 inline float sum(F x) { return _mm512_reduce_add_ps(x); }
 inline float largest(F x) { return _mm512_reduce_max_ps(x); }
 
@@ -115,6 +125,13 @@ inline void store_pointers(float** to, float* base, I bytes) {
   __m256i* out = reinterpret_cast<__m256i*>(to);
   _mm256_storeu_si256(out, _mm256_add_epi64(start, _mm256_cvtepi32_epi64(low)));
   _mm256_storeu_si256(out + 1, _mm256_add_epi64(start, _mm256_cvtepi32_epi64(high)));
+}
+// from[at[j]] one by one, as above
+inline __m128 pick_four(const float* from, const int32_t* at) {
+  return _mm_set_ps(from[at[3]], from[at[2]], from[at[1]], from[at[0]]);
+}
+inline F pick(const float* from, const int32_t* at) {
+  return _mm256_set_m128(pick_four(from, at + 4), pick_four(from, at));
 }
 inline float sum(F x) {
   __m128 y = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
@@ -193,6 +210,9 @@ inline I to_int(F x) { return make<I>([&](int j) { return static_cast<int32_t>(s
 inline F floor(F x) { return make<F>([&](int j) { return std::floor(x.x[j]); }); }
 inline void store_pointers(float** to, float* base, I bytes) {
   for (int j = 0; j < L; ++j) to[j] = base + bytes.x[j] / static_cast<int32_t>(sizeof(float));
+}
+inline F pick(const float* from, const int32_t* at) {
+  return make<F>([=](int j) { return from[at[j]]; });
 }
 inline float sum(F x) {
   float total = 0;
