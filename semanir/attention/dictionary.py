@@ -104,7 +104,8 @@ def build_dictionary(
     tokens = tokens if tokens.dtype == torch.float64 else tokens.float()
     if compiled_products(tokens) and (valid is None or valid.dtype != torch.bool):
         labels = None if valid is None else valid.long()
-        return _trimmed(*most_similar_op(tokens, k, include_self, labels), valid)
+        indices, counts = most_similar_op(tokens, k, include_self, labels)
+        return _trimmed(indices, counts, valid)
 
     indices = torch.full((b, n, k), n, dtype=torch.int32, device=tokens.device)
     counts = torch.zeros(b, n, dtype=torch.int32, device=tokens.device)

@@ -11,6 +11,11 @@ class Network(nn.Module):
 
     config: Config
 
+    @property
+    def tile_unit(self) -> int:
+        """Tiles of multiples of this see the windows of the whole image."""
+        raise NotImplementedError
+
     def check(self, images: Tensor) -> None:
         """Raise InputError unless `images` is a non-empty floating [S,channels,H,W]."""
         channels = self.config.channels

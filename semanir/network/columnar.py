@@ -55,6 +55,10 @@ class Columnar(Network):
         if config.skip == "bicubic":
             zero(self.conv_last)
 
+    @property
+    def tile_unit(self) -> int:
+        return self.config.window
+
     def forward(self, images: Tensor, k: int | None = None) -> Tensor:
         """`k`: keys per query, the configuration's where None."""
         config = self.config

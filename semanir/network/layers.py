@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from semanir.attention import AllKeys, Dictionary, Keys, attend, build_dictionary
 from semanir.network.config import LayerConfig
+from semanir.network.kept import Kept, Linear, inferring
 from semanir.network.windows import pad_reflect, partition, region_labels, unpartition
 
 
@@ -18,15 +19,22 @@ class PositionBias(nn.Module):
     """Relative position bias from a small network over log-spaced offsets (fit; form: sister).
 
     Its parameters do not depend on the window. Returns [heads, (2h-1)*(2w-1)] for a window (h, w).
+    Without gradients a table is made once and kept until the parameters change.
     """
 
     def __init__(self, heads: int) -> None:
         super().__init__()
-        self.mlp = nn.Sequential(
-            nn.Linear(2, 512), nn.ReLU(inplace=True), nn.Linear(512, heads, bias=False)
-        )
+        first = nn.Linear(2, 512)
+        self.mlp = nn.Sequential(first, nn.ReLU(inplace=True), nn.Linear(512, heads, bias=False))
+        self._kept = Kept()
 
     def forward(self, window: tuple[int, int]) -> Tensor:
+        if not inferring(next(self.mlp.parameters())):
+            return self._table(window)
+        table: Tensor = self._kept.get(window, self.mlp.parameters(), lambda: self._table(window))
+        return table
+
+    def _table(self, window: tuple[int, int]) -> Tensor:
         weight = self.mlp[0].weight
         offsets = _log_offsets(window, weight.device, weight.dtype)  # [(2h-1)*(2w-1), 2]
         return 16 * torch.sigmoid(self.mlp(offsets)).t()
@@ -49,8 +57,8 @@ class KeySemanticAttention(nn.Module):
         super().__init__()
         self.heads = heads
         self.backend = config.backend
-        self.qkv = nn.Linear(dim, 3 * dim)
-        self.proj = nn.Linear(dim, dim)
+        self.qkv = Linear(dim, 3 * dim)
+        self.proj = Linear(dim, dim)
         self.bias = PositionBias(heads)
         cosine = config.attention == "cosine"
         self.logit_scale = nn.Parameter(torch.full((heads, 1, 1), 10.0).log()) if cosine else None
@@ -76,7 +84,7 @@ class Layer(nn.Module):
         self.norm1 = nn.LayerNorm(dim)
         self.attention = KeySemanticAttention(dim, heads, config)
         self.norm2 = nn.LayerNorm(dim)
-        self.ffn = nn.Sequential(nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim))
+        self.ffn = nn.Sequential(Linear(dim, hidden), nn.GELU(), Linear(hidden, dim))
 
     def forward(self, x: Tensor, dictionary: Keys, window: tuple[int, int]) -> Tensor:
         if self.post_norm:

@@ -4,6 +4,7 @@ The paper prints stages, layers and parameters, which tens of thousands of struc
 U2 and U1 are two of those fits (ours), not the authors' network.
 """
 
+import math
 from itertools import cycle
 
 import torch
@@ -57,6 +58,10 @@ class UShape(Network):
 
         initialise(self)
         zero(self.conv_last)
+
+    @property
+    def tile_unit(self) -> int:
+        return math.lcm(self.config.window, 2 ** (len(self.config.dims) - 1))
 
     def forward(self, images: Tensor, k: int | None = None) -> Tensor:
         """`k`: keys per query, the configuration's where None."""

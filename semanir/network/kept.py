@@ -1,0 +1,76 @@
+"""What inference keeps: values made of parameters once, and again when those have changed."""
+
+import platform
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import register_flop_formula
+
+# oneDNN's packed products, which torch's own compiler calls as well; measured on x86 alone
+PACKED = (
+    getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+    if torch.backends.mkldnn.is_available()
+    else None
+)
+ROWS = 4096  # that weights are packed for; any other number is right as well
+HERE = PACKED is not None and platform.machine() in ("x86_64", "AMD64")
+
+
+class Kept:
+    """Values by key, each as long as its parameters stay what they were. Never copied or saved."""
+
+    def __init__(self) -> None:
+        self._values: dict[Hashable, tuple[list[Any], Any]] = {}
+
+    def get(self, key: Hashable, parameters: Iterable[Tensor], make: Callable[[], Any]) -> Any:
+        """The value of `key`, from make() where there is none or a parameter has changed."""
+        # in-place changes raise the version, other devices and types bring new memory
+        state = [(p.data_ptr(), p._version, p.dtype, p.device) for p in parameters]
+        found = self._values.get(key)
+        if found is None or found[0] != state:
+            found = self._values[key] = state, make()
+        return found[1]
+
+    def __reduce__(self) -> tuple[Any, ...]:  # copy.deepcopy and pickle
+        return Kept, ()
+
+
+def inferring(weight: Tensor) -> bool:
+    """Whether values made of a weight may be kept: no gradients, nobody counts or records."""
+    if weight.is_inference():  # has no version
+        return False
+    recording = weight.is_meta or torch.compiler.is_compiling() or torch.jit.is_tracing()
+    return not torch.is_grad_enabled() and not recording
+
+
+class Linear(nn.Linear):
+    """nn.Linear, whose weights float32 inference on a CPU keeps packed: about a tenth faster."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs)
+        self._kept = Kept()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[...,inputs] -> [...,outputs]."""
+        fits = HERE and x.device.type == "cpu" and x.dtype == self.weight.dtype == torch.float32
+        if not fits or not inferring(self.weight) or torch.is_autocast_enabled("cpu"):
+            return super().forward(x)
+        packed = self._kept.get("weight", [self.weight], self._pack)
+        made: Tensor = torch.ops.mkldnn._linear_pointwise(x, packed, self.bias, "none", [], "")
+        return made
+
+    def _pack(self) -> Tensor:
+        packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(self.weight.detach(), ROWS)
+        return packed
+
+
+if HERE:
+
+    @register_flop_formula(torch.ops.mkldnn._linear_pointwise)
+    def packed_flops(
+        x: tuple[int, ...], weight: Any, *rest: Any, out_shape: tuple[int, ...], **named: Any
+    ) -> int:
+        """A multiply and an add for each output and input."""
+        return 2 * torch.Size(out_shape).numel() * x[-1]
