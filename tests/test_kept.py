@@ -23,16 +23,34 @@ def load_others(module):
     module.load_state_dict({name: value + 0.1 for name, value in module.state_dict().items()})
 
 
-def step(module):
+def change_data(module):
+    """As averages of weights are often written; leaves the version of a parameter as it was."""
+    for parameter in module.parameters():
+        parameter.data.mul_(1.5)
+
+
+def step(module, **options):
     module.zero_grad()
     with torch.enable_grad():
         inputs = (3, 5) if isinstance(module, PositionBias) else torch.ones(2, 6)
         module(inputs).sum().backward()
-    torch.optim.AdamW(module.parameters(), lr=0.1).step()
+    torch.optim.AdamW(module.parameters(), lr=0.1, **options).step()
 
 
-CHANGES = [change_in_place, load_others, step, lambda m: m.double(), lambda m: m.to("cpu")]
-NAMES = ["in place", "loaded", "step", "double", "moved"]
+def fused_step(module):
+    """Leaves the version of a parameter as it was."""
+    step(module, fused=True)
+
+
+def flip(module):
+    """The same numbers in another order."""
+    for parameter in module.parameters():
+        parameter.data = parameter.data.flip(0)
+
+
+CHANGES = [change_in_place, change_data, load_others, step, fused_step, flip]
+CHANGES += [lambda m: m.double(), lambda m: m.to("cpu")]
+NAMES = ["in place", "data", "loaded", "step", "fused step", "flipped", "double", "moved"]
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=NAMES)

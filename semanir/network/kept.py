@@ -22,27 +22,32 @@ class Kept:
     """Values by key, each as long as its parameters stay what they were. Never copied or saved."""
 
     def __init__(self) -> None:
-        self._values: dict[Hashable, tuple[list[Any], Any]] = {}
+        self._values: dict[Hashable, tuple[list[Tensor], Any]] = {}
 
     def get(self, key: Hashable, parameters: Iterable[Tensor], make: Callable[[], Any]) -> Any:
         """The value of `key`, from make() where there is none or a parameter has changed."""
-        # in-place changes raise the version, other devices and types bring new memory
-        state = [(p.data_ptr(), p._version, p.dtype, p.device) for p in parameters]
+        # compared by value: fused optimizers and p.data change parameters, not their version
+        now = [parameter.detach() for parameter in parameters]
         found = self._values.get(key)
-        if found is None or found[0] != state:
-            found = self._values[key] = state, make()
+        if found is None or not all(map(_same, found[0], now)):
+            found = self._values[key] = [parameter.clone() for parameter in now], make()
         return found[1]
 
     def __reduce__(self) -> tuple[Any, ...]:  # copy.deepcopy and pickle
         return Kept, ()
 
 
+def _same(a: Tensor, b: Tensor) -> bool:
+    return a.dtype == b.dtype and a.device == b.device and torch.equal(a, b)
+
+
 def inferring(weight: Tensor) -> bool:
-    """Whether values made of a weight may be kept: no gradients, nobody counts or records."""
-    if weight.is_inference():  # has no version
-        return False
-    recording = weight.is_meta or torch.compiler.is_compiling() or torch.jit.is_tracing()
-    return not torch.is_grad_enabled() and not recording
+    """Whether values made of a weight may be kept: no gradients, nobody counts or records.
+
+    On CPUs alone: to compare values, others would wait for the device.
+    """
+    recording = torch.compiler.is_compiling() or torch.jit.is_tracing()
+    return weight.is_cpu and not torch.is_grad_enabled() and not recording
 
 
 class Linear(nn.Linear):
@@ -54,7 +59,7 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """[...,inputs] -> [...,outputs]."""
-        fits = HERE and x.device.type == "cpu" and x.dtype == self.weight.dtype == torch.float32
+        fits = HERE and x.is_cpu and x.dtype == self.weight.dtype == torch.float32
         if not fits or not inferring(self.weight) or torch.is_autocast_enabled("cpu"):
             return super().forward(x)
         packed = self._kept.get("weight", [self.weight], self._pack)
