@@ -3,7 +3,7 @@
 #   data/raw/<dataset>/    data/sets/<dataset>/    data/degraded/<task>/<dataset>/<level>/
 #   results/<scale>/train/<task>/<model>/seed<k>/{weights.safetensors,train.json,log.jsonl}
 #   results/<scale>/eval/<task>/<model>/seed<k>.json
-#   results/<scale>/cost/{<model>/count,attention/memory,attention/complexity}.json
+#   results/<scale>/cost/{<model>/count,runtime,attention/memory,attention/complexity}.json
 #   results/<scale>/activation/<task>/<model>/seed<k>.json
 #   results/<scale>/results.csv
 #   reports/<table>.html .csv .md .tex    reports/figure04.html    reports/index.html
@@ -20,7 +20,7 @@ from semanir.record import source_hash
 min_version("9.0")
 
 
-SCALE, WITHOUT = plan.choose(config)
+SCALE, WITHOUT, SYSTEMS = plan.choose(config)
 validate(config, "semanir/config.schema.yaml")
 
 

@@ -1,6 +1,6 @@
 rule download:
     input:
-        plan.raw_listings(SCALE, WITHOUT),
+        plan.to_download(SCALE, WITHOUT, SYSTEMS),
 
 
 # no code hash: the files are held against their SHA-256, whatever code fetched them

@@ -75,8 +75,18 @@ def _rows(record: dict[str, Any], path: Path) -> list[dict[str, Any]]:
         ]
     if record["kind"] == "count":
         return [
-            common | {"level": row["variant"], "metric": row["metric"], "value": row["value"]}
+            common
+            | {"level": row["variant"], "metric": row["metric"], "value": row["value"]}
+            | {"protocol": row.get("protocol")}
             for row in record["rows"]
+        ]
+    if record["kind"] == "runtime":
+        return [
+            common
+            | {"model": row["network"], "task": row["group"], "level": row["input"]}
+            | {"metric": name, "value": row[name], "images": row["rounds"]}
+            for row in record["rows"]
+            for name in ("median_ms", "ratio")
         ]
     scores = pd.DataFrame(record["scores"])
     rows = []

@@ -12,6 +12,8 @@ LABELS = {
     "denoise_color": "Color",
     "denoise_gray": "Grayscale",
     "params": "#P [M]",
+    "FLOPs": "multiply-adds [G]",
+    "runtime": "runtime [ms]",
     "stages": "stages",
     "layers_per_stage": "layers per stage",
     "down": "down stages",

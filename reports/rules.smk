@@ -1,6 +1,6 @@
 rule collect:
     input:
-        records=plan.records(SCALE, layouts.default_tables(), WITHOUT),
+        records=plan.records(SCALE, layouts.default_tables(), WITHOUT, SYSTEMS),
     output:
         results="results/{scale}/results.csv",
     log:

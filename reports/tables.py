@@ -16,7 +16,7 @@ import jinja2
 from data_prep.errors import one_line_errors
 from data_prep.files import write_text
 from data_prep.names import pick
-from reports import complexity, memory
+from reports import complexity, efficiency, memory
 from reports.collect import collect
 from reports.layouts import column_of, layouts
 from reports.verdicts import MEASURED, Verdict, coverage, judge_table
@@ -32,7 +32,11 @@ FIELDS = [
 
 
 # what a page shows below its table: templates/<table>.html.j2
-SECTIONS = {"table01": memory.section, "table12": complexity.section}
+SECTIONS = {
+    "table01": memory.section,
+    "table03": efficiency.section,
+    "table12": complexity.section,
+}
 
 OTHER_METRICS = {
     "ssim_matlab": "SSIM matlab",
@@ -84,9 +88,7 @@ def provenance(verdict: Verdict) -> str:
             else None,
             "protocol": facts.get("protocol"),
             **{shown: _score(verdict, name) for name, shown in OTHER_METRICS.items()},
-            "network": "{network}, {parameters:,.0f} parameters, k={k:.0f}".format(**facts)
-            if facts.get("network")
-            else None,
+            "network": _network(facts),
             "seeds": facts["seeds"],
             "spread over seeds": f"{verdict.spread:.3g}" if verdict.spread else None,
             "machine": ", ".join(
@@ -97,6 +99,13 @@ def provenance(verdict: Verdict) -> str:
         }
         lines += [f"{name}: {value}" for name, value in shown.items() if value is not None]
     return "\n".join([*lines, f"verdict: {verdict.verdict}", *filter(None, [verdict.reason])])
+
+
+def _network(facts: dict[str, Any]) -> str | None:
+    if not facts.get("network"):
+        return None
+    k = f", k={facts['k']:.0f}" if "k" in facts else ""
+    return f"{facts['network']}, {facts['parameters']:,.0f} parameters{k}"
 
 
 def both_ssims(verdict: Verdict) -> str:

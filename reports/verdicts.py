@@ -12,7 +12,7 @@ from semanir.plan import QUALITY, Answer, Cell, answer, get_model, get_scale, tr
 
 MEASURED = ("match", "differs", "better than printed", "scaled down", "synthetic data")
 COLUMN_OF_METRIC = {"PSNR": "psnr", "SSIM": "ssim_matlab"}
-UNIT = {"params": 1e6}  # printed in millions
+UNIT = {"params": 1e6, "FLOPs": 1e9}  # printed in millions and in 10^9
 TOLERANCE = {"PSNR": 0.02, "SSIM": 0.0006}  # dB; released weights under the exact protocol
 
 
@@ -68,7 +68,8 @@ def judge(cell: Cell, place: Answer, scale: str, results: pd.DataFrame) -> Verdi
         # counts: equal to every printed digit, or not
         half_digit = 0.5 * 10 ** -len(cell.value.partition(".")[2])
         verdict = "match" if abs(difference or 0) <= half_digit * (1 + 1e-9) else "differs"
-        reason = get_model(place.model).get("note", "")
+        note = "flops_note" if cell.metric == "FLOPs" else "note"
+        reason = get_model(place.model).get(note, "")
     elif place.stand_in or (place.model in trained_models() and scale != "paper"):
         verdict, reason = "scaled down", get_scale(scale)["stamp"]
         if place.stand_in:

@@ -22,7 +22,7 @@ from semanir import plan
 from semanir.metrics import PROTOCOLS, score
 from semanir.record import write_record
 
-Restorer = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+Restorer = Callable[[NDArray[np.float32], str], NDArray[np.float32]]  # degraded image, level
 
 
 def evaluate(
@@ -47,7 +47,7 @@ def evaluate(
         target = match_channels(read_image(path), task.channels, path, task.gray)
         scale = task.upscale or 1
         target = target[: degraded.shape[0] * scale, : degraded.shape[1] * scale]
-        quality = score(restorer(degraded), target, task.protocol(level))
+        quality = score(restorer(degraded, level), target, task.protocol(level))
         image = Path(entry["file"]).stem
         scores.append({"dataset": dataset, "level": level, "image": image, **quality})
     return scores
@@ -60,6 +60,9 @@ def make_restorer(run: plan.Run, threads: int, tile: int | None) -> tuple[Restor
         raise InputError(f"{run.model} cannot run: {entry['quoted']}")
     if run.trained:
         return trained_restorer(run, threads, tile)
+    if "network" in entry:
+        adapt = import_module("baselines.adapt")
+        return adapt.restorer(run.model, get_task(run.task), threads, tile)
     module, _, name = entry["builder"].rpartition(".")
     return getattr(import_module(module), name)(get_task(run.task)), {}
 
@@ -82,7 +85,7 @@ def trained_restorer(
         "parameters": sum(p.numel() for p in network.parameters()),
         "tile": tile,
     }
-    return lambda image: restore(network, image, tile=tile), facts
+    return lambda image, level: restore(network, image, tile=tile), facts
 
 
 @one_line_errors

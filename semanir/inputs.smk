@@ -19,9 +19,8 @@ def training_set(wildcards):
     return f"data/sets/{training_recipe(wildcards)['dataset']}/index.json"
 
 
-def weights_if_trained(wildcards):
-    run = wanted_run(wildcards)
-    return [run.weights] if run.trained else []
+def weights_if_any(wildcards):
+    return list(filter(None, [wanted_run(wildcards).weights]))
 
 
 def evaluation_sets(wildcards):
@@ -37,4 +36,4 @@ def set_definition(wildcards):
 
 
 def records_of_table(wildcards):
-    return plan.records(SCALE, [wildcards.table], WITHOUT)
+    return plan.records(SCALE, [wildcards.table], WITHOUT, SYSTEMS)

@@ -1,35 +1,151 @@
-"""Count parameters, stages and layers at full size: `python -m semanir.measure --help`.
+"""Parameters, multiply-adds, time and memory of any network at any input.
 
-Networks are built on torch's meta device: exact counts, no memory, no weights.
+python -m semanir.measure count hat:x4 --input 3x128x128
+python -m semanir.measure time swinir:x4 hat:x4 semanir-s:x4:k=64 --input 3x64x64
+python -m semanir.measure memory semanir-u:rgb:k=128,window=16 --input 3x256x256
+
+A network is NAME, NAME:VARIANT (of semanir/models.yaml or baselines/models.yaml) or, for our own,
+NAME:VARIANT:OPTION=VALUE,... with the options of semanir.build.
 """
 
 import argparse
+import json
+import os
 from collections.abc import Sequence
+from functools import partial
+from importlib import import_module
 from pathlib import Path
+from statistics import median, quantiles
 from typing import Any
 
 import torch
 from torch import nn
 
-from data_prep.errors import one_line_errors
+from data_prep.errors import InputError, one_line_errors
 from data_prep.names import pick
-from semanir import plan
+from semanir import plan, timing
 from semanir.network import Columnar, UShape, build
 from semanir.record import write_record
 
+CONVENTION = "fvcore's convention, counted on meta tensors"
 
-def count(model: str) -> list[dict[str, Any]]:
-    """Rows (variant, metric, value) of a model of models.yaml, measured on the built networks."""
+
+def network_of(name: str) -> nn.Module:
+    """The network that NAME[:VARIANT[:OPTION=VALUE,...]] describes, with random weights.
+
+    Raises InputError that names what is wrong, and what is valid.
+    """
+    model, _, rest = name.partition(":")
+    variant, _, given = rest.partition(":")
+    entry = plan.get_model(model)
+    if model not in plan.trained_models():
+        if given:
+            raise InputError(f"{name}: only our own networks take options, {model} takes none")
+        network = import_module("baselines.adapt").adapted(model, variant)
+        network.pad["always"] = False  # a test script's habit, no part of the network
+        return network.eval()
+    variant = pick(variant or next(iter(entry["variants"])), entry["variants"], "variant")
+    options = dict(option.partition("=")[::2] for option in filter(None, given.split(",")))
+    values = {key: int(text) if text.isdigit() else text for key, text in options.items()}
+    return build(model, **{**entry["variants"][variant], **values}).eval()
+
+
+def parse_input(text: str) -> tuple[int, int, int]:
+    """ "3x128x128" -> (3, 128, 128); InputError otherwise."""
+    sizes = text.split("x")
+    if len(sizes) != 3 or not all(size.isdigit() and int(size) > 0 for size in sizes):
+        raise InputError(f"--input must be channels x height x width, as 3x128x128, got {text!r}")
+    return int(sizes[0]), int(sizes[1]), int(sizes[2])
+
+
+# --- what is measured --------------------------------------------------------------------------
+
+
+def count(name: str, shape: tuple[int, ...], fvcore: bool = False) -> dict[str, Any]:
+    """Parameters and multiply-adds of one image, under both conventions that Table 3 mixes."""
+    from semanir import flops
+
+    network = network_of(name)
+    found: dict[str, Any] = {"parameters": sum(p.numel() for p in network.parameters())}
+    if fvcore:
+        found["multiply_adds_fvcore"] = flops.by_fvcore(network, (1, *shape))
+    found["multiply_adds"] = flops.multiply_adds(network, (1, *shape))
+    found["multiply_adds_by_modules"] = flops.by_modules(network, (1, *shape))
+    return found
+
+
+def runtime(
+    names: Sequence[str], shape: tuple[int, ...], seconds: float = 10, least: int = 5
+) -> list[dict[str, Any]]:
+    """Milliseconds of one forward pass of each network, all in turns in this process."""
+    x = torch.rand(1, *shape, device="cuda" if torch.cuda.is_available() else "cpu")
+    networks = {name: network_of(name).to(x.device) for name in names}
+    with torch.inference_mode():
+        passes = {name: partial(network, x) for name, network in networks.items()}
+        taken = timing.in_turns(passes, seconds, least)
+    first = median(taken[names[0]])
+    rows = []
+    for name, times in taken.items():
+        low, middle, high = quantiles(times, n=4, method="inclusive")
+        row = {"network": name, "median_ms": middle, "quartiles_ms": [low, high]}
+        rows.append(row | {"rounds": len(times), "ratio": middle / first})
+    return rows
+
+
+def memory(name: str, shape: tuple[int, ...]) -> int:
+    """Peak bytes of one forward pass beyond weights and input."""
+    x = torch.rand(1, *shape, device="cuda" if torch.cuda.is_available() else "cpu")
+    network = network_of(name).to(x.device)
+    peak = timing.peak_bytes_cuda if x.is_cuda else timing.peak_bytes
+    with torch.inference_mode():
+        return peak(partial(network, x))
+
+
+# --- records -----------------------------------------------------------------------------------
+
+
+def count_rows(model: str) -> list[dict[str, Any]]:
+    """Rows (variant, metric, value) of every variant of a model of models.yaml, at full size."""
+    entry = plan.get_model(model)
     rows: list[dict[str, Any]] = []
-    with torch.device("meta"):
-        for variant, options in plan.trained_models()[model]["count"].items():
-            network = build(model, **options)
-            parameters = sum(parameter.numel() for parameter in network.parameters())
-            rows.append({"variant": variant, "metric": "params", "value": parameters})
-    for part, stages in _stages(network).items():
-        (layers,) = {len(stage.layers) for stage in stages}  # type: ignore[arg-type]
-        rows.append({"variant": part, "metric": "stages", "value": len(stages)})
-        rows.append({"variant": part, "metric": "layers_per_stage", "value": layers})
+    for variant in entry["variants"]:
+        network = network_of(f"{model}:{variant}")
+        parameters = sum(parameter.numel() for parameter in network.parameters())
+        rows.append({"variant": variant, "metric": "params", "value": parameters})
+    if isinstance(network, Columnar | UShape):
+        for part, stages in _stages(network).items():
+            (layers,) = {len(stage.layers) for stage in stages}  # type: ignore[arg-type]
+            rows.append({"variant": part, "metric": "stages", "value": len(stages)})
+            rows.append({"variant": part, "metric": "layers_per_stage", "value": layers})
+    for cell, given in entry.get("flops", {}).items():
+        given = {"input": given} if isinstance(given, str) else given
+        variant = given.get("variant") or plan.variant_for(entry, cell)
+        found = count(f"{model}:{variant}", parse_input(given["input"]))
+        row = {"variant": cell, "metric": "FLOPs", "value": found["multiply_adds"]}
+        rows.append(row | {"protocol": f"{CONVENTION}, {given['input']}, variant {variant}"})
+        modules = {"metric": "FLOPs_by_modules", "value": found["multiply_adds_by_modules"]}
+        rows.append({"variant": cell, **modules})
+        if model in plan.trained_models():
+            rows += decomposition(model, variant, cell, parse_input(given["input"]))
+    return rows
+
+
+def decomposition(
+    model: str, variant: str, cell: str, shape: tuple[int, ...]
+) -> list[dict[str, Any]]:
+    """Multiply-adds of our network by window and k: attention, dictionaries, and all the rest."""
+    from semanir.flops import by_operator
+
+    rows = []
+    for window, k in ((32, 64), (32, 256), (32, 384), (32, 512), (64, 64)):
+        network = network_of(f"{model}:{variant}:window={window},k={k}")
+        counted = by_operator(network, (1, *shape))
+        parts = {"attention": counted["attend"], "dictionary": counted["most_similar"]}
+        parts["rest"] = sum(counted.values()) - sum(parts.values())
+        rows += [
+            {"variant": f"{cell} W={window} k={k}", "metric": f"FLOPs_{part}", "value": value}
+            for part, value in parts.items()
+        ]
     return rows
 
 
@@ -44,18 +160,107 @@ def _stages(network: nn.Module) -> dict[str, list[nn.Module]]:
     }
 
 
+def compare(scale: str) -> list[dict[str, Any]]:
+    """Runtime of the networks of Table 3 beside each other, at the inputs of a scale."""
+    rows = []
+    for group, given in plan.get_scale(scale)["runtime"].items():
+        names = [name for name in given["networks"] if _allowed(name)]
+        shape = parse_input(given["input"])
+        for row in runtime(names, shape, seconds=0, least=given["rounds"]):
+            rows.append({"group": group, "input": given["input"], **row})
+    return rows
+
+
+def _allowed(name: str) -> bool:
+    try:
+        plan.check_licence(name.partition(":")[0])
+    except InputError as error:
+        print(f"left out: {error}")
+        return False
+    return True
+
+
+# --- command line ------------------------------------------------------------------------------
+
+
 @one_line_errors
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m semanir.measure", description=__doc__)
-    parser.add_argument("--model", required=True, help="semanir-s, semanir-b or semanir-u")
-    parser.add_argument("--scale", default="smoke", help="where the record goes; counts are equal")
+    parser = argparse.ArgumentParser(
+        prog="python -m semanir.measure",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, told in (
+        ("count", "parameters and multiply-adds, on meta tensors in seconds"),
+        ("time", "milliseconds of a forward pass, networks in turns"),
+        ("memory", "peak bytes of a forward pass"),
+    ):
+        command = commands.add_parser(name, help=told)
+        command.add_argument("network", nargs="+", metavar="NAME[:VARIANT[:OPTION=VALUE,...]]")
+        command.add_argument("--input", required=True, help="channels x height x width: 3x128x128")
+        command.add_argument("--json", action="store_true", help="print one JSON object a network")
+        if name == "count":
+            command.add_argument(
+                "--fvcore", action="store_true", help="by fvcore as well, which computes the pass"
+            )
+        else:
+            command.add_argument("--threads", type=int, default=2, help="default 2")
+        if name == "time":
+            command.add_argument("--seconds", type=float, default=10, help="in all; default 10")
+    for name, told in (("record", "counts of one model, for the tables"), ("compare", "Table 3")):
+        command = commands.add_parser(name, help=f"{told}: writes a record below results/")
+        if name == "record":
+            command.add_argument("model", help="an entry of a models.yaml")
+        command.add_argument("--scale", default="smoke", help="where the record goes")
+        command.add_argument("--threads", type=int, default=2, help="default 2")
     args = parser.parse_args(argv)
-    pick(args.model, plan.trained_models(), "model")
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler announces itself otherwise
+    torch.set_num_threads(getattr(args, "threads", 2))
+    if args.command in ("record", "compare"):
+        _write(args)
+        return
+    shape = parse_input(args.input)
+    if args.command == "count":
+        found = [{"network": n, **count(n, shape, args.fvcore)} for n in args.network]
+    elif args.command == "time":
+        found = runtime(args.network, shape, args.seconds)
+    else:
+        found = [{"network": n, "peak_bytes": memory(n, shape)} for n in args.network]
+    for row in found:
+        print(json.dumps(row) if args.json else _text(row))
+
+
+def _write(args: argparse.Namespace) -> None:
     plan.get_scale(args.scale)
-    path = Path(f"results/{args.scale}/cost/{args.model}/count.json")
-    identity = {"scale": args.scale, "model": args.model}
-    write_record(path, "count", identity, "count", rows=count(args.model))
-    print(f"{args.model}: counted, {path}")
+    if args.command == "record":
+        path = Path(f"results/{args.scale}/cost/{args.model}/count.json")
+        identity = {"scale": args.scale, "model": args.model}
+        write_record(path, "count", identity, "count", rows=count_rows(args.model))
+    else:
+        path = Path(f"results/{args.scale}/cost/runtime.json")
+        identity = {"scale": args.scale, "model": "runtime"}
+        write_record(path, "runtime", identity, "runtime", rows=compare(args.scale))
+    print(f"measured, {path}")
+
+
+def _text(row: dict[str, Any]) -> str:
+    if "median_ms" in row:
+        low, high = row["quartiles_ms"]
+        return (
+            f"{row['network']:40} {row['median_ms']:9.1f} ms ({low:.1f} to {high:.1f}, "
+            f"{row['rounds']} rounds), {row['ratio']:.2f} of the first"
+        )
+    if "peak_bytes" in row:
+        return f"{row['network']:40} {row['peak_bytes'] / 2**20:9.1f} MiB at the peak"
+    names = {
+        "multiply_adds": f"G multiply-adds ({CONVENTION})",
+        "multiply_adds_fvcore": "G multiply-adds (fvcore itself)",
+        "multiply_adds_by_modules": "G multiply-adds (by modules, as ptflops)",
+    }
+    lines = [f"{row['network']:40} {row['parameters'] / 1e6:9.3f} M parameters"]
+    lines += [f"{'':40} {row[key] / 1e9:9.3f} {told}" for key, told in names.items() if key in row]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

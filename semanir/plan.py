@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
+import jsonschema
 import yaml
 
 from data_prep.datasets import datasets, downloads, entry_of, get_set, in_scale
@@ -22,8 +24,14 @@ from data_prep.tasks import BLIND, families, get_task
 ROOT = Path(__file__).resolve().parent.parent
 PAPER = ROOT / "reports" / "paper"
 QUALITY = ("PSNR", "SSIM")
-EVIDENCE = {"table01": "memory", "table12": "complexity"}  # of the attention back ends
-STRUCTURE = ("params", "stages", "layers_per_stage")
+COMMERCIAL = "SEMANIR_ACCEPT_NONCOMMERCIAL"
+# what else a table is rendered from, below results/<scale>/cost/
+EVIDENCE = {
+    "table01": "attention/memory",
+    "table03": "runtime",
+    "table12": "attention/complexity",
+}
+COUNTED = ("params", "FLOPs", "stages", "layers_per_stage")  # on networks without weights
 
 
 @dataclass(frozen=True)
@@ -63,7 +71,11 @@ class Run:
 
     @property
     def weights(self) -> str:
-        return f"{self.train_folder}/weights.safetensors"
+        """The file a network reads its weights from; "" for systems that have none."""
+        if self.trained:
+            return f"{self.train_folder}/weights.safetensors"
+        found = weights_for(self.model, self.task)
+        return found.path if found else ""
 
     @property
     def record(self) -> str:
@@ -72,6 +84,15 @@ class Run:
     @property
     def activation(self) -> str:
         return f"results/{self.scale}/activation/{self.task}/{self.model}/seed{self.seed}.json"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One released file: where it lies here, its name at the source, its SHA-256 if published."""
+
+    path: str
+    file: str
+    sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -109,25 +130,38 @@ def get_scale(name: str) -> dict[str, Any]:
     return scales()[pick(name, scales(), "scale")]
 
 
-def choose(config: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
-    """The scale and the left-out datasets that `snakemake --config scale=... without=...` asks for.
+OPTIONS = ("scale", "without", "systems", "accept_noncommercial", "mirror", "weights_dir")
 
-    The scale is "smoke" where none is asked for. `mirror=...` goes into the environment, where the
-    download jobs look for it. A wrong name or option ends the process with one line that names the
-    nearest valid ones: any other exception would reach the user as a traceback through the
-    Snakefile.
+
+def choose(config: dict[str, Any]) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """The scale, left-out datasets and systems that `snakemake --config scale=... ...` asks for.
+
+    The scale is "smoke" where none is asked for; the systems whose released weights are evaluated
+    are those of the scale. `mirror`, `weights_dir` and `accept_noncommercial` go into the
+    environment, where the jobs look for them. A wrong name or option ends the process with one line
+    that names the nearest valid ones: any other exception would reach the user as a traceback
+    through the Snakefile.
     """
     try:
         for option in config:
-            pick(option, ("scale", "without", "mirror"), "option of --config")
+            pick(option, OPTIONS, "option of --config")
         scale = pick(str(config.setdefault("scale", "smoke")), scales(), "scale")
-        config["without"] = str(config.get("without") or "")
+        for option in ("without", "systems"):
+            config[option] = str(config.get(option) or "")
         without = tuple(filter(None, config["without"].split(",")))
         for name in without:
             pick(name, datasets(), "dataset in --config without")
         if config.get("mirror"):
             os.environ["SEMANIR_MIRROR"] = str(config["mirror"])
-        return scale, without
+        if config.get("weights_dir"):
+            os.environ["SEMANIR_WEIGHTS_DIR"] = str(config["weights_dir"])
+        if str(config.get("accept_noncommercial", "")).lower() == "true":
+            os.environ[COMMERCIAL] = "true"
+        asked = tuple(filter(None, config["systems"].split(",")))
+        for name in asked:
+            pick(name, released_systems(), "system with released weights")
+            check_licence(name)
+        return scale, without, asked or tuple(get_scale(scale)["systems"])
     except InputError as error:
         raise SystemExit(f"error: {error}") from None
 
@@ -136,8 +170,54 @@ def trained_models() -> dict[str, Any]:
     return _read_yaml(ROOT / "semanir" / "models.yaml")
 
 
+@cache
 def baseline_models() -> dict[str, Any]:
-    return _read_yaml(ROOT / "baselines" / "models.yaml")
+    """Entries of baselines/models.yaml; InputError names the entry and the field that is wrong."""
+    entries = _read_yaml(ROOT / "baselines" / "models.yaml")
+    schema = _read_yaml(ROOT / "baselines" / "models.schema.yaml")
+    problem = jsonschema.exceptions.best_match(
+        jsonschema.Draft202012Validator(schema).iter_errors(entries)
+    )
+    if problem is not None:
+        place = ".".join(map(str, problem.absolute_path))
+        raise InputError(f"baselines/models.yaml, {place or 'top level'}: {problem.message}")
+    return entries
+
+
+def released_systems() -> list[str]:
+    """The baselines that have weights."""
+    return [name for name, entry in baseline_models().items() if "weights" in entry]
+
+
+def weights_for(model: str, task: str) -> Weights | None:
+    """The released weights a baseline uses for a task, those of its family where it has one."""
+    entry = get_model(model)
+    files = entry.get("weights", {}).get("files", {})
+    found = next((files[name] for name in _names_of(task) if name in files), None)
+    if found is None:
+        return None
+    file, digest = (found, None) if isinstance(found, str) else (found["file"], found["sha256"])
+    return Weights(f"data/weights/{model}/{unquote(file).rpartition('/')[2]}", file, digest)
+
+
+def variant_for(entry: dict[str, Any], *names: str) -> str:
+    """The first variant that is called like one of the names (of tasks also level and family)."""
+    known = [short for name in names for short in _names_of(name) if short in entry["variants"]]
+    return known[0] if known else next(iter(entry["variants"]))
+
+
+def _names_of(task: str) -> list[str]:
+    family, _, level = task.partition("-")
+    return [task, level, family]
+
+
+def check_licence(model: str) -> None:
+    """InputError where a system is licensed for non-commercial use and nobody accepted that."""
+    if get_model(model).get("noncommercial") and os.environ.get(COMMERCIAL) != "true":
+        raise InputError(
+            f"{model} is licensed for non-commercial use: {get_model(model)['licence']}; "
+            f"--config accept_noncommercial=true (or {COMMERCIAL}=true) accepts that"
+        )
 
 
 def get_model(name: str) -> dict[str, Any]:
@@ -146,7 +226,7 @@ def get_model(name: str) -> dict[str, Any]:
 
 
 @cache
-def _model_of_method() -> dict[str, str]:
+def model_of_method() -> dict[str, str]:
     models = trained_models() | baseline_models()
     return {method: name for name, entry in models.items() for method in entry["answers"]}
 
@@ -177,27 +257,31 @@ def answer(cell: Cell, scale: str) -> Answer:
     """Which measurement answers for a printed cell at a scale, or why none does."""
     if cell.kind != "number":
         return Answer(verdict="quoted", reason="nothing measurable is printed here")
-    model = _model_of_method().get(cell.method)
+    model = model_of_method().get(cell.method)
     if model is None:
         raise InputError(f"{cell.table}: no entry of a models.yaml answers for {cell.method!r}")
     entry = get_model(model)
     for key in ("quoted", "no_hardware"):
         if key in entry:
             return Answer(verdict=key.replace("_", " "), reason=entry[key])
-    if cell.metric in STRUCTURE:
-        return Answer(model=model, level=_variant(cell, entry), metric=cell.metric)
+    if cell.metric == "runtime":
+        reason = "printed for a V100; ratios measured on a CPU stand below the table"
+        return Answer(verdict="no hardware", reason=reason)
     if cell.metric not in QUALITY:
-        return Answer(verdict="quoted", reason=f"{cell.metric} is not measured yet")
+        return _counted(cell, model, entry)
     level = _level(cell)
     if not level:
         return Answer(verdict="no data", reason=f"no run is planned for {cell.setting!r} yet")
+    task = _task_name(cell, model, level)
+    if "network" in entry and weights_for(model, task) is None:
+        return Answer(verdict="no weights", reason=f"no weights for {task} were released")
     printed_sets = _printed_sets(cell)
     stand_in = get_scale(scale).get("stand_in", {}).get(cell.task)
     if not stand_in and not all(in_scale(name, scale) for name in printed_sets):
         return Answer(verdict="no data", reason=f"{cell.dataset} is no part of the {scale} scale")
     return Answer(
         model,
-        _task_name(cell, model, level),
+        task,
         (stand_in,) if stand_in else printed_sets,
         level,
         cell.metric,
@@ -231,24 +315,39 @@ def _printed_sets(cell: Cell) -> tuple[str, ...]:
     return tuple(found) if isinstance(found, list) else (found,)
 
 
-def _variant(cell: Cell, entry: dict[str, Any]) -> str:
+def _counted(cell: Cell, model: str, entry: dict[str, Any]) -> Answer:
+    try:
+        check_licence(model)
+    except InputError as error:
+        return Answer(verdict="quoted", reason=str(error))
+    level, flops = cell.setting, entry.get("flops", {})
     if cell.metric == "params":
-        return cell.setting if cell.setting in entry["count"] else next(iter(entry["count"]))
-    return cell.setting
+        level = variant_for(entry, cell.setting, cell.task)
+    elif cell.metric == "FLOPs":
+        level = next((name for name in (cell.setting, cell.task) if name in flops), "")
+    return Answer(model=model, level=level, metric=cell.metric)
 
 
 # --- runs and files --------------------------------------------------------------------------
 
 
-def runs(scale: str, names: Iterable[str], without: tuple[str, ...] = ()) -> list[Run]:
+def runs(
+    scale: str,
+    names: Iterable[str],
+    without: tuple[str, ...] = (),
+    systems: tuple[str, ...] = (),
+) -> list[Run]:
     """The evaluations that some tables need at a scale, the input's own quality included.
 
     without: entries of datasets.yaml that are left out; a run with no set left is not planned.
+    systems: the baselines with released weights that are evaluated.
     """
     wanted: dict[Run, None] = {}
     for table in names:
         for cell in cells(table):
             found = answer(cell, scale)
+            if found.model in released_systems() and found.model not in systems:
+                continue
             if found.task and not _left_out(found.datasets, without):
                 seeds = get_scale(scale)["seeds"] if found.model in trained_models() else [0]
                 for seed in seeds:
@@ -277,18 +376,22 @@ def counts(scale: str, names: Iterable[str]) -> list[str]:
         for table in names
         for cell in cells(table)
         for found in [answer(cell, scale)]
-        if found.metric in STRUCTURE
+        if found.metric in COUNTED
     }
     return [f"results/{scale}/cost/{model}/count.json" for model in models]
 
 
-def records(scale: str, names: Iterable[str], without: tuple[str, ...] = ()) -> list[str]:
+def records(
+    scale: str,
+    names: Iterable[str],
+    without: tuple[str, ...] = (),
+    systems: tuple[str, ...] = (),
+) -> list[str]:
     """Every record that some tables are rendered from."""
     names = list(names)
-    evidence = [
-        f"results/{scale}/cost/attention/{EVIDENCE[t]}.json" for t in names if t in EVIDENCE
-    ]
-    return [run.record for run in runs(scale, names, without)] + counts(scale, names) + evidence
+    evidence = [f"results/{scale}/cost/{EVIDENCE[t]}.json" for t in names if t in EVIDENCE]
+    found = runs(scale, names, without, systems)
+    return [run.record for run in found] + counts(scale, names) + evidence
 
 
 @cache
@@ -341,6 +444,14 @@ def set_definition(prepared_set: str) -> str:
     return str(get_set(prepared_set))
 
 
-def raw_listings(scale: str, without: tuple[str, ...] = ()) -> list[str]:
-    """What `snakemake download` makes: the listings of all entries that a scale needs."""
-    return [f"data/raw/{name}/files.json" for name in downloads(scale) if name not in without]
+def to_download(
+    scale: str, without: tuple[str, ...] = (), systems: tuple[str, ...] = ()
+) -> list[str]:
+    """What `snakemake download` makes: listings of photographs, and weights of the systems."""
+    listings = [f"data/raw/{name}/files.json" for name in downloads(scale) if name not in without]
+    weights = {
+        run.weights: None
+        for run in runs(scale, tables(), without, systems)
+        if run.model in released_systems()
+    }
+    return [*listings, *weights]

@@ -2,7 +2,7 @@
 
 results/<scale>/train/<task>/<model>/seed<k>/{weights.safetensors,train.json}
 results/<scale>/eval/<task>/<model>/seed<k>.json
-results/<scale>/cost/<model>/count.json
+results/<scale>/cost/{<model>/count,runtime}.json
 results/<scale>/cost/attention/{memory,complexity}.json
 results/<scale>/activation/<task>/<model>/seed<k>.json
 """
@@ -32,6 +32,7 @@ _TASKS = ["data_prep/tasks.py", "data_prep/tasks.yaml"]
 _DEGRADE = [*_PREPARE, *_TASKS]
 _DEGRADE += [f"data_prep/{name}.py" for name in ("degrade", "degraded", "resize", "synthetic")]
 _NETWORK = ["semanir/network", "semanir/attention", "semanir/checkpoint.py"]
+_MEASURE = [*_NETWORK, "semanir/measure.py", "baselines"]
 _TRAIN = [*_NETWORK, *_DEGRADE, "semanir/train.py", "semanir/pairs.py", "semanir/losses.py"]
 _TRAIN += ["semanir/recipe.py"]
 _EVALUATE = [*_NETWORK, *_DEGRADE, "semanir/evaluate.py", "semanir/restore.py", "baselines"]
@@ -39,22 +40,17 @@ _EVALUATE += ["semanir/metrics.py"]
 _PLAN = [*_TASKS, "data_prep/datasets.py", "data_prep/datasets.yaml", "semanir/plan.py"]
 _PLAN += ["semanir/scales.yaml", "semanir/models.yaml", "baselines/models.yaml"]
 # not all of reports/: the rendered tables are written there
-_REPORTS = [f"reports/{name}.py" for name in ("collect", "gate", "index", "layouts", "tables")]
-_REPORTS += [
-    "reports/figure04.py",
-    "reports/complexity.py",
-    "reports/memory.py",
-    "reports/plots.py",
-]
-_REPORTS += ["reports/verdicts.py", "reports/layouts.yaml", "reports/templates", "reports/paper"]
+_REPORTS = [f"reports/{path.name}" for path in ROOT.glob("reports/*.py")]
+_REPORTS += ["reports/layouts.yaml", "reports/templates", "reports/paper"]
 SOURCES = {
     "prepare": _PREPARE,
     "degrade": _DEGRADE,
     "train": _TRAIN,
     "evaluate": _EVALUATE,
-    "count": [*_NETWORK, "semanir/measure.py", "semanir/models.yaml"],
+    "count": [*_MEASURE, "semanir/flops.py", "semanir/models.yaml", "baselines/models.yaml"],
+    "runtime": [*_MEASURE, "semanir/timing.py", "semanir/scales.yaml"],
     "activation": [*_NETWORK, *_DEGRADE, "semanir/activation.py"],
-    "attention": ["semanir/attention", "semanir/network"],
+    "attention": ["semanir/attention", "semanir/network", "semanir/timing.py"],
     "tables": [*_PLAN, *_REPORTS],
 }
 

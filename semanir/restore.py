@@ -5,26 +5,27 @@ python -m semanir.restore weights.safetensors degraded.png restored.png
 
 import argparse
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from data_prep.errors import InputError, one_line_errors
 from data_prep.images import match_channels, read_image, write_image
 from semanir.checkpoint import load
-from semanir.network import Network
-from semanir.network.config import ColumnarConfig, Config
 from semanir.pairs import as_float, as_tensor
+
+Network = Callable[[Tensor], Tensor]
 
 
 @torch.inference_mode()
 def restore(
-    network: Network,
+    network: nn.Module,
     image: NDArray,
     *,
     k: int | None = None,
@@ -34,10 +35,12 @@ def restore(
 ) -> NDArray[np.float32]:
     """Restore a degraded image [H,W] or [H,W,3] (uint8, or float on [0,1]); float32 on [0,1].
 
+    network: [B,C,H,W] -> [B,C,s*H,s*W], with an attribute `tile_unit`, what tiles must be multiples
+    of. k: keys per query, for our own networks.
     tile: side of square tiles, None = whole image. Tiles overlap by `overlap` pixels, of which each
-    tile gives half away; both are rounded up to multiples of the window, so that windows fall where
-    they fall in the whole image. The result equals that of the whole image if half the overlap
-    covers the receptive field (U-shape: and both are multiples of window * 2^(levels - 1)).
+    tile gives half away; both are rounded up to multiples of `tile_unit`, so that windows fall
+    where they fall in the whole image. The result equals that of the whole image if half the
+    overlap covers the receptive field (U-shape: and both are multiples of window * 2^(levels - 1)).
     Raises InputError for NaN, empty images, other types and wrong channel counts.
     """
     if image.size == 0 or image.ndim not in (2, 3):
@@ -49,17 +52,20 @@ def restore(
         raise InputError("the image holds NaN or infinite values")
     parameter = next(network.parameters())
     x = as_tensor(pixels)[None].to(parameter.device, parameter.dtype)
-    y = network(x, k) if tile is None else _restore_tiles(network, x, k, tile, overlap, progress)
+    call: Network = network if k is None else partial(network, k=k)
+    if tile is None:
+        y = call(x)
+    else:
+        y = _restore_tiles(call, x, int(network.tile_unit), tile, overlap, progress)  # type: ignore[arg-type]
     out = y[0].float().clamp(0, 1).cpu().numpy().transpose(1, 2, 0)
     return np.ascontiguousarray(out[..., 0] if image.ndim == 2 else out)
 
 
 def _restore_tiles(
-    network: Network, x: Tensor, k: int | None, tile: int, overlap: int, progress: bool
+    network: Network, x: Tensor, unit: int, tile: int, overlap: int, progress: bool
 ) -> Tensor:
     if tile < 1 or overlap < 0:
         raise InputError(f"tile must be at least 1 and overlap 0, got {tile} and {overlap}")
-    unit = _alignment(network.config)
     tile, overlap = (math.ceil(size / unit) * unit for size in (tile, overlap))
     if overlap >= tile:
         raise InputError(f"overlap {overlap} must be smaller than the tile {tile}")
@@ -69,7 +75,7 @@ def _restore_tiles(
     for (top, bottom, *keep_y), (left, right, *keep_x) in tqdm(
         places, desc="tiles", disable=not progress, unit="tile"
     ):
-        part = network(x[..., top:bottom, left:right], k)
+        part = network(x[..., top:bottom, left:right])
         s = part.shape[-2] // (bottom - top)
         if out is None:
             out = part.new_empty(*part.shape[:2], x.shape[-2] * s, x.shape[-1] * s)
@@ -91,12 +97,6 @@ def _spans(size: int, tile: int, overlap: int) -> Iterator[tuple[int, int, int, 
         if end == size:
             return
         start, kept = start + tile - overlap, keep
-
-
-def _alignment(config: Config) -> int:
-    if isinstance(config, ColumnarConfig):
-        return config.window
-    return math.lcm(config.window, 2 ** (len(config.dims) - 1))
 
 
 @one_line_errors

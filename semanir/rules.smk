@@ -18,9 +18,21 @@ rule train:
         " --model {wildcards.model} --seed {wildcards.seed} --threads {threads} 2>&1 | tee {log}"
 
 
+# no code hash: the file is held against its SHA-256, whatever code fetched it
+rule released_weights:
+    output:
+        weights="data/weights/{system}/{file}",
+    log:
+        "logs/download/{system}-{file}.log",
+    conda:
+        "../environment.yml"
+    shell:
+        "python -m baselines.weights {wildcards.system} {wildcards.file:q} 2>&1 | tee {log:q}"
+
+
 rule evaluate:
     input:
-        weights=weights_if_trained,
+        weights=weights_if_any,
         photographs=evaluation_sets,
     output:
         record="results/{scale}/eval/{task}/{model}/seed{seed}.json",
@@ -40,7 +52,7 @@ rule evaluate:
 
 rule activation:
     input:
-        weights=weights_if_trained,
+        weights=weights_if_any,
         photographs=evaluation_sets,
     output:
         record="results/{scale}/activation/{task}/{model}/seed{seed}.json",
@@ -79,4 +91,20 @@ rule count:
     params:
         code=source_hash("count"),
     shell:
-        "python -m semanir.measure --scale {wildcards.scale} --model {wildcards.model} 2>&1 | tee {log}"
+        "python -m semanir.measure record {wildcards.model} --scale {wildcards.scale}"
+        " --threads {threads} 2>&1 | tee {log}"
+
+
+# takes every core, so that nothing runs beside what is timed
+rule runtime:
+    output:
+        record="results/{scale}/cost/runtime.json",
+    log:
+        "logs/{scale}/runtime.log",
+    conda:
+        "../environment.yml"
+    threads: workflow.cores
+    params:
+        code=source_hash("runtime"),
+    shell:
+        "python -m semanir.measure compare --scale {wildcards.scale} 2>&1 | tee {log}"

@@ -165,7 +165,7 @@ def test_what_a_scale_uses_is_tagged_with_it(scale):
         used |= {name for name, _ in plan.test_places(scale, run.task)}
     assert {name for name in used if not in_scale(name, scale)} == set()
     raw = {listing for name in used for listing in plan.raw_listing(name)}
-    assert raw == set(plan.raw_listings(scale))
+    assert raw == set(plan.to_download(scale))
 
 
 def test_the_mini_scale_is_wired_to_these_sets():

@@ -15,7 +15,7 @@ from data_prep.errors import InputError
 from semanir import checkpoint
 from semanir.network import build
 from semanir.network.config import configure
-from semanir.restore import _alignment, _spans, main, restore
+from semanir.restore import _spans, main, restore
 
 
 def make(name, *, weight=0.1, seed=0, **options):
@@ -102,10 +102,10 @@ def test_tile_and_overlap_are_rounded_up_to_windows():
 
 def test_alignment():
     """Columnar: the window. U-shape: windows and the pixels of the lowest level."""
-    assert _alignment(configure("semanir-s", window=12)) == 12
-    assert _alignment(configure("semanir-u", window=8)) == 16  # five levels
-    assert _alignment(configure("semanir-u", window=32)) == 32
-    assert _alignment(configure("semanir-u", layout="U1", window=12)) == 24  # four levels
+    assert build("semanir-s", upscale=2, window=12).tile_unit == 12
+    assert build("semanir-u", window=8).tile_unit == 16  # five levels
+    assert build("semanir-u", window=32).tile_unit == 32
+    assert build("semanir-u", layout="U1", window=12).tile_unit == 24  # four levels
 
 
 @settings(max_examples=300, deadline=None)

@@ -1,0 +1,131 @@
+"""ART (Zhang et al., Attention Retractable Transformer, ICLR 2023): dense and sparse attention.
+
+Blocks attend in turn within windows and among every `interval`-th token of the whole image.
+Written from the paper; names of parameters are those of the released weights.
+"""
+
+from collections import OrderedDict
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from baselines.parts import MEAN, DynamicPositionBias, Mlp, upsampler
+
+
+class ART(nn.Module):
+    """Residual groups of blocks that alternate dense windows with sparse attention.
+
+    upscale 1 (denoising, JPEG artifacts) to 4; any image size.
+    """
+
+    mean: Tensor
+
+    def __init__(
+        self,
+        channels: int = 3,
+        dim: int = 180,
+        heads: int = 6,
+        groups: int = 6,
+        depth: int = 6,
+        window: int = 8,
+        interval: int = 4,
+        upscale: int = 4,
+        img_range: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.upscale, self.img_range = upscale, img_range
+        mean = torch.tensor(MEAN if channels == 3 else (0.0,))
+        self.register_buffer("mean", mean.view(1, -1, 1, 1), persistent=False)
+        self.conv_first = nn.Conv2d(channels, dim, 3, padding=1)
+        self.patch_embed = nn.Sequential(OrderedDict(norm=nn.LayerNorm(dim)))
+        self.layers = nn.ModuleList(
+            _Group(dim, heads, depth, window, interval) for _ in range(groups)
+        )
+        self.norm = nn.LayerNorm(dim)
+        self.conv_after_body = nn.Conv2d(dim, dim, 3, padding=1)
+        if upscale > 1:
+            before = nn.Conv2d(dim, 64, 3, padding=1)
+            self.conv_before_upsample = nn.Sequential(before, nn.LeakyReLU())
+            self.upsample = upsampler(upscale, 64)
+        self.conv_last = nn.Conv2d(64 if upscale > 1 else dim, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B,C,H,W] on [0,1] -> [B,C,s*H,s*W]."""
+        x = (x - self.mean) * self.img_range
+        shallow = self.conv_first(x)
+        deep = self.patch_embed(rearrange(shallow, "b c h w -> b h w c"))
+        for group in self.layers:
+            deep = group(deep)
+        deep = shallow + self.conv_after_body(rearrange(self.norm(deep), "b h w c -> b c h w"))
+        if self.upscale > 1:
+            out = self.conv_last(self.upsample(self.conv_before_upsample(deep)))
+        else:
+            out = x + self.conv_last(deep)
+        return out / self.img_range + self.mean
+
+
+class _Group(nn.Module):
+    def __init__(self, dim: int, heads: int, depth: int, window: int, interval: int) -> None:
+        super().__init__()
+        blocks = [_Block(dim, heads, window, interval, bool(i % 2)) for i in range(depth)]
+        self.residual_group = nn.Sequential(OrderedDict(blocks=nn.Sequential(*blocks)))
+        self.conv = nn.Conv2d(dim, dim, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        deep = self.conv(rearrange(self.residual_group(x), "b h w c -> b c h w"))
+        return x + rearrange(deep, "b c h w -> b h w c")
+
+
+class _Block(nn.Module):
+    def __init__(self, dim: int, heads: int, window: int, interval: int, sparse: bool) -> None:
+        super().__init__()
+        self.window, self.interval, self.sparse = window, interval, sparse
+        self.norm1, self.norm2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.attn = _Attention(dim, heads)
+        self.mlp = Mlp(dim, 4 * dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B,H,W,C] -> [B,H,W,C]."""
+        x = x + self._attend(self.norm1(x))
+        return x + self.mlp(self.norm2(x))
+
+    def _attend(self, x: Tensor) -> Tensor:
+        height, width = x.shape[1:3]
+        # an image no larger than a window is one window, whatever the block's turn
+        sparse = self.sparse and min(height, width) > self.window
+        unit = self.interval if sparse else min(self.window, height, width)
+        right, below = -width % unit, -height % unit
+        inside = None
+        if right or below:
+            x = F.pad(x, (0, 0, 0, right, 0, below))
+            inside = x.new_ones(1, height, width, 1)
+            inside = F.pad(inside, (0, 0, 0, right, 0, below))
+        kept = "b (i j) (y x) c" if sparse else "b (y x) (i j) c"
+        split, merge = f"b (y i) (x j) c -> {kept}", f"{kept} -> b (y i) (x j) c"
+        groups = rearrange(x, split, i=unit, j=unit)
+        hidden = None if inside is None else rearrange(inside, split, i=unit, j=unit)[..., 0] == 0
+        padded = x.shape[1] // unit, x.shape[2] // unit
+        sides = padded if sparse else (unit, unit)
+        out = self.attn(groups, sides, hidden)
+        out = rearrange(out, merge, i=unit, j=unit, y=padded[0], x=padded[1])
+        return out[:, :height, :width]
+
+
+class _Attention(nn.Module):
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.pos = DynamicPositionBias(dim // 4, heads)
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.proj = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor, sides: tuple[int, int], hidden: Tensor | None) -> Tensor:
+        """[B,G,N,C] -> [B,G,N,C]; hidden: [1,G,N] True where a key is padding."""
+        q, k, v = rearrange(self.qkv(x), "b g n (t h d) -> t (b g) h n d", t=3, h=self.heads)
+        bias = self.pos(*sides)[None].to(q.dtype)
+        if hidden is not None:
+            bias = bias.masked_fill(hidden[0, :, None, None], -1e6).repeat(x.shape[0], 1, 1, 1)
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        return self.proj(rearrange(out, "(b g) h n d -> b g n (h d)", b=x.shape[0]))

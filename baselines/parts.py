@@ -1,0 +1,58 @@
+"""Parts that several of the re-implemented transformers share; names as in released weights."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+MEAN = (0.4488, 0.4371, 0.4040)  # of the RGB photographs of DIV2K
+
+
+class Mlp(nn.Module):
+    """Two linear layers with GELU between them."""
+
+    def __init__(self, dim: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(dim, hidden)
+        self.fc2 = nn.Linear(hidden, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(F.gelu(self.fc1(x)))
+
+
+class DynamicPositionBias(nn.Module):
+    """A small network from the offset of two tokens to a bias per head (CrossFormer, ICLR 2022)."""
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        width = dim // 4
+        self.pos_proj = nn.Linear(2, width)
+        self.pos1 = nn.Sequential(nn.LayerNorm(width), nn.ReLU(), nn.Linear(width, width))
+        self.pos2 = nn.Sequential(nn.LayerNorm(width), nn.ReLU(), nn.Linear(width, width))
+        self.pos3 = nn.Sequential(nn.LayerNorm(width), nn.ReLU(), nn.Linear(width, heads))
+
+    def forward(self, height: int, width: int) -> Tensor:
+        """Bias [heads,N,N] of a window of N = height * width tokens, counted row by row."""
+        device = self.pos_proj.weight.device
+        y, x = (torch.arange(1 - size, size, device=device) for size in (height, width))
+        offsets = torch.stack(torch.meshgrid(y, x, indexing="ij"), -1).float()
+        table = self.pos3(self.pos2(self.pos1(self.pos_proj(offsets.flatten(0, 1)))))
+        return table.T[:, offset_index(height, width, device)]
+
+
+def offset_index(height: int, width: int, device: torch.device) -> Tensor:
+    """[N,N]: the number of the offset (query minus key), rows first, from the most negative one."""
+    token = torch.arange(height * width, device=device)
+    y, x = token // width, token % width
+    rows = y[:, None] - y + height - 1
+    return rows * (2 * width - 1) + x[:, None] - x + width - 1
+
+
+def upsampler(scale: int, features: int) -> nn.Sequential:
+    """Convolutions and pixel shuffles, by 2 again and again or by 3 once."""
+    steps = [3] if scale == 3 else [2] * int(math.log2(scale))
+    layers: list[nn.Module] = []
+    for step in steps:
+        layers += [nn.Conv2d(features, step**2 * features, 3, padding=1), nn.PixelShuffle(step)]
+    return nn.Sequential(*layers)

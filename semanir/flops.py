@@ -1,0 +1,176 @@
+"""Multiply-adds of a network, as fvcore counts them: without computing anything, or by fvcore.
+
+fvcore takes a multiply and an add as one: convolutions, linear layers and matrix products, five per
+element of a layer normalisation, nothing for softmax, activations, gathers and top-k. On torch's
+meta device the same is counted from shapes alone; the two agree (tests/test_measure.py).
+"""
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode, flop_registry
+
+from data_prep.errors import InputError
+
+aten = torch.ops.aten
+
+# operators that fvcore takes as free; any other one that is not counted is an error
+FREE_NAMES = """
+_adaptive_avg_pool2d _local_scalar_dense _prelu_kernel _reshape_alias _safe_softmax _softmax
+_to_copy _unsafe_view _upsample_bicubic2d_aa abs add addcmul alias arange avg_pool2d bernoulli
+bitwise_and bitwise_not bitwise_or cat clamp clamp_max clamp_min clone col2im constant_pad_nd
+copy detach div embedding empty eq erf exp expand fill flip floor_divide full full_like gather
+ge gelu im2col index index_put index_select leaky_relu lift_fresh linalg_vector_norm linspace
+log log2 logical_and logical_not lt masked_fill maximum mean minimum mul native_dropout ne neg
+new_zeros ones permute pixel_shuffle pixel_unshuffle pow reciprocal reflection_pad2d relu
+remainder repeat replication_pad2d roll round rsqrt rsub scalar_tensor select sigmoid sign slice
+slice_scatter split split_with_sizes sqrt squeeze stack sub sum t tanh transpose unbind unfold
+unsqueeze upsample_bicubic2d upsample_bilinear2d upsample_nearest2d var view where zeros
+zeros_like
+"""
+FREE = frozenset(FREE_NAMES.split())
+
+
+def _layer_norm(x: tuple[int, ...], *rest: Any, **named: Any) -> int:
+    return 2 * 5 * prod(x)
+
+
+def _attention(
+    q: tuple[int, ...], k: tuple[int, ...], v: tuple[int, ...], *rest: Any, **named: Any
+) -> int:
+    """Both products of attention; CPU builds of torch count it as nothing."""
+    return 2 * prod(q[:-1]) * k[-2] * (q[-1] + v[-1])
+
+
+def _mean(x: tuple[int, ...], dim: Any = None, *rest: Any, **named: Any) -> int:
+    """Pooling to one value, which torch does by a mean over the last two axes."""
+    return 2 * prod(x) if dim in ([-1, -2], [-2, -1]) else 0
+
+
+def _pool(x: tuple[int, ...], *rest: Any, **named: Any) -> int:
+    return 2 * prod(x)
+
+
+HANDLERS: dict[Any, Callable[..., int]] = {
+    aten.native_layer_norm: _layer_norm,
+    aten.mean: _mean,
+    aten._adaptive_avg_pool2d: _pool,
+    aten._scaled_dot_product_flash_attention_for_cpu: _attention,
+}
+
+
+class _NothingUnknown(TorchDispatchMode):
+    """Refuses operators that are neither counted nor known to be free."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        packet = func.overloadpacket
+        name = str(packet).partition(".")[2].rstrip("_")
+        if packet not in flop_registry and packet not in HANDLERS and name not in FREE:
+            raise InputError(
+                f"the operator {func} has no count; name it in FREE or HANDLERS of semanir/flops.py"
+            )
+        return func(*args, **(kwargs or {}))
+
+
+@torch.no_grad()
+def multiply_adds(network: nn.Module, shape: tuple[int, ...]) -> int:
+    """Of one forward pass of a network for an input [B,C,H,W]; moves the network to torch's meta.
+
+    Raises InputError for an operator that nobody said how to count.
+    """
+    return sum(by_operator(network, shape).values())
+
+
+@torch.no_grad()
+def by_operator(network: nn.Module, shape: tuple[int, ...]) -> dict[str, int]:
+    """As `multiply_adds`, for every operator that counts: "convolution", "addmm", "attend", ..."""
+    network = network.eval().to("meta")
+    mapping = {packet: _ignoring_output(count) for packet, count in HANDLERS.items()}
+    with FlopCounterMode(display=False, custom_mapping=mapping) as counter, _NothingUnknown():
+        network(torch.empty(shape, device="meta"))
+    counted = counter.get_flop_counts()["Global"]
+    return {str(name).partition(".")[2]: count // 2 for name, count in counted.items()}
+
+
+@torch.no_grad()
+def by_modules(network: nn.Module, shape: tuple[int, ...]) -> int:
+    """The convention of ptflops: modules alone, so that products of attention count nothing.
+
+    Convolutions and linear layers with their biases, two per element of a layer normalisation, one
+    per element of an activation, a softmax or what is pooled.
+    """
+    network, total = network.eval().to("meta"), 0
+
+    def count(module: nn.Module, inputs: tuple[Tensor, ...], out: Tensor) -> None:
+        nonlocal total
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            total += out.numel() * (module.weight[0].numel() + (module.bias is not None))
+        elif isinstance(module, nn.LayerNorm):
+            total += 2 * out.numel()
+        elif isinstance(module, nn.AdaptiveAvgPool2d | nn.AvgPool2d):
+            total += inputs[0].numel()
+        elif isinstance(module, _PER_ELEMENT):
+            total += out.numel()
+
+    hooks = [module.register_forward_hook(count) for module in network.modules()]
+    try:
+        network(torch.empty(shape, device="meta"))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return total
+
+
+_PER_ELEMENT = (nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.GELU, nn.Sigmoid, nn.Softmax)
+
+
+def _ignoring_output(count: Callable[..., int]) -> Callable[..., int]:
+    def counted(*args: Any, out_val: Any = None, **kwargs: Any) -> int:
+        shapes = [tuple(a.shape) if isinstance(a, Tensor) else a for a in args]
+        return count(*shapes, **kwargs)
+
+    counted._get_raw = True  # type: ignore[attr-defined]
+    return counted
+
+
+@torch.no_grad()
+def by_fvcore(network: nn.Module, shape: tuple[int, ...]) -> int:
+    """The same by fvcore, which computes the pass: tens of seconds for large networks on a CPU.
+
+    Raises InputError for an operator that fvcore does not know and that is not free.
+    """
+    from fvcore.nn import FlopCountAnalysis
+
+    from semanir.attention.fused import fvcore_attend
+    from semanir.attention.select import fvcore_most_similar
+
+    analysis = FlopCountAnalysis(network.eval(), torch.rand(shape))
+    analysis.set_op_handle("semanir::attend", fvcore_attend)
+    analysis.set_op_handle("semanir::most_similar", fvcore_most_similar)
+    analysis.set_op_handle("aten::scaled_dot_product_attention", _fvcore_attention)
+    analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+    total = int(analysis.total())
+    names = {name.partition("::")[2].rstrip("_") for name in analysis.unsupported_ops()}
+    unknown = names - FREE - _TRACED
+    if unknown:
+        raise InputError(f"fvcore has no count for {', '.join(sorted(unknown))}")
+    return total
+
+
+# operators as traces name them, free as well
+_TRACED_NAMES = """
+_unique2 adaptive_avg_pool2d any bitwise_and bitwise_or broadcast_tensors ceil chunk clamp
+diagonal div einsum exp expand_as fill floor full_like gt le linalg_norm logical_and
+mT max meshgrid min movedim nonzero norm normalize numpy_T ones_like pad pixel_shuffle prelu
+rsub scatter select_keys softmax sort sub to topk type_as unflatten upsample_bicubic2d
+"""
+_TRACED = frozenset(_TRACED_NAMES.split())
+
+
+def _fvcore_attention(inputs: list[Any], outputs: list[Any]) -> int:
+    q, k, v = (value.type().sizes() for value in inputs[:3])
+    return prod(q[:-1]) * k[-2] * (q[-1] + v[-1])
