@@ -15,7 +15,7 @@ from data_prep.names import pick
 
 HERE = Path(__file__).parent
 RAW = Path("data/raw")
-SCALES = ("smoke", "mini", "paper")
+SCALES = ("smoke", "mini", "release", "paper")
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 

@@ -1,4 +1,4 @@
-"""The one reader of records: JSON files -> one tidy table, a line per mean score.
+"""The one reader of records: JSON files -> one tidy table, a line per score of an image.
 
 python -m reports.collect results/smoke/results.csv RECORD.json ...
 """
@@ -19,18 +19,18 @@ METRICS = (
     *("ssim_matlab", "ssim_zero_padded", "ssim_matlab_3d"),
 )
 COLUMNS = [
-    *("scale", "model", "task", "seed", "dataset", "level", "metric", "value", "images"),
+    *("scale", "model", "task", "seed", "dataset", "level", "metric", "image", "value", "images"),
     *("protocol", "network", "parameters", "k", "batch"),
     *("commit", "source", "created", "machine", "instruction_set", "threads", "torch", "record"),
 ]
 WHOLE = ("seed", "images", "parameters", "k", "batch", "threads")
 
 
-def collect(paths: Iterable[str | Path]) -> pd.DataFrame:
+def read_records(paths: Iterable[str | Path]) -> pd.DataFrame:
     """Tidy results of some records, sorted by identity; columns are COLUMNS.
 
-    `value` is the mean over the images of a set (inf where every pixel is equal), a count for
-    cost records. Raises InputError that names a broken record.
+    `value` is the score of an image (inf where every pixel is equal), or a count or time, whose
+    `image` is empty. Raises InputError that names a broken record.
     """
     rows: list[dict[str, Any]] = []
     for path in map(Path, paths):
@@ -39,9 +39,46 @@ def collect(paths: Iterable[str | Path]) -> pd.DataFrame:
             rows += _rows(record, path)
         except KeyError as error:
             raise InputError(f"broken record {path}: no field {error}; delete it") from None
-    # whole numbers stay whole where some rows have none
-    frame = pd.DataFrame(rows, columns=COLUMNS).astype(dict.fromkeys(WHOLE, "Int64"))
-    return frame.sort_values(COLUMNS[:7], ignore_index=True)
+    return _typed(pd.DataFrame(rows, columns=COLUMNS)).sort_values(COLUMNS[:8], ignore_index=True)
+
+
+def read_results(path: Path) -> pd.DataFrame:
+    """What read_records gave when a results.csv was written. InputError names a broken file."""
+    try:
+        # a set may be called "nan", and shows as that
+        frame = pd.read_csv(path, keep_default_na=False, na_values=[""], low_memory=False)
+    except FileNotFoundError:
+        raise InputError(f"no results {path}; run snakemake, or reports.collect") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise InputError(f"broken results {path}: {error}; delete it, run snakemake") from None
+    missing = [name for name in COLUMNS if name not in frame]
+    if missing:
+        raise InputError(f"{path} has no column {missing[0]}; delete it, run snakemake")
+    return _typed(frame[COLUMNS])
+
+
+def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Whole numbers stay whole where some rows have none; texts that rows are found by are texts."""
+    text = ["level", "image", "network"]
+    frame[text] = frame[text].astype("object").fillna("").astype("str")
+    return frame.astype(dict.fromkeys(WHOLE, "Int64"))
+
+
+def means(results: pd.DataFrame) -> pd.DataFrame:
+    """A line per set instead of image: `value` the mean, `images` their number, `image` empty."""
+    identity = [name for name in COLUMNS if name not in ("image", "value", "images")]
+    of_images = results["image"] != ""
+    groups = results[of_images].groupby(identity, dropna=False, sort=False)["value"]
+    averaged = groups.agg(["mean", "size"]).reset_index()
+    averaged = averaged.rename(columns={"mean": "value", "size": "images"}).assign(image="")
+    parts = [part for part in (averaged[COLUMNS], results[~of_images]) if len(part)]
+    frame = pd.concat(parts) if parts else results
+    return frame.astype(results.dtypes).sort_values(COLUMNS[:8], ignore_index=True)
+
+
+def collect(paths: Iterable[str | Path]) -> pd.DataFrame:
+    """Mean scores of some records: what tables are rendered from."""
+    return means(read_records(paths))
 
 
 def _rows(record: dict[str, Any], path: Path) -> list[dict[str, Any]]:
@@ -88,17 +125,12 @@ def _rows(record: dict[str, Any], path: Path) -> list[dict[str, Any]]:
             for row in record["rows"]
             for name in ("median_ms", "ratio")
         ]
-    scores = pd.DataFrame(record["scores"])
     rows = []
-    for (dataset, level), group in scores.groupby(["dataset", "level"], sort=False):
-        protocol = record["protocols"][level]
-        place = common | {"dataset": dataset, "level": level, "images": len(group)}
+    for score in record["scores"]:
+        place = common | {name: score[name] for name in ("dataset", "level", "image")}
+        protocol = record["protocols"][score["level"]]
         place["protocol"] = f"{protocol['name']} v{protocol['version']}"
-        rows += [
-            place | {"metric": name, "value": group[name].mean()}
-            for name in METRICS
-            if name in group
-        ]
+        rows += [place | {"metric": m, "value": score[m]} for m in METRICS if m in score]
     return rows
 
 
@@ -113,7 +145,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("records", nargs="+", type=Path, help="records of runs")
     args = parser.parse_args(argv)
     with replacing(args.output) as partial:
-        collect(args.records).to_csv(partial, index=False)
+        read_records(args.records).to_csv(partial, index=False)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pathlib import Path
 import pandas as pd
 
 from data_prep.errors import InputError, one_line_errors
+from reports.collect import means, read_results
 from reports.index import gains
 
 ACCEPTED = Path(__file__).parent / "accepted"
@@ -63,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, required=True, help="results.csv of the scale")
     args = parser.parse_args(argv)
     accepted = read_accepted(ACCEPTED / f"{args.scale}.csv")
-    failures, remarks = check(pd.read_csv(args.results), accepted)
+    failures, remarks = check(means(read_results(args.results)), accepted)
     for line in remarks:
         print(f"note: {line}")
     for line in failures:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from data_prep.errors import one_line_errors
 from data_prep.files import write_text
+from reports.collect import means, read_results
 from reports.layouts import default_tables, layouts
 from reports.tables import environment
 from reports.verdicts import MEASURED, judge_table
@@ -59,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, required=True, help="results.csv of the scale")
     parser.add_argument("--out", type=Path, default=Path("reports/index.html"))
     args = parser.parse_args(argv)
-    results = pd.read_csv(args.results, keep_default_na=False, na_values={"value": [""]})
+    results = means(read_results(args.results))
     printed = [c for name in tables() if name.startswith("table") for c in cells(name)]
     summaries = [summary(table, args.scale, results) for table in default_tables()]
     page = (

@@ -56,7 +56,10 @@ def judge(cell: Cell, place: Answer, scale: str, results: pd.DataFrame) -> Verdi
     missing = sorted(set(place.datasets) - set(found["dataset"]))
     if found.empty or missing:
         what = f" on {', '.join(missing)}" if missing else ""
-        return Verdict(cell, "no data", f"no record of {place.model}{what} was given")
+        hint = ""
+        if place.task and "weights" in get_model(place.model):
+            hint = f"; --config systems={place.model} evaluates its released weights"
+        return Verdict(cell, "no data", f"no record of {place.model}{what} was given{hint}")
     by_seed = found.groupby("seed", dropna=False)["value"].mean()  # over the sets of an average
     measured = by_seed.mean() / UNIT.get(cell.metric, 1)
     facts = found.iloc[0].dropna().to_dict() | {"seeds": len(by_seed)}

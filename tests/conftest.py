@@ -4,6 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
+from made_records import records_of
+
+from reports.collect import main as collect_main
+from reports.layouts import layouts
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -18,3 +22,17 @@ def mirror() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no mirror of the real test sets at {folder}; set SEMANIR_MIRROR to a folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def everything(tmp_path_factory) -> list[Path]:
+    """Made-up records of all tables that are rendered."""
+    folder = tmp_path_factory.mktemp("records")
+    return list(dict.fromkeys(p for table in layouts() for p in records_of(folder, table)))
+
+
+@pytest.fixture
+def results_csv(everything, tmp_path) -> Path:
+    """Their results.csv."""
+    collect_main([str(tmp_path / "results.csv"), *map(str, everything)])
+    return tmp_path / "results.csv"

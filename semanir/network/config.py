@@ -110,6 +110,9 @@ PRESETS: dict[str, Config] = {
         dim=20, heads=2, stages=2, layers=3, features=16, window=8, k=32, skip="bicubic"
     ),
     "semanir-u-tiny": UShapeConfig(dims=(16, 24), heads=(1, 2), layers=2, window=8, k=32),
+    "semanir-u-small": UShapeConfig(  # 0.43 M
+        dims=(24, 48, 72), heads=(1, 2, 3), layers=2, window=16, k=64
+    ),
 }
 
 

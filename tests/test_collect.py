@@ -1,0 +1,143 @@
+"""Records become results: means, order, files."""
+
+import csv
+import json
+import math
+
+import pandas as pd
+import pytest
+from made_records import count_record, eval_record, put
+
+from data_prep.errors import InputError
+from reports import index
+from reports.collect import COLUMNS, collect, means, read_records, read_results
+from reports.collect import main as collect_main
+
+
+def test_collect_gives_hand_computed_means_in_sorted_rows(tmp_path):
+    """One line a record, set, level and metric; a line a count."""
+    scores = [
+        ("set_b", "sigma50", 28.0, 0.80, 0.82),
+        ("set_b", "sigma50", 29.0, 0.90, 0.94),
+        ("set_a", "sigma15", 33.0, 0.95, 0.96),
+        ("set_a", "sigma50", 24.5, 0.75, 0.76),
+        ("set_b", "sigma50", 27.0, 0.70, 0.73),
+    ]
+    paths = [
+        eval_record(tmp_path, "denoise_gray-blind", "semanir-u", scores),
+        eval_record(
+            tmp_path, "denoise_gray-blind", "input", [("set_a", "sigma15", 20.25, 0.5, 0.6)]
+        ),
+        count_record(tmp_path, "semanir-b"),
+    ]
+    results = collect(paths)
+    assert list(results.columns) == COLUMNS
+    told = results[["model", "dataset", "level", "metric", "value", "images"]]
+    rows = [tuple(None if pd.isna(x) else x for x in row) for row in told.itertuples(index=False)]
+    assert rows == [
+        ("input", "set_a", "sigma15", "psnr", 20.25, 1),
+        ("input", "set_a", "sigma15", "ssim_matlab", 0.5, 1),
+        ("input", "set_a", "sigma15", "ssim_zero_padded", 0.6, 1),
+        ("semanir-b", None, "", "layers_per_stage", 8, None),
+        ("semanir-b", None, "", "stages", 8, None),
+        ("semanir-b", None, "x2", "params", 19_896_000, None),
+        ("semanir-b", None, "x3", "params", 20_080_640, None),
+        ("semanir-b", None, "x4", "params", 20_000_000, None),
+        ("semanir-u", "set_a", "sigma15", "psnr", 33.0, 1),
+        ("semanir-u", "set_a", "sigma15", "ssim_matlab", 0.95, 1),
+        ("semanir-u", "set_a", "sigma15", "ssim_zero_padded", 0.96, 1),
+        ("semanir-u", "set_a", "sigma50", "psnr", 24.5, 1),
+        ("semanir-u", "set_a", "sigma50", "ssim_matlab", 0.75, 1),
+        ("semanir-u", "set_a", "sigma50", "ssim_zero_padded", 0.76, 1),
+        ("semanir-u", "set_b", "sigma50", "psnr", 28.0, 3),
+        ("semanir-u", "set_b", "sigma50", "ssim_matlab", pytest.approx(0.8), 3),
+        ("semanir-u", "set_b", "sigma50", "ssim_zero_padded", pytest.approx(0.83), 3),
+    ]
+    key = ["model", "task", "seed", "dataset", "level", "metric"]
+    assert not results.duplicated(key).any()
+
+    first = results[results["model"] == "semanir-u"].iloc[0]
+    expected = {
+        "scale": "smoke",
+        "task": "denoise_gray-blind",
+        "seed": 0,
+        "protocol": "p-sigma15 v1",
+        "network": "semanir-u-tiny",
+        "parameters": 34_567,
+        "k": 32,
+        "batch": 1,
+        "commit": "0123456789ab",
+        "source": "abcdefabcdef",
+        "machine": "A Processor <at> 2 GHz & more",
+        "instruction_set": "AVX2",
+        "threads": 1,
+        "torch": "2.13.0",
+        "record": str(paths[0]),
+    }
+    assert {name: first[name] for name in expected} == expected
+
+
+def test_collect_does_not_depend_on_the_order_of_records(everything):
+    pd.testing.assert_frame_equal(collect(everything), collect(everything[::-1]))
+
+
+def test_collect_keeps_an_infinite_psnr(tmp_path):
+    """In the results, through results.csv, and to the gain."""
+    scores = [("embedded_rgb", "x2", math.inf, 1.0, 1.0), ("embedded_rgb", "x2", 30.0, 0.9, 0.9)]
+    paths = [
+        eval_record(tmp_path, "sr-x2", "semanir-s", scores),
+        eval_record(tmp_path, "sr-x2", "input", [("embedded_rgb", "x2", 30.0, 0.9, 0.9)]),
+    ]
+    results = collect(paths)
+    psnr = results[results["metric"] == "psnr"].set_index("model")["value"]
+    assert psnr["semanir-s"] == math.inf
+    collect_main([str(tmp_path / "results.csv"), *map(str, paths)])
+    back = means(read_results(tmp_path / "results.csv"))
+    assert back[back["metric"] == "psnr"]["value"].tolist() == [30.0, math.inf]
+    assert index.gains(back)["gain"].tolist() == [math.inf]
+
+
+def test_results_csv_holds_what_was_collected(everything, tmp_path):
+    """Whole numbers without a decimal point; empty fields where a count has none."""
+    collect_main([str(tmp_path / "results.csv"), *map(str, everything)])
+    with (tmp_path / "results.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(read_records(everything))
+    params = [
+        r for r in rows if (r["model"], r["level"], r["metric"]) == ("semanir-s", "x2", "params")
+    ]
+    assert [float(row["value"]) for row in params] == [11_869_775]
+    assert {row["seed"] for row in rows} == {"0", ""}
+    assert {row["images"] for row in rows} == {"", "3"}  # of times, their rounds
+    assert {row["image"] for row in rows if row["metric"] == "psnr"} >= {"0.png", "1.png"}
+    back = read_results(tmp_path / "results.csv")
+    pd.testing.assert_frame_equal(back, read_records(everything), check_dtype=False)
+    pd.testing.assert_frame_equal(means(back), collect(everything), check_dtype=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["results.csv"]
+
+
+@pytest.mark.parametrize("field", ["scores", "protocols", "provenance", "identity", "kind"])
+def test_collect_names_a_record_without_a_field(tmp_path, field):
+    path = eval_record(tmp_path, "sr-x2", "input", [("embedded_rgb", "x2", 30.0, 0.9, 0.9)])
+    record = json.loads(path.read_text())
+    del record[field]
+    put(path, record)
+    with pytest.raises(InputError, match=rf"broken record .*seed0\.json: no field '{field}'"):
+        collect([path])
+
+
+def test_broken_results_are_named(tmp_path):
+    path = tmp_path / "results.csv"
+    with pytest.raises(InputError, match=r"no results .*results\.csv; run snakemake"):
+        read_results(path)
+    path.write_text("")
+    with pytest.raises(InputError, match=r"broken results .*results\.csv"):
+        read_results(path)
+    path.write_text("scale,model\nsmoke,input\n")
+    with pytest.raises(InputError, match=r"results\.csv has no column task; delete it"):
+        read_results(path)
+
+
+def test_collecting_nothing_is_an_empty_table():
+    assert list(collect([]).columns) == COLUMNS
+    assert len(collect([])) == 0
