@@ -4,9 +4,9 @@
 #   results/<scale>/train/<task>/<model>/seed<k>/{weights.safetensors,train.json,log.jsonl}
 #   results/<scale>/eval/<task>/<model>/seed<k>.json
 #   results/<scale>/cost/{<model>/count,runtime,attention/memory,attention/complexity}.json
-#   results/<scale>/activation/<task>/<model>/seed<k>.json
+#   results/<scale>/{activation,visual}/<task>/<model>/seed<k>.json
 #   results/<scale>/results.csv
-#   reports/<table>.html .csv .md .tex    reports/figure04.html    reports/index.html
+#   reports/<table>.html .csv .md .tex    reports/{figure04,visual,index}.html
 #
 # <task> is a task of data_prep/tasks.yaml; below results/ it carries the level a network is
 # trained for: denoise_gray-sigma50, denoise_gray-blind (one model for all levels), sr-x2.
@@ -22,6 +22,9 @@ min_version("9.0")
 
 SCALE, WITHOUT, SYSTEMS = plan.choose(config)
 validate(config, "semanir/config.schema.yaml")
+
+
+report: "reports/captions/workflow.rst"
 
 
 wildcard_constraints:

@@ -18,7 +18,9 @@ from baselines.weights import find, verify
 from data_prep.errors import InputError
 from data_prep.tasks import Task
 from semanir import plan
-from semanir.restore import restore
+from semanir.evaluate import Restorer
+from semanir.restore import in_tiles, restore
+from semanir.tiling import fitting_tile
 
 Call = Callable[[nn.Module, Tensor, float], Tensor]
 
@@ -132,21 +134,20 @@ def _state_dict(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def restorer(
-    model: str, task: Task, threads: int, tile: int | None
-) -> tuple[Callable[[NDArray, str], NDArray], dict[str, Any]]:
-    """What semanir.evaluate needs: (degraded image, level) -> restored, and facts on record."""
+def restorer(model: str, task: Task, threads: int) -> tuple[Restorer, dict[str, Any]]:
+    """What semanir.evaluate needs: how an image is restored, and facts that go on record."""
     torch.set_num_threads(threads)
     network, facts = load(model, task.name)
     if torch.cuda.is_available():
         network = network.cuda()
 
-    def apply(image: NDArray, level: str) -> NDArray:
+    def apply(image: NDArray, level: str, tile: int | None = None) -> tuple[NDArray, int | None]:
         value = task.levels[level]
         network.level = float(value) if isinstance(value, int | float) else 0.0
-        return restore(network, image, tile=tile)
+        used = tile or fitting_tile(network, image)
+        return restore(network, image, tile=used), used
 
-    return apply, {**facts, "tile": tile}
+    return apply, facts
 
 
 # --- padding and calls -----------------------------------------------------------------------
@@ -193,9 +194,15 @@ def _first(network: nn.Module, x: Tensor, level: float) -> Tensor:
     return network(x)[0]
 
 
+def _crops(network: nn.Module, x: Tensor, level: float) -> Tensor:
+    """In overlapping crops of 48 x 48, the only size IPT was made for; their middles are kept."""
+    return in_tiles(network, x, unit=24, tile=48, overlap=24)
+
+
 CALLS: dict[str, Call] = {
     "plain": _plain,
     "level": _level,
     "level_map": _level_map,
     "first": _first,
+    "crops": _crops,
 }

@@ -15,7 +15,7 @@ from data_prep.files import replacing
 from semanir.record import read_record
 
 METRICS = (
-    *("psnr", "psnr_rgb", "psnr_transweather_legacy"),
+    *("psnr", "psnr_rgb", "psnr_transweather_legacy", "psnr_tiled"),
     *("ssim_matlab", "ssim_zero_padded", "ssim_matlab_3d"),
 )
 COLUMNS = [
@@ -58,7 +58,7 @@ def read_results(path: Path) -> pd.DataFrame:
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
-    """Whole numbers stay whole where some rows have none; texts that rows are found by are texts."""
+    """Whole numbers stay whole where some rows have none; what rows are found by is text."""
     text = ["level", "image", "network"]
     frame[text] = frame[text].astype("object").fillna("").astype("str")
     return frame.astype(dict.fromkeys(WHOLE, "Int64"))
@@ -116,6 +116,14 @@ def _rows(record: dict[str, Any], path: Path) -> list[dict[str, Any]]:
             | {"level": row["variant"], "metric": row["metric"], "value": row["value"]}
             | {"protocol": row.get("protocol")}
             for row in record["rows"]
+        ]
+    if record["kind"] == "visual":
+        # names of their own: a mean over the images of a set must not take in a crop of one
+        protocol = f"{record['protocol']['name']} v{record['protocol']['version']}"
+        place = {name: record[name] for name in ("dataset", "level", "image")}
+        return [
+            common | place | {"metric": name, "value": value, "protocol": protocol}
+            for name, value in record["scores"].items()
         ]
     if record["kind"] == "runtime":
         return [

@@ -1,6 +1,9 @@
-"""Render the index: coverage of every table, and what the trained networks gain over their input.
+"""Render the index: what became of every printed number, what is missing, and what was measured.
 
 python -m reports.index --scale smoke --results results/smoke/results.csv --out reports/index.html
+
+Numbers come from results.csv alone. Records add pictures only: --visual those of semanir.visual,
+--activation that of Figure 4.
 """
 
 import argparse
@@ -11,13 +14,19 @@ from typing import Any
 
 import pandas as pd
 
-from data_prep.errors import one_line_errors
+from data_prep.errors import InputError, one_line_errors
 from data_prep.files import write_text
+from reports import figure04, visual
 from reports.collect import means, read_results
 from reports.layouts import default_tables, layouts
-from reports.tables import environment
-from reports.verdicts import MEASURED, judge_table
+from reports.missing import gaps
+from reports.tables import SYMBOLS, environment
+from reports.verdicts import MEASURED, Verdict, judge_table
 from semanir.plan import cells, get_scale, tables
+from semanir.record import read_record
+
+SHOWN = 4  # comparisons on the index; visual.html has all
+MADE_BY = ["machine", "instruction_set", "threads", "torch", "commit"]
 
 
 def gains(results: pd.DataFrame) -> pd.DataFrame:
@@ -37,20 +46,112 @@ def gains(results: pd.DataFrame) -> pd.DataFrame:
     return joined.assign(gain=joined["value"] - joined["input"])
 
 
-def summary(table: str, scale: str, results: pd.DataFrame) -> dict[str, Any]:
-    """Counts of one table's printed numbers by what became of them."""
-    verdicts = [v for v in judge_table(cells(table), scale, results) if v.cell.kind == "number"]
-    counted = Counter(verdict.verdict for verdict in verdicts)
+def summary(table: str, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """Counts of one table's printed numbers by what became of them.
+
+    parts: verdict -> how many, in the order of the legend, those that occur.
+    """
+    counted = Counter(v.verdict for v in verdicts if v.cell.kind == "number")
     return {
         "name": table,
         "title": layouts()[table]["title"],
-        "numbers": len(verdicts),
+        "numbers": counted.total(),
         "measured": sum(counted[name] for name in MEASURED),
         "match": counted["match"],
-        "differ": counted["differs"] + counted["better than printed"],
-        "scaled": counted["scaled down"],
-        "synthetic": counted["synthetic data"],
+        "parts": {name: counted[name] for name in SYMBOLS if counted[name]},
     }
+
+
+def totals(summaries: Sequence[dict[str, Any]]) -> dict[str, int]:
+    """Verdict -> how many printed numbers have it, over all tables that are rendered."""
+    counted: Counter[str] = Counter()
+    for entry in summaries:
+        counted.update(entry["parts"])
+    return {name: counted[name] for name in SYMBOLS if counted[name]}
+
+
+def makers(results: pd.DataFrame) -> list[dict[str, Any]]:
+    """Where and with which code the results were measured: a line per combination of MADE_BY.
+
+    Columns MADE_BY ("" where a record says nothing), records, first and last (dates).
+    """
+    groups = results.groupby(MADE_BY, dropna=False, sort=False)
+    found = groups.agg(
+        records=("record", "nunique"), first=("created", "min"), last=("created", "max")
+    ).reset_index()
+    found = found.sort_values("records", ascending=False, kind="stable")
+    found[MADE_BY] = found[MADE_BY].astype("object").where(found[MADE_BY].notna(), "")
+    for name in ("first", "last"):
+        found[name] = found[name].astype(str).str[:10]
+    return found.to_dict("records")
+
+
+def timings(results: pd.DataFrame) -> list[dict[str, Any]]:
+    """Median times [ms] of the networks timed in turns, with their ratio to the first of a group.
+
+    A group is of one machine's one run: times are never compared across machines.
+    """
+    key = ["task", "level", "model", "machine", "threads"]
+    timed = results[results["metric"].isin(["median_ms", "ratio"])]
+    wide = timed.pivot_table(
+        index=key, columns="metric", values="value", dropna=False, observed=True, sort=False
+    ).reset_index()
+    return [] if timed.empty else wide.dropna(subset=["median_ms"]).to_dict("records")
+
+
+def counted(results: pd.DataFrame) -> list[dict[str, Any]]:
+    """Parameters and multiply-adds counted on full-size networks: model, level, metric, value."""
+    found = results[results["metric"].isin(["params", "FLOPs"])]
+    return found[["model", "level", "metric", "value"]].to_dict("records")
+
+
+def claims(folder: Path) -> dict[str, int]:
+    """Verdict -> how many of the paper's claims have it, of claims.csv beside claims.html.
+
+    Empty where no claims were rendered. InputError names a file without verdicts.
+    """
+    path = folder / "claims.csv"
+    if not path.is_file():
+        return {}
+    try:
+        return dict(Counter(pd.read_csv(path, dtype=str)["verdict"]))
+    except (KeyError, pd.errors.ParserError, pd.errors.EmptyDataError):
+        raise InputError(f"{path} has no column verdict; delete it and run snakemake") from None
+
+
+def render(
+    scale: str,
+    results_path: Path,
+    out: Path,
+    pictures: Sequence[Path] = (),
+    activation: Path | None = None,
+) -> None:
+    """Write the page. pictures: records of semanir.visual, of which the first SHOWN are shown."""
+    by_image = read_results(results_path)
+    results = means(by_image)
+    judged = {name: judge_table(cells(name), scale, results) for name in default_tables()}
+    summaries = [summary(name, verdicts) for name, verdicts in judged.items()]
+    printed = [c for name in tables() if name.startswith("table") for c in cells(name)]
+    context = {
+        "scale": scale,
+        "stamp": get_scale(scale)["stamp"],
+        "symbols": SYMBOLS,
+        "tables": summaries,
+        "totals": totals(summaries),
+        "numbers": sum(cell.kind == "number" for cell in printed),
+        "measured": sum(entry["measured"] for entry in summaries),
+        "match": sum(entry["match"] for entry in summaries),
+        "gaps": gaps((v for verdicts in judged.values() for v in verdicts), scale),
+        "claims": claims(out.parent),
+        "gains": gains(results).to_dict("records"),
+        "makers": makers(by_image),
+        "timings": timings(results),
+        "counts": counted(results),
+        "maps": figure04.maps(read_record(activation)) if activation else "",
+        "comparisons": visual.comparisons(pictures[:SHOWN], by_image),
+        "more": max(len(pictures) - SHOWN, 0),
+    }
+    write_text(out, environment().get_template("index.html.j2").render(**context))
 
 
 @one_line_errors
@@ -58,25 +159,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m reports.index", description=__doc__)
     parser.add_argument("--scale", default="smoke")
     parser.add_argument("--results", type=Path, required=True, help="results.csv of the scale")
+    parser.add_argument("--visual", type=Path, nargs="*", default=[], help="records with pictures")
+    parser.add_argument("--activation", type=Path, help="record of Figure 4")
     parser.add_argument("--out", type=Path, default=Path("reports/index.html"))
     args = parser.parse_args(argv)
-    results = means(read_results(args.results))
-    printed = [c for name in tables() if name.startswith("table") for c in cells(name)]
-    summaries = [summary(table, args.scale, results) for table in default_tables()]
-    page = (
-        environment()
-        .get_template("index.html.j2")
-        .render(
-            scale=args.scale,
-            stamp=get_scale(args.scale)["stamp"],
-            tables=summaries,
-            numbers=sum(cell.kind == "number" for cell in printed),
-            measured=sum(entry["measured"] for entry in summaries),
-            match=sum(entry["match"] for entry in summaries),
-            gains=gains(results).to_dict("records"),
-        )
-    )
-    write_text(args.out, page)
+    render(args.scale, args.results, args.out, args.visual, args.activation)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,10 @@ def panels(number: int, width: float = 9, height: float = 3.4) -> Figure:
 
 def inline(figure: Figure, title: str) -> str:
     """The <svg> element; black becomes the colour of the page's text. title: what it shows."""
+    for axes in figure.axes:
+        legend = axes.get_legend()
+        if legend is not None:
+            legend.set_frame_on(False)  # a white box would hide light text
     with matplotlib.rc_context(STYLE):
         out = io.StringIO()
         figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Title": title})
@@ -38,4 +42,8 @@ def inline(figure: Figure, title: str) -> str:
     text = text[text.index("<svg") :].replace("#000000", "currentColor")
     # HTML needs neither, and a page that holds no address loads none
     text = re.sub(r"<metadata>.*?</metadata>|\sxmlns(:\w+)?=\"[^\"]*\"", "", text, flags=re.DOTALL)
-    return text.replace("<svg ", f'<svg role="img" aria-label="{title}" ', 1)
+    # groups are called alike in every figure of a page, and nothing refers to them
+    text = re.sub(r'<g id="[^"]*"', "<g", text)
+    # text without a fill of its own is black, which is not written out
+    attributes = f'role="img" aria-label="{title}" fill="currentColor"'
+    return text.replace("<svg ", f"<svg {attributes} ", 1)

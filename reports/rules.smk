@@ -1,8 +1,19 @@
+PICTURES = [
+    run.visual for run in plan.visual_runs(SCALE, layouts.default_tables(), WITHOUT)
+]
+
+
 rule collect:
     input:
         records=plan.records(SCALE, layouts.default_tables(), WITHOUT, SYSTEMS),
+        pictures=PICTURES,
     output:
-        results="results/{scale}/results.csv",
+        results=report(
+            "results/{scale}/results.csv",
+            caption="captions/results.rst",
+            category="Results",
+            labels={"file": "results.csv", "scale": "{scale}"},
+        ),
     log:
         "logs/{scale}/collect.log",
     conda:
@@ -10,14 +21,20 @@ rule collect:
     params:
         code=source_hash("tables"),
     shell:
-        "python -m reports.collect {output.results} {input.records} 2>&1 | tee {log}"
+        "python -m reports.collect {output.results} {input.records} {input.pictures}"
+        " 2>&1 | tee {log}"
 
 
 rule table:
     input:
         records=records_of_table,
     output:
-        html="reports/{table}.html",
+        html=report(
+            "reports/{table}.html",
+            caption="captions/table.rst",
+            category="Tables",
+            labels={"table": "{table}"},
+        ),
         csv="reports/{table}.csv",
         markdown="reports/{table}.md",
         latex="reports/{table}.tex",
@@ -37,7 +54,12 @@ rule figure04:
     input:
         record=plan.figure_run(SCALE).activation,
     output:
-        html="reports/figure04.html",
+        html=report(
+            "reports/figure04.html",
+            caption="captions/figure04.rst",
+            category="Figures",
+            labels={"figure": "Figure 4"},
+        ),
     log:
         "logs/reports/figure04.log",
     conda:
@@ -48,13 +70,44 @@ rule figure04:
         "python -m reports.figure04 {input.record} --out reports 2>&1 | tee {log}"
 
 
+rule comparisons:
+    input:
+        records=PICTURES,
+        results=f"results/{SCALE}/results.csv",
+    output:
+        html=report(
+            "reports/visual.html",
+            caption="captions/visual.rst",
+            category="Figures",
+            labels={"figure": "Before and after"},
+        ),
+    log:
+        "logs/reports/visual.log",
+    conda:
+        "../environment.yml"
+    params:
+        code=source_hash("tables"),
+        scale=SCALE,
+    shell:
+        "python -m reports.visual {input.records} --scale {params.scale}"
+        " --results {input.results} --out reports 2>&1 | tee {log}"
+
+
 rule index:
     input:
         figure="reports/figure04.html",
+        comparisons="reports/visual.html",
+        activation=plan.figure_run(SCALE).activation,
+        pictures=PICTURES,
         results=f"results/{SCALE}/results.csv",
         tables=expand("reports/{table}.html", table=layouts.default_tables()),
     output:
-        html="reports/index.html",
+        html=report(
+            "reports/index.html",
+            caption="captions/index.rst",
+            category="Index",
+            labels={"page": "Coverage, what is missing, cost"},
+        ),
     log:
         "logs/reports/index.log",
     conda:
@@ -64,6 +117,7 @@ rule index:
         scale=SCALE,
     shell:
         "python -m reports.index --scale {params.scale} --results {input.results}"
+        " --visual {input.pictures} --activation {input.activation}"
         " --out {output.html} 2>&1 | tee {log}"
 
 
@@ -72,19 +126,23 @@ rule tables:
         expand("reports/{table}.html", table=layouts.default_tables()),
 
 
+# its reports are logs, because what a failed job put out is deleted; where nothing is accepted it
+# says so before anything is run
 rule gate:
     input:
-        results=f"results/{SCALE}/results.csv",
-        accepted=f"reports/accepted/{SCALE}.csv",
-    output:
-        verdict=f"results/{SCALE}/gate.txt",
+        results=branch(
+            exists(f"reports/accepted/{SCALE}.csv"),
+            then=f"results/{SCALE}/results.csv",
+        ),
     log:
-        f"logs/{SCALE}/gate.log",
+        table=f"results/{SCALE}/gate.txt",
+        junit=f"results/{SCALE}/gate.xml",
+        markdown=f"results/{SCALE}/gate.md",
     conda:
         "../environment.yml"
     params:
         scale=SCALE,
-        code=source_hash("tables"),
     shell:
-        "python -m reports.gate --scale {params.scale} --results {input.results} 2>&1"
-        " | tee {log} {output.verdict}"
+        "python -m reports.gate check --reference {params.scale}"
+        " --candidate results/{params.scale}/results.csv"
+        " --junit {log.junit} --markdown {log.markdown} 2>&1 | tee {log.table}"

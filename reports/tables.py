@@ -4,32 +4,41 @@ python -m reports.tables table10 --scale smoke --out reports RECORD.json ...
 """
 
 import argparse
-import csv
-import io
+import math
 from collections.abc import Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import jinja2
+import pandas as pd
+from scipy.special import stdtrit
 
 from data_prep.errors import one_line_errors
 from data_prep.files import write_text
 from data_prep.names import pick
 from reports import complexity, efficiency, memory
-from reports.collect import collect
-from reports.layouts import column_of, layouts
+from reports.collect import means, read_records
+from reports.latex import as_latex
+from reports.layouts import arrange, column_of, columns_of, header, layouts, ranks
+from reports.text import SYMBOLS, as_csv, as_markdown, difference, number, printed
 from reports.verdicts import MEASURED, Verdict, coverage, judge_table
 from semanir.plan import cells, get_scale
 
 TEMPLATES = Path(__file__).parent / "templates"
-FIELDS = [
-    *("table", "row", "column", "method", "task", "dataset", "setting", "metric", "unit"),
-    *("printed", "measured", "difference", "verdict", "reason", "scale", "measured_on", "images"),
-    *("seeds", "spread", "ssim_matlab", "ssim_zero_padded", "protocol", "network", "record"),
-    "source",
-]
 
+MEANINGS = {
+    "match": "measured at full size under the named protocol, within the cell's tolerance",
+    "differs": "measured at full size under the named protocol, outside the tolerance",
+    "better than printed": "outside the tolerance on the good side, as suspicious as a miss",
+    "scaled down": "measured by a tiny network, or on photographs that stand in for the printed "
+    "set; never a reproduction",
+    "synthetic data": "measured on synthetic degradations that stand in for real pairs; not "
+    "comparable",
+    "quoted": "printed value only; the cell says why",
+    "no data": "photographs or a run are missing; the cell says which",
+    "no weights": "nobody released weights for it",
+    "no hardware": "printed for hardware that has not run it",
+}
 
 # what a page shows below its table: templates/<table>.html.j2
 SECTIONS = {
@@ -48,41 +57,52 @@ OTHER_METRICS = {
 
 
 def environment() -> jinja2.Environment:
-    """Jinja2 with autoescape; templates never fetch anything."""
-    return jinja2.Environment(
+    """Jinja2 with autoescape; templates never fetch anything. `symbols`: verdict -> its symbol."""
+    found = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    found.globals |= {"symbols": SYMBOLS}
+    return found
 
 
-def number(verdict: Verdict) -> str:
-    """The measured value with the decimals of the printed one; empty if nothing was measured."""
-    return "" if verdict.measured is None else f"{verdict.measured:.{verdict.decimals}f}"
+def intervals(verdicts: Sequence[Verdict], scores: pd.DataFrame) -> dict[int, tuple[float, float]]:
+    """Ends of the 95 % interval of a measured mean, by the verdict's place in the table.
+
+    Student's t over the images of one set, each the mean over its seeds: how much the number would
+    move with other photographs of the kind. None for a mean of several sets, for a single image,
+    or where an image is restored without any error.
+    """
+    key = ["model", "task", "level", "dataset", "metric"]
+    of_images = scores[scores["image"] != ""]
+    by_image = of_images.groupby([*key, "image"])["value"].mean()
+    by_set = by_image.groupby(key).agg(["mean", "std", "size"])
+    found = {}
+    for place, verdict in enumerate(verdicts):
+        where = tuple(verdict.facts.get(name) for name in key)
+        if where not in by_set.index:
+            continue
+        mean, spread, images = by_set.loc[where]
+        half = stdtrit(images - 1, 0.975) * spread / math.sqrt(images) if images > 1 else math.nan
+        if math.isfinite(half):
+            found[place] = (float(mean - half), float(mean + half))
+    return found
 
 
-def difference(verdict: Verdict) -> str:
-    """Signed difference with one decimal more than printed, so that 0.004 does not read as 0."""
-    if verdict.difference is None:
-        return ""
-    text = f"{verdict.difference:+.{verdict.decimals + (verdict.decimals > 0)}f}"
-    return text if float(text) else text.lstrip("+-")
-
-
-def printed(verdict: Verdict) -> str:
-    return {"dash": "–", "oom": "OOM"}.get(verdict.cell.kind, verdict.cell.value)
-
-
-def provenance(verdict: Verdict) -> str:
-    """What stands in the tooltip of a cell, a fact a line."""
-    unit = f" {verdict.cell.unit}" if verdict.cell.unit else ""
-    lines = [f"printed {printed(verdict)}{unit} ({verdict.cell.source})"]
+def provenance(verdict: Verdict, ends: tuple[float, float] | None) -> str:
+    """What stands behind a cell: its name, then a fact a line, "name: value"."""
+    cell, facts = verdict.cell, verdict.facts
+    unit = f" {cell.unit}" if cell.unit else ""
+    shown: dict[str, Any] = {"printed": f"{printed(verdict)}{unit} ({cell.source})"}
     if verdict.measured is not None:
-        facts = verdict.facts
-        shown = {
+        shown |= {
             "measured": f"{verdict.measured:.6g}{unit}",
+            "difference": f"{difference(verdict)}{unit}" if difference(verdict) else None,
+            "95 % interval over images": f"{ends[0]:.6g} to {ends[1]:.6g}{unit}" if ends else None,
+            "scale": facts.get("scale"),
             "on": f"{facts.get('dataset')}, {facts.get('images', 0):.0f} images"
             if "dataset" in facts
             else None,
@@ -97,8 +117,12 @@ def provenance(verdict: Verdict) -> str:
             "commit": f"{facts.get('commit')}, source {facts.get('source')}",
             "record": facts.get("record"),
         }
-        lines += [f"{name}: {value}" for name, value in shown.items() if value is not None]
-    return "\n".join([*lines, f"verdict: {verdict.verdict}", *filter(None, [verdict.reason])])
+    shown |= {"verdict": verdict.verdict, "reason": verdict.reason or None}
+    name = cell.method if "places" in layouts()[cell.table] else cell.row
+    lines = [f"{name}, {' '.join(filter(None, column_of(cell)))}"]
+    lines += [f"{name}: {value}" for name, value in shown.items() if value is not None]
+    # a line break in a machine's name would read as another fact
+    return "\n".join(" ".join(line.split()) for line in lines)
 
 
 def _network(facts: dict[str, Any]) -> str | None:
@@ -113,34 +137,15 @@ def both_ssims(verdict: Verdict) -> str:
     matlab, padded = (_score(verdict, f"ssim_{name}") for name in ("matlab", "zero_padded"))
     if matlab is None or padded is None:
         return ""
-    return f"zero-padded {padded}" if verdict.cell.metric == "SSIM" else f"SSIM {matlab} · {padded}"
+    if verdict.cell.metric == "SSIM":
+        return f"zero-padded {padded}"
+    # a narrow column breaks between the two, never within one
+    return f"SSIM\N{NO-BREAK SPACE}{matlab} ·\N{NO-BREAK SPACE}{padded}"
 
 
 def _score(verdict: Verdict, name: str) -> str | None:
     decimals = 2 if name.startswith("psnr") else 4
     return f"{verdict.scores[name]:.{decimals}f}" if name in verdict.scores else None
-
-
-def grid(
-    verdicts: Sequence[Verdict],
-) -> tuple[list[tuple[str, ...]], dict[str, dict[Any, Verdict]]]:
-    """Columns in printed order, and row label -> column -> verdict."""
-    columns: dict[tuple[str, ...], None] = {}
-    rows: dict[str, dict[Any, Verdict]] = {}
-    for verdict in verdicts:
-        column = column_of(verdict.cell)
-        columns[column] = None
-        rows.setdefault(verdict.cell.row, {})[column] = verdict
-    return list(columns), rows
-
-
-def header(columns: list[tuple[str, ...]]) -> list[list[tuple[str, int]]]:
-    """Header lines, outermost first: (label, how many columns it spans)."""
-    lines = []
-    for depth in range(len(columns[0])):
-        groups = groupby(columns, key=lambda column: column[: depth + 1])
-        lines.append([(path[-1], len(list(group))) for path, group in groups])
-    return lines
 
 
 def stand_ins(verdicts: Sequence[Verdict]) -> dict[str, list[str]]:
@@ -163,122 +168,48 @@ def notes(verdicts: Sequence[Verdict]) -> dict[str, list[str]]:
     return found
 
 
-def as_csv(table: str, scale: str, verdicts: Sequence[Verdict]) -> str:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, FIELDS, lineterminator="\n")
-    writer.writeheader()
-    for verdict in verdicts:
-        cell, facts = verdict.cell, verdict.facts
-        images = facts.get("images")
-        writer.writerow(
-            {
-                **{name: getattr(cell, name) for name in FIELDS if hasattr(cell, name)},
-                "column": " ".join(filter(None, column_of(cell))),
-                "printed": printed(verdict),
-                "measured": "" if verdict.measured is None else f"{verdict.measured:.6f}",
-                "difference": difference(verdict),
-                "verdict": verdict.verdict,
-                "reason": verdict.reason,
-                "scale": scale,
-                "measured_on": facts.get("dataset", ""),
-                "images": f"{images:.0f}" if images else "",
-                "seeds": facts.get("seeds", ""),
-                "spread": "" if verdict.spread is None else f"{verdict.spread:.6f}",
-                **{
-                    name: f"{verdict.scores[name]:.6f}" if name in verdict.scores else ""
-                    for name in ("ssim_matlab", "ssim_zero_padded")
-                },
-                "protocol": facts.get("protocol", ""),
-                "network": facts.get("network", ""),
-                "record": facts.get("record", ""),
-            }
-        )
-    return out.getvalue()
-
-
-def short(verdict: Verdict | None) -> str:
-    """A cell as plain text: "28.12 | 27.01 (-1.110) differs", or the printed value alone."""
-    if verdict is None:
-        return ""
-    if verdict.verdict not in MEASURED:
-        return printed(verdict)
-    change = f" ({difference(verdict)})" if verdict.difference is not None else ""
-    return f"{printed(verdict)} / {number(verdict)}{change} {verdict.verdict}"
-
-
-def as_text(kind: str, context: dict[str, Any]) -> str:
-    columns, rows = context["columns"], context["rows"]
-    head = ["", *(" ".join(filter(None, column)) for column in columns)]
-    body = [[name, *(short(row.get(column)) for column in columns)] for name, row in rows.items()]
-    line = context["coverage"]
-    substitutes = [
-        f"{used} stands in for {', '.join(meant)}." for used, meant in context["stand_ins"].items()
-    ]
-    stamp = " ".join([context["stamp"], *substitutes])
-    known = [f"{', '.join(methods)}: {text}" for text, methods in context["notes"].items()]
-    legend = "A cell reads: printed / measured (difference) verdict; printed alone where quoted."
-    note = " ".join([legend, *known])
-    if kind == "md":
-        ruler = ["---"] * len(head)
-        lines = [
-            "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
-            for row in (head, ruler, *body)
-        ]
-        return "\n".join(
-            [f"# {context['title']}", "", f"> {stamp}", "", line, "", note, "", *lines, ""]
-        )
-    rows_tex = [" & ".join(map(_tex, row)) + r" \\" for row in (head, *body)]
-    return "\n".join(
-        [
-            f"% {stamp}",
-            f"% {line}",
-            r"\begin{table}\centering\scriptsize",
-            r"\begin{tabular}{l" + "r" * len(columns) + "}",
-            rows_tex[0] + r" \hline",
-            *rows_tex[1:],
-            r"\end{tabular}",
-            rf"\caption{{{_tex(context['title'])}. {_tex(stamp)} {_tex(line)}. {_tex(note)}}}",
-            r"\end{table}",
-            "",
-        ]
-    )
-
-
-_TEX = {"σ": r"$\sigma$", "×": r"$\times$", "†": r"\dag ", "–": "--", "ö": r"\"o", "#": r"\#"}
-_TEX |= {"_": r"\_", "%": r"\%", "&": r"\&", "$": r"\$", "{": r"\{", "}": r"\}"}
-_TEX |= {"^": r"\textasciicircum{}", "~": r"\~{}", "\\": r"\textbackslash{}"}
-
-
-def _tex(text: str) -> str:
-    return "".join(_TEX.get(character, character) for character in text)
+def counts(verdicts: Sequence[Verdict]) -> dict[str, int]:
+    """How many printed numbers have each verdict, in the order of SYMBOLS."""
+    found = [verdict.verdict for verdict in verdicts if verdict.cell.kind == "number"]
+    return {name: found.count(name) for name in SYMBOLS if name in found}
 
 
 def render(table: str, scale: str, records: Sequence[Path], out: Path) -> None:
     """Write out/<table>.html, .csv, .md and .tex from the records of the runs it needs."""
-    pick(table, layouts(), "table")
-    results = collect(records)
+    layout = layouts()[pick(table, layouts(), "table")]
+    scores = read_records(records)
+    results = means(scores)
     verdicts = judge_table(cells(table), scale, results)
-    columns, rows = grid(verdicts)
+    ends = intervals(verdicts, scores)
+    columns = columns_of(cells(table))
     context = {
         "table": table,
-        "title": layouts()[table]["title"],
+        "title": layout["title"],
+        "corner": layout.get("corner", "Method"),
         "scale": scale,
         "stamp": get_scale(scale)["stamp"],
         "coverage": coverage(verdicts),
+        "counts": counts(verdicts),
+        "meanings": MEANINGS,
         "stand_ins": stand_ins(verdicts),
         "notes": notes(verdicts),
         "columns": columns,
         "header": header(columns),
-        "rows": rows,
+        "groups": arrange(verdicts),
+        "ranks": ranks(verdicts),
+        # a row of such a table holds other methods in every column, so there is nothing to sort
+        "names_methods": "places" in layout,
+        "tips": {v.cell: provenance(v, ends.get(place)) for place, v in enumerate(verdicts)},
         "section": SECTIONS[table](cells(table), results) if table in SECTIONS else None,
         "prints_ssim": any(verdict.cell.metric == "SSIM" for verdict in verdicts),
+        "measured": any(verdict.verdict in MEASURED for verdict in verdicts),
     }
-    helpers = {f.__name__: f for f in (number, difference, printed, provenance, both_ssims)}
+    helpers = {f.__name__: f for f in (number, difference, printed, both_ssims)}
     page = environment().get_template("table.html.j2").render(**context, **helpers)
     write_text(out / f"{table}.html", page)
-    write_text(out / f"{table}.csv", as_csv(table, scale, verdicts))
-    write_text(out / f"{table}.md", as_text("md", context))
-    write_text(out / f"{table}.tex", as_text("tex", context))
+    write_text(out / f"{table}.csv", as_csv(scale, verdicts, ends))
+    write_text(out / f"{table}.md", as_markdown(context))
+    write_text(out / f"{table}.tex", as_latex(context))
 
 
 @one_line_errors

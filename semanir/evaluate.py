@@ -22,16 +22,20 @@ from semanir import plan
 from semanir.metrics import PROTOCOLS, score
 from semanir.record import write_record
 
-Restorer = Callable[[NDArray[np.float32], str], NDArray[np.float32]]  # degraded image, level
+# degraded image, level, tile -> restored, and the tile that was used: None stands for the whole
+# image in one, unless memory does not suffice
+Restorer = Callable[[NDArray[np.float32], str, int | None], tuple[NDArray[np.float32], int | None]]
 
 
 def evaluate(
-    restorer: Restorer, task: Task, places: Sequence[tuple[str, str]]
+    restorer: Restorer, task: Task, places: Sequence[tuple[str, str]], tile: int | None = None
 ) -> list[dict[str, Any]]:
     """Scores of every image: dataset, level, image and the metrics of the task's protocol.
 
     places: (prepared set, level) pairs. Reads data/sets/<dataset>/ and
     data/degraded/<task>/<dataset>/<level>/, files in sorted order.
+    tile: scored in tiles of this side as well, as psnr_tiled. An image that had to be tiled to fit
+    into memory carries the side as `tile`.
     """
     for dataset in dict.fromkeys(dataset for dataset, _ in places):
         load_index(Path("data/sets") / dataset)  # verified
@@ -47,35 +51,40 @@ def evaluate(
         target = match_channels(read_image(path), task.channels, path, task.gray)
         scale = task.upscale or 1
         target = target[: degraded.shape[0] * scale, : degraded.shape[1] * scale]
-        quality = score(restorer(degraded, level), target, task.protocol(level))
+        restored, used = restorer(degraded, level, None)
+        quality: dict[str, float] = score(restored, target, task.protocol(level))
+        if used:
+            quality["tile"] = used
+        if tile and tile != used:
+            tiled = score(restorer(degraded, level, tile)[0], target, task.protocol(level))
+            quality["psnr_tiled"] = tiled["psnr"]
         image = Path(entry["file"]).stem
         scores.append({"dataset": dataset, "level": level, "image": image, **quality})
     return scores
 
 
-def make_restorer(run: plan.Run, threads: int, tile: int | None) -> tuple[Restorer, dict[str, Any]]:
+def make_restorer(run: plan.Run, threads: int) -> tuple[Restorer, dict[str, Any]]:
     """The function that restores images for a run, and the facts about it that go on record."""
     entry = plan.get_model(run.model)
     if "quoted" in entry:
         raise InputError(f"{run.model} cannot run: {entry['quoted']}")
     if run.trained:
-        return trained_restorer(run, threads, tile)
+        return trained_restorer(run, threads)
     if "network" in entry:
         adapt = import_module("baselines.adapt")
-        return adapt.restorer(run.model, get_task(run.task), threads, tile)
+        return adapt.restorer(run.model, get_task(run.task), threads)
     module, _, name = entry["builder"].rpartition(".")
     return getattr(import_module(module), name)(get_task(run.task)), {}
 
 
-def trained_restorer(
-    run: plan.Run, threads: int, tile: int | None
-) -> tuple[Restorer, dict[str, Any]]:
+def trained_restorer(run: plan.Run, threads: int) -> tuple[Restorer, dict[str, Any]]:
     """As `make_restorer`, for a network trained here; only this needs torch."""
     import torch
 
     from semanir.checkpoint import load
     from semanir.network.config import to_dict
     from semanir.restore import restore
+    from semanir.tiling import fitting_tile
 
     torch.set_num_threads(threads)
     network = load(run.weights, device="cuda" if torch.cuda.is_available() else "cpu")
@@ -83,9 +92,15 @@ def trained_restorer(
         "network": plan.get_scale(run.scale)["networks"][run.model],
         "config": to_dict(network.config),
         "parameters": sum(p.numel() for p in network.parameters()),
-        "tile": tile,
     }
-    return lambda image, level: restore(network, image, tile=tile), facts
+
+    def apply(
+        image: NDArray[np.float32], level: str, tile: int | None
+    ) -> tuple[NDArray[np.float32], int | None]:
+        used = tile or fitting_tile(network, image)
+        return restore(network, image, tile=used), used
+
+    return apply, facts
 
 
 @one_line_errors
@@ -96,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", required=True, help="a model of one of the models.yaml files")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
-    parser.add_argument("--tile", type=int, help="side of tiles for images that do not fit")
+    parser.add_argument("--tile", type=int, help="score in tiles of this side as well")
     parser.add_argument(
         "--without", nargs="*", default=[], help="entries of datasets.yaml that are left out"
     )
@@ -105,11 +120,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     task = get_task(args.task)
     plan.get_scale(args.scale)
     run = plan.Run(args.scale, task.name, args.model, args.seed)
-    restorer, facts = make_restorer(run, args.threads, args.tile)
+    restorer, facts = make_restorer(run, args.threads)
     places = plan.test_places(args.scale, task.name, tuple(args.without))
     if not places:
         raise InputError(f"no set is left to evaluate {args.task} on at the {args.scale} scale")
-    scores = evaluate(restorer, task, places)
+    scores = evaluate(restorer, task, places, args.tile)
     levels = tuple(dict.fromkeys(level for _, level in places))
     protocols = {
         level: {"name": task.protocol(level), "version": PROTOCOLS[task.protocol(level)].version}
@@ -122,6 +137,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "evaluate",
         protocols=protocols,
         batch=1,
+        tile=args.tile,
         scores=scores,
         **facts,
     )

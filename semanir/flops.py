@@ -5,6 +5,7 @@ element of a layer normalisation, nothing for softmax, activations, gathers and 
 meta device the same is counted from shapes alone; the two agree (tests/test_measure.py).
 """
 
+import re
 from collections.abc import Callable
 from math import prod
 from typing import Any
@@ -27,10 +28,9 @@ copy detach div embedding empty eq erf exp expand fill flip floor_divide full fu
 ge gelu im2col index index_put index_select leaky_relu lift_fresh linalg_vector_norm linspace
 log log2 logical_and logical_not lt masked_fill maximum mean minimum mul native_dropout ne neg
 new_zeros ones permute pixel_shuffle pixel_unshuffle pow reciprocal reflection_pad2d relu
-remainder repeat replication_pad2d roll round rsqrt rsub scalar_tensor select sigmoid sign slice
-slice_scatter split split_with_sizes sqrt squeeze stack sub sum t tanh transpose unbind unfold
-unsqueeze upsample_bicubic2d upsample_bilinear2d upsample_nearest2d var view where zeros
-zeros_like
+remainder repeat replication_pad2d roll round rsqrt rsub scalar_tensor scatter select sigmoid
+sign slice slice_scatter split split_with_sizes sqrt squeeze stack sub sum t tanh transpose unbind
+unfold unsqueeze upsample_bicubic2d var view where zeros zeros_like
 """
 FREE = frozenset(FREE_NAMES.split())
 
@@ -55,7 +55,13 @@ def _pool(x: tuple[int, ...], *rest: Any, **named: Any) -> int:
     return 2 * prod(x)
 
 
+def _upsample(each: int) -> Callable[..., int]:
+    return lambda x, size, *rest, **named: 2 * each * prod(x[:2]) * prod(size)
+
+
 HANDLERS: dict[Any, Callable[..., int]] = {
+    aten.upsample_nearest2d: _upsample(1),
+    aten.upsample_bilinear2d: _upsample(4),
     aten.native_layer_norm: _layer_norm,
     aten.mean: _mean,
     aten._adaptive_avg_pool2d: _pool,
@@ -98,10 +104,10 @@ def by_operator(network: nn.Module, shape: tuple[int, ...]) -> dict[str, int]:
 
 @torch.no_grad()
 def by_modules(network: nn.Module, shape: tuple[int, ...]) -> int:
-    """The convention of ptflops: modules alone, so that products of attention count nothing.
+    """The convention of ptflops 0.7: modules, so that products of attention count nothing.
 
-    Convolutions and linear layers with their biases, two per element of a layer normalisation, one
-    per element of an activation, a softmax or what is pooled.
+    Convolutions and linear layers with their biases, one per element of a layer normalisation or a
+    softmax, two of an activation or of what is pooled, which it counts as module and as function.
     """
     network, total = network.eval().to("meta"), 0
 
@@ -109,12 +115,15 @@ def by_modules(network: nn.Module, shape: tuple[int, ...]) -> int:
         nonlocal total
         if isinstance(module, nn.Conv2d | nn.Linear):
             total += out.numel() * (module.weight[0].numel() + (module.bias is not None))
-        elif isinstance(module, nn.LayerNorm):
+        elif isinstance(module, nn.ConvTranspose2d):
+            total += inputs[0].numel() * module.weight[0].numel()
+            total += out.numel() * (module.bias is not None)
+        elif isinstance(module, nn.LayerNorm | nn.Softmax | nn.LeakyReLU):
+            total += out.numel()
+        elif isinstance(module, nn.ReLU | nn.PReLU | nn.GELU):
             total += 2 * out.numel()
         elif isinstance(module, nn.AdaptiveAvgPool2d | nn.AvgPool2d):
-            total += inputs[0].numel()
-        elif isinstance(module, _PER_ELEMENT):
-            total += out.numel()
+            total += 2 * inputs[0].numel()
 
     hooks = [module.register_forward_hook(count) for module in network.modules()]
     try:
@@ -123,9 +132,6 @@ def by_modules(network: nn.Module, shape: tuple[int, ...]) -> int:
         for hook in hooks:
             hook.remove()
     return total
-
-
-_PER_ELEMENT = (nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.GELU, nn.Sigmoid, nn.Softmax)
 
 
 def _ignoring_output(count: Callable[..., int]) -> Callable[..., int]:
@@ -154,7 +160,7 @@ def by_fvcore(network: nn.Module, shape: tuple[int, ...]) -> int:
     analysis.set_op_handle("aten::scaled_dot_product_attention", _fvcore_attention)
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     total = int(analysis.total())
-    names = {name.partition("::")[2].rstrip("_") for name in analysis.unsupported_ops()}
+    names = {re.split(r"::|\.", name)[-1].rstrip("_") for name in analysis.unsupported_ops()}
     unknown = names - FREE - _TRACED
     if unknown:
         raise InputError(f"fvcore has no count for {', '.join(sorted(unknown))}")
@@ -163,8 +169,8 @@ def by_fvcore(network: nn.Module, shape: tuple[int, ...]) -> int:
 
 # operators as traces name them, free as well
 _TRACED_NAMES = """
-_unique2 adaptive_avg_pool2d any bitwise_and bitwise_or broadcast_tensors ceil chunk clamp
-diagonal div einsum exp expand_as fill floor full_like gt le linalg_norm logical_and
+LayerNormFunction _unique2 adaptive_avg_pool2d any bitwise_and bitwise_or broadcast_tensors ceil
+chunk clamp diagonal div einsum exp expand_as fill floor full_like gt le linalg_norm logical_and
 mT max meshgrid min movedim nonzero norm normalize numpy_T ones_like pad pixel_shuffle prelu
 rsub scatter select_keys softmax sort sub to topk type_as unflatten upsample_bicubic2d
 """

@@ -27,6 +27,11 @@ def evaluation_sets(wildcards):
     return plan.evaluation_inputs(wanted_run(wildcards), WITHOUT)
 
 
+def scores_with_input(wildcards):
+    run = wanted_run(wildcards)
+    return [run.record, plan.input_run(run).record]
+
+
 def raw_photographs(wildcards):
     return plan.raw_listing(wildcards.dataset)
 

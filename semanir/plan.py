@@ -85,6 +85,10 @@ class Run:
     def activation(self) -> str:
         return f"results/{self.scale}/activation/{self.task}/{self.model}/seed{self.seed}.json"
 
+    @property
+    def visual(self) -> str:
+        return f"results/{self.scale}/visual/{self.task}/{self.model}/seed{self.seed}.json"
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -275,6 +279,8 @@ def answer(cell: Cell, scale: str) -> Answer:
     task = _task_name(cell, model, level)
     if "network" in entry and weights_for(model, task) is None:
         return Answer(verdict="no weights", reason=f"no weights for {task} were released")
+    if model in trained_models() and model not in get_scale(scale)["networks"]:
+        return Answer(verdict="no data", reason=f"{model} is not trained at the {scale} scale")
     printed_sets = _printed_sets(cell)
     stand_in = get_scale(scale).get("stand_in", {}).get(cell.task)
     if not stand_in and not all(in_scale(name, scale) for name in printed_sets):
@@ -367,6 +373,25 @@ def _left_out(names: Iterable[str], without: tuple[str, ...]) -> bool:
 def figure_run(scale: str) -> Run:
     """The run whose attention Figure 4 shows; the paper does not say which it shows."""
     return Run(scale, "denoise_color-blind", "semanir-u", 0)
+
+
+def visual_runs(scale: str, names: Iterable[str], without: tuple[str, ...] = ()) -> list[Run]:
+    """The runs of which pictures are shown: of each task family the first that some tables train.
+
+    First in the order in which the tables print their cells, so that nobody picks what looks well.
+    """
+    found: dict[str, Run] = {}
+    for run in runs(scale, names, without):
+        if run.trained:
+            found.setdefault(get_task(run.task).family, run)
+    return list(found.values())
+
+
+def input_run(run: Run) -> Run:
+    """The evaluation of the degraded input that a run starts from, on the same images."""
+    task = get_task(run.task)
+    blind = BLIND in families()[task.family]["networks"]
+    return Run(run.scale, f"{task.family}-{BLIND}" if blind else run.task, "input", 0)
 
 
 def counts(scale: str, names: Iterable[str]) -> list[str]:

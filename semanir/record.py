@@ -5,6 +5,7 @@ results/<scale>/eval/<task>/<model>/seed<k>.json
 results/<scale>/cost/{<model>/count,runtime}.json
 results/<scale>/cost/attention/{memory,complexity}.json
 results/<scale>/activation/<task>/<model>/seed<k>.json
+results/<scale>/visual/<task>/<model>/seed<k>.json
 """
 
 import functools
@@ -36,7 +37,7 @@ _MEASURE = [*_NETWORK, "semanir/measure.py", "baselines"]
 _TRAIN = [*_NETWORK, *_DEGRADE, "semanir/train.py", "semanir/pairs.py", "semanir/losses.py"]
 _TRAIN += ["semanir/recipe.py"]
 _EVALUATE = [*_NETWORK, *_DEGRADE, "semanir/evaluate.py", "semanir/restore.py", "baselines"]
-_EVALUATE += ["semanir/metrics.py"]
+_EVALUATE += ["semanir/metrics.py", "semanir/tiling.py"]
 _PLAN = [*_TASKS, "data_prep/datasets.py", "data_prep/datasets.yaml", "semanir/plan.py"]
 _PLAN += ["semanir/scales.yaml", "semanir/models.yaml", "baselines/models.yaml"]
 # not all of reports/: the rendered tables are written there
@@ -50,6 +51,7 @@ SOURCES = {
     "count": [*_MEASURE, "semanir/flops.py", "semanir/models.yaml", "baselines/models.yaml"],
     "runtime": [*_MEASURE, "semanir/timing.py", "semanir/scales.yaml"],
     "activation": [*_NETWORK, *_DEGRADE, "semanir/activation.py"],
+    "visual": [*_EVALUATE, "semanir/visual.py"],
     "attention": ["semanir/attention", "semanir/network", "semanir/timing.py"],
     "tables": [*_PLAN, *_REPORTS],
 }

@@ -1,13 +1,8 @@
-"""Restoring one image with a network, whole or in overlapping tiles.
+"""Restoring one image with a network, whole or in overlapping tiles."""
 
-python -m semanir.restore weights.safetensors degraded.png restored.png
-"""
-
-import argparse
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,9 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from data_prep.errors import InputError, one_line_errors
-from data_prep.images import match_channels, read_image, write_image
-from semanir.checkpoint import load
+from data_prep.errors import InputError
 from semanir.pairs import as_float, as_tensor
 
 Network = Callable[[Tensor], Tensor]
@@ -37,10 +30,11 @@ def restore(
 
     network: [B,C,H,W] -> [B,C,s*H,s*W], with an attribute `tile_unit`, what tiles must be multiples
     of. k: keys per query, for our own networks.
-    tile: side of square tiles, None = whole image. Tiles overlap by `overlap` pixels, of which each
-    tile gives half away; both are rounded up to multiples of `tile_unit`, so that windows fall
-    where they fall in the whole image. The result equals that of the whole image if half the
-    overlap covers the receptive field (U-shape: and both are multiples of window * 2^(levels - 1)).
+    tile: side of square tiles, None = whole image (semanir.tiling finds one that fits into memory).
+    Tiles overlap by `overlap` pixels, of which each tile gives half away; both are rounded up to
+    multiples of `tile_unit`, so that windows fall where they fall in the whole image. The result
+    equals that of the whole image if half the overlap covers the receptive field (U-shape: and both
+    are multiples of window * 2^(levels - 1)).
     Raises InputError for NaN, empty images, other types and wrong channel counts.
     """
     if image.size == 0 or image.ndim not in (2, 3):
@@ -56,14 +50,15 @@ def restore(
     if tile is None:
         y = call(x)
     else:
-        y = _restore_tiles(call, x, int(network.tile_unit), tile, overlap, progress)  # type: ignore[arg-type]
+        y = in_tiles(call, x, int(network.tile_unit), tile, overlap, progress)  # type: ignore[arg-type]
     out = y[0].float().clamp(0, 1).cpu().numpy().transpose(1, 2, 0)
     return np.ascontiguousarray(out[..., 0] if image.ndim == 2 else out)
 
 
-def _restore_tiles(
-    network: Network, x: Tensor, unit: int, tile: int, overlap: int, progress: bool
+def in_tiles(
+    network: Network, x: Tensor, unit: int, tile: int, overlap: int, progress: bool = False
 ) -> Tensor:
+    """[B,C,H,W] -> [B,C,s*H,s*W], tile by tile; `tile` and `overlap` as multiples of `unit`."""
     if tile < 1 or overlap < 0:
         raise InputError(f"tile must be at least 1 and overlap 0, got {tile} and {overlap}")
     tile, overlap = (math.ceil(size / unit) * unit for size in (tile, overlap))
@@ -97,25 +92,3 @@ def _spans(size: int, tile: int, overlap: int) -> Iterator[tuple[int, int, int, 
         if end == size:
             return
         start, kept = start + tile - overlap, keep
-
-
-@one_line_errors
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m semanir.restore", description=__doc__)
-    parser.add_argument("weights", type=Path, help="weights.safetensors of a training")
-    parser.add_argument("input", type=Path, help="degraded image")
-    parser.add_argument("output", type=Path, help="PNG to write")
-    parser.add_argument("--k", type=int, help="keys per query (default: the network's)")
-    parser.add_argument("--tile", type=int, help="side of tiles for images that do not fit")
-    parser.add_argument("--overlap", type=int, default=64, help="overlap of tiles (64)")
-    args = parser.parse_args(argv)
-    network = load(args.weights)
-    image = match_channels(read_image(args.input), network.config.channels, args.input)
-    restored = restore(
-        network, image, k=args.k, tile=args.tile, overlap=args.overlap, progress=True
-    )
-    write_image(args.output, np.rint(restored * 255).astype(np.uint8))
-
-
-if __name__ == "__main__":
-    main()

@@ -67,6 +67,26 @@ rule activation:
         " --model {wildcards.model} --seed {wildcards.seed} 2>&1 | tee {log}"
 
 
+# the image is chosen by its gain over the input, so both records must be there
+rule visual:
+    input:
+        weights=weights_if_any,
+        photographs=evaluation_sets,
+        records=scores_with_input,
+    output:
+        record="results/{scale}/visual/{task}/{model}/seed{seed}.json",
+    log:
+        "logs/{scale}/visual/{task}-{model}-seed{seed}.log",
+    conda:
+        "../environment.yml"
+    threads: 1
+    params:
+        code=source_hash("visual"),
+    shell:
+        "python -m semanir.visual --scale {wildcards.scale} --task {wildcards.task}"
+        " --model {wildcards.model} --seed {wildcards.seed} --threads {threads} 2>&1 | tee {log}"
+
+
 rule attention:
     output:
         record="results/{scale}/cost/attention/{evidence}.json",

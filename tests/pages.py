@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 class Page(HTMLParser):
     """Every start tag, and whether each was closed in order."""
 
-    VOID = ("meta", "br", "hr", "img", "link")
+    VOID = ("meta", "br", "hr", "img", "input", "link", "source")
 
     def __init__(self, text):
         super().__init__()
@@ -29,18 +29,23 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        self.text.append(data)
+        if not {"style", "script"} & set(self.open):
+            self.text.append(data)
 
     def attributes(self, tag, name):
         return [attrs[name] for found, attrs in self.tags if found == tag and name in attrs]
 
 
 def assert_self_contained(text):
-    """Nothing is fetched: no script, no style sheet, no image, no address on the network."""
+    """Nothing is fetched: no outer script, style sheet or image, no address on the network."""
     page = Page(text)
-    assert not {"script", "link", "iframe", "img", "object"} & {tag for tag, _ in page.tags}
+    assert not {"link", "iframe", "object"} & {tag for tag, _ in page.tags}
+    assert page.attributes("script", "src") == []
+    sources = page.attributes("img", "src")
+    assert all(to.startswith("data:image/png;base64,") for to in sources), sources
     addresses = page.attributes("a", "href")
-    assert all(re.fullmatch(r"[a-z0-9_]+\.(html|csv|md|tex)", to) for to in addresses), addresses
+    file = r"[a-z0-9_]+\.(html|csv|md|tex)(#[a-z0-9-]+)?|#[a-z0-9-]+"
+    assert all(re.fullmatch(file, to) for to in addresses), addresses
     assert "http" not in text
     assert "@import" not in text and not re.search(r"url\((?!#)", text)
     return page

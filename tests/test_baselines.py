@@ -44,6 +44,7 @@ PARAMETERS = {
     "nafnet": {"deblur": 67.889},
     "mprnet": {"deblur": 20.127},
     "deepjoint": {"demosaick": 0.561},
+    "transweather": {"weather": 38.052},
 }
 
 
@@ -260,6 +261,24 @@ def test_networks_are_told_the_level():
     assert seen[1][0] == (1, 2, 16, 16) and seen[1][2] == pytest.approx(0.2)
 
 
+def test_ipt_is_shown_crops_and_the_middle_of_each_is_kept():
+    """48 x 48 and nothing else; a mark on the outer 12 pixels of a crop shows at the edge alone."""
+    seen = []
+
+    class Marker(nn.Module):
+        def forward(self, x):
+            seen.append(tuple(x.shape))
+            marked = x.repeat_interleave(2, 2).repeat_interleave(2, 3) * 0
+            marked[..., 24:72, 24:72] = 1
+            return marked
+
+    entry = plan.get_model("ipt")
+    network = adapt.Adapted(Marker(), entry, entry["variants"]["x2"])
+    out = network(torch.rand(1, 3, 84, 50))
+    assert out.shape == (1, 3, 168, 100) and set(seen) == {(1, 3, 48, 48)}
+    assert (out[..., 24:, 24:] == 1).all() and (out[..., :24, :] == 0).all()
+
+
 @pytest.mark.parametrize(
     "model", ["dncnn", "ffdnet", "deepjoint", "drunet", "swinir", "restormer", "xformer", "cat"]
 )
@@ -424,7 +443,7 @@ def released(mirror, tmp_path, monkeypatch, model, task):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SEMANIR_MIRROR", str(mirror))
     weights.get(model, task)
-    return adapt.restorer(model, get_task(task), 2, None)
+    return adapt.restorer(model, get_task(task), 2)
 
 
 def photographs(mirror, folder, pattern, number):
@@ -438,7 +457,7 @@ def mean_psnr(apply, paths, degrade, level, protocol):
     found = []
     for path in paths:
         clean = read_image(path)
-        found.append(score(apply(degrade(clean), level), clean, protocol)["psnr"])
+        found.append(score(apply(degrade(clean), level)[0], clean, protocol)["psnr"])
     return float(np.mean(found))
 
 

@@ -73,14 +73,24 @@ def test_every_entry_runs_or_says_why_not():
 
 def test_scales_name_known_models_and_tasks():
     """Networks for every trained model, stand-ins for known tasks and registered test sets."""
-    for scale in plan.scales().values():
-        assert set(scale["networks"]) == set(plan.trained_models())
-        assert set(scale["stand_in"]) <= set(families())
-        for dataset in scale["stand_in"].values():
+    for name, scale in plan.scales().items():
+        assert set(scale["networks"]) <= set(plan.trained_models())
+        assert name == "release" or set(scale["networks"]) == set(plan.trained_models())
+        assert set(scale.get("stand_in", {})) <= set(families())
+        for dataset in scale.get("stand_in", {}).values():
             assert get_set(dataset).role == "test"
         assert get_set(scale["recipe"]["dataset"]).role == "train"
-        assert set(scale["recipes"]) <= set(families())
+        assert set(scale.get("recipes", {})) <= set(families())
         assert len(scale["seeds"]) == len(set(scale["seeds"])) > 0
+
+
+def test_a_scale_without_a_network_plans_no_run_of_it():
+    """The release scale trains the grey denoiser alone."""
+    runs = plan.runs("release", plan.tables(), systems=("dncnn", "ffdnet"))
+    assert {run.model for run in runs} == {"semanir-u", "input", "dncnn", "ffdnet"}
+    assert {run.task.split("-")[0] for run in runs} == {"denoise_gray"}
+    cells = [c for c in plan.cells("table10") if (c.method, c.metric) == ("SemanIR-S", "PSNR")]
+    assert {plan.answer(c, "release").verdict for c in cells} == {"no data"}
 
 
 # --- runs ------------------------------------------------------------------------------------

@@ -72,7 +72,11 @@ def test_gopro_from_its_archive_layout_to_scores(few):
         np.testing.assert_array_equal(read_image(f"data/sets/gopro_test/{name}"), photograph(seed))
         np.testing.assert_array_equal(read_image(folder / name), photograph(seed + 100))
 
-    scores = evaluate(lambda image: image, get_task("deblur-motion"), [("gopro_test", "motion")])
+    scores = evaluate(
+        lambda image, level, tile: (image, None),
+        get_task("deblur-motion"),
+        [("gopro_test", "motion")],
+    )
     assert [score["image"] for score in scores] == [name.removesuffix(".png") for name in FRAMES]
     error = (photograph(0) / 1.0 - photograph(100)) ** 2
     assert scores[0]["psnr"] == pytest.approx(10 * np.log10(255**2 / error.mean()))

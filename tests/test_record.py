@@ -31,6 +31,9 @@ WITHOUT_NUMBERS = {
     "data_prep/names.py",
     "data_prep/unpack.py",
     "semanir/__init__.py",
+    "semanir/__main__.py",
+    "semanir/cli.py",
+    "semanir/pictures.py",
     "semanir/record.py",
 }
 
@@ -168,17 +171,18 @@ def hashes():
     return {stage: source_hash(stage) for stage in SOURCES}
 
 
-EVERY_NETWORK = {"train", "evaluate", "count", "runtime", "activation", "attention"}
+EVERY_NETWORK = {"train", "evaluate", "count", "runtime", "activation", "visual", "attention"}
+EVERY_IMAGE = {"degrade", "train", "evaluate", "activation", "visual"}
 STALE = {
-    "data_prep/datasets.py": {"prepare", "degrade", "train", "evaluate", "activation", "tables"},
-    "data_prep/embedded/MANIFEST.json": {"prepare", "degrade", "train", "evaluate", "activation"},
-    "data_prep/prepared.py": {"prepare", "degrade", "train", "evaluate", "activation"},
+    "data_prep/datasets.py": EVERY_IMAGE | {"prepare", "tables"},
+    "data_prep/embedded/MANIFEST.json": EVERY_IMAGE | {"prepare"},
+    "data_prep/prepared.py": EVERY_IMAGE | {"prepare"},
     "data_prep/datasets.yaml": {"tables"},  # a new entry retrains nothing
-    "data_prep/degrade.py": {"degrade", "train", "evaluate", "activation"},
-    "data_prep/degraded.py": {"degrade", "train", "evaluate", "activation"},
-    "data_prep/resize.py": {"degrade", "train", "evaluate", "activation"},
-    "data_prep/synthetic.py": {"degrade", "train", "evaluate", "activation"},
-    "data_prep/tasks.yaml": {"degrade", "train", "evaluate", "activation", "tables"},
+    "data_prep/degrade.py": EVERY_IMAGE,
+    "data_prep/degraded.py": EVERY_IMAGE,
+    "data_prep/resize.py": EVERY_IMAGE,
+    "data_prep/synthetic.py": EVERY_IMAGE,
+    "data_prep/tasks.yaml": EVERY_IMAGE | {"tables"},
     "semanir/network/columnar.py": EVERY_NETWORK,
     "semanir/attention/gather.py": EVERY_NETWORK,
     "semanir/checkpoint.py": EVERY_NETWORK - {"attention"},
@@ -186,19 +190,20 @@ STALE = {
     "semanir/pairs.py": {"train"},
     "semanir/losses.py": {"train"},
     "semanir/recipe.py": {"train"},
-    "semanir/evaluate.py": {"evaluate"},
-    "semanir/restore.py": {"evaluate"},
-    "semanir/metrics.py": {"evaluate"},
+    "semanir/evaluate.py": {"evaluate", "visual"},
+    "semanir/restore.py": {"evaluate", "visual"},
+    "semanir/metrics.py": {"evaluate", "visual"},
     "semanir/measure.py": {"count", "runtime"},
     "semanir/flops.py": {"count"},
     "semanir/timing.py": {"runtime", "attention"},
     "semanir/activation.py": {"activation"},
+    "semanir/visual.py": {"visual"},
     "reports/figure04.py": {"tables"},
     "semanir/models.yaml": {"count", "tables"},
     "semanir/scales.yaml": {"runtime", "tables"},
     "semanir/plan.py": {"tables"},
-    "baselines/classical.py": {"evaluate", "count", "runtime"},
-    "baselines/models.yaml": {"evaluate", "count", "runtime", "tables"},
+    "baselines/classical.py": {"evaluate", "visual", "count", "runtime"},
+    "baselines/models.yaml": {"evaluate", "visual", "count", "runtime", "tables"},
     "reports/verdicts.py": {"tables"},
     "reports/layouts.yaml": {"tables"},
     "reports/templates/style.css.j2": {"tables"},
@@ -224,7 +229,7 @@ def test_a_change_makes_exactly_its_stages_stale(tree, name):
 
 
 def test_stages_have_hashes_of_their_own(tree):
-    assert len(set(hashes().values())) == len(SOURCES) == 9
+    assert len(set(hashes().values())) == len(SOURCES) == 10
     assert all(re.fullmatch(r"[0-9a-f]{12}", value) for value in hashes().values())
 
 

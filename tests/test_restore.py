@@ -1,21 +1,18 @@
-"""Restoring whole images and tiles, weights files, and the command line."""
+"""Restoring whole images and tiles, and weights files."""
 
 import hashlib
-import json
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 from safetensors.torch import save_file
 
 from data_prep.errors import InputError
 from semanir import checkpoint
 from semanir.network import build
-from semanir.network.config import configure
-from semanir.restore import _spans, main, restore
+from semanir.restore import _spans, restore
 
 
 def make(name, *, weight=0.1, seed=0, **options):
@@ -129,13 +126,13 @@ def test_every_output_pixel_comes_from_one_tile():
     calls = []
 
     class Counting(torch.nn.Module):
-        config = configure("semanir-s-tiny", window=4)
+        tile_unit = 4
 
         def __init__(self):
             super().__init__()
             self.weight = torch.nn.Parameter(torch.zeros(1))
 
-        def forward(self, x, k):
+        def forward(self, x):
             calls.append(tuple(x.shape[-2:]))
             s, _, height, width = x.shape
             return torch.full((s, 3, 2 * height, 2 * width), len(calls) / 100)
@@ -279,93 +276,3 @@ def test_failed_save_keeps_the_old_file(tmp_path, monkeypatch):
         checkpoint.save(path, build("semanir-u-tiny"))
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["weights.safetensors"]
-
-
-# --- command line ----------------------------------------------------------------------------
-
-
-@pytest.fixture
-def scene(tmp_path):
-    """A folder with weights of an x2 network and a degraded photograph, and the network."""
-    network = make("semanir-s-tiny", upscale=2, window=4, k=6, layers=1).float()
-    checkpoint.save(tmp_path / "weights.safetensors", network)
-    pixels = (photograph(37, 29) * 255).astype(np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "in.png")
-    return tmp_path, network, pixels
-
-
-def run(folder, *options):
-    files = [str(folder / name) for name in ("weights.safetensors", "in.png", "out.png")]
-    main([*files, *options])
-
-
-@pytest.mark.parametrize(
-    ("options", "same"),
-    [([], {}), (["--k", "3"], {"k": 3}), (["--tile", "24", "--overlap", "8"], {"tile": 24})],
-    ids=["plain", "k", "tiles"],
-)
-def test_command_line_writes_what_restore_returns(scene, options, same):
-    folder, network, pixels = scene
-    run(folder, *options)
-    expected = np.rint(restore(network, pixels, overlap=8, **same) * 255)
-    written = np.asarray(Image.open(folder / "out.png"))
-    assert written.shape == (74, 58, 3)
-    np.testing.assert_array_equal(written, expected.astype(np.uint8))
-
-
-def test_command_line_makes_colour_grey_for_a_grey_network(scene):
-    folder, _, pixels = scene
-    checkpoint.save(folder / "weights.safetensors", build("semanir-u-tiny", channels=1))
-    run(folder)
-    luma = np.rint(pixels @ np.array([0.299, 0.587, 0.114]))
-    np.testing.assert_array_equal(np.asarray(Image.open(folder / "out.png")), luma)
-
-
-def spoil(folder, fault):
-    weights, image = folder / "weights.safetensors", folder / "in.png"
-    if fault == "missing weights":
-        weights.unlink()
-    if fault == "corrupt weights":
-        weights.write_bytes(b"\x00" * 200)
-    if fault == "missing image":
-        image.unlink()
-    if fault == "cut image":
-        image.write_bytes(image.read_bytes()[:-500])
-    if fault == "no image":
-        image.write_text(json.dumps({}))
-    if fault == "grey image":
-        Image.fromarray(np.zeros((9, 9), np.uint8)).save(image)
-
-
-@pytest.mark.parametrize(
-    ("fault", "message"),
-    [
-        ("missing weights", "no such weights: {folder}/weights.safetensors; run snakemake"),
-        ("corrupt weights", "broken weights {folder}/weights.safetensors: "),
-        ("missing image", "no such image: {folder}/in.png"),
-        ("cut image", "cannot decode image {folder}/in.png: "),
-        ("no image", "cannot decode image {folder}/in.png: "),
-        ("grey image", "{folder}/in.png is grey, the task needs colour"),
-    ],
-)
-def test_command_line_ends_with_one_line(scene, capsys, fault, message):
-    folder = scene[0]
-    spoil(folder, fault)
-    with pytest.raises(SystemExit) as stop:
-        run(folder)
-    assert stop.value.code == 2
-    shown = capsys.readouterr().err
-    assert shown.startswith("error: " + message.format(folder=folder))
-    assert shown.count("\n") == 1 and "Traceback" not in shown
-    assert not (folder / "out.png").exists()
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [(["--tile", "8", "--overlap", "8"], "overlap 8"), (["--k", "-3"], "k must be")],
-)
-def test_command_line_refuses_bad_options(scene, capsys, options, message):
-    with pytest.raises(SystemExit) as stop:
-        run(scene[0], *options)
-    assert stop.value.code == 2
-    assert message in capsys.readouterr().err

@@ -3,32 +3,38 @@
 import csv
 import io
 import re
+import shutil
+import subprocess
 
 import pytest
-from made_records import STAMP, cell, eval_record
+from made_records import PROVENANCE, STAMP, cell, eval_record
 from pages import Page, assert_self_contained
 
 from data_prep.names import UnknownNameError
-from reports import tables
-from reports.layouts import layouts
-from reports.verdicts import Verdict
+from reports import latex, tables
+from reports.layouts import Head, column_of, default_tables, header, layouts, ranks
+from reports.text import FIELDS, SYMBOLS, difference
+from reports.verdicts import MEASURED, Verdict
 from semanir.plan import answer, cells
 
 RENDERED = list(layouts())
-# counted by hand: printed numbers, our cells among them, parameters and structure that match
+# counted by hand: our cells among the printed numbers; parameters of other systems all differ here
 COVERAGE = {
-    "table01": "0 of 27 cells measured, 0 match (27 no hardware)",
-    "table12": "No number is printed but formulas",
-    "table02": "6 of 102 cells measured, 0 match (96 quoted, 6 synthetic data)",
-    "table04": "48 of 128 cells measured, 0 match (80 quoted, 48 scaled down)",
-    "table08": "3 of 21 cells measured, 0 match (18 quoted, 3 synthetic data)",
-    "table09": "4 of 18 cells measured, 0 match (14 quoted, 4 scaled down)",
-    "extra_jpeg_gray": "72 of 210 cells measured, 0 match (138 quoted, 72 scaled down)",
-    "table07": "38 of 219 cells measured, 2 match (181 quoted, 36 scaled down)",
-    "table10": "44 of 208 cells measured, 3 match (164 quoted, 40 scaled down, 1 differs)",
+    "table01": "0 of 27 cells measured, 0 match",
+    "table02": "6 of 102 cells measured, 0 match",
+    "table03": "16 of 32 cells measured, 2 match",
+    "table04": "48 of 128 cells measured, 0 match",
+    "table05": "0 of 9 cells measured, 0 match",
+    "table06": "0 of 12 cells measured, 0 match",
+    "table07": "45 of 219 cells measured, 2 match",
+    "table08": "3 of 21 cells measured, 0 match",
+    "table09": "4 of 18 cells measured, 0 match",
+    "table10": "54 of 208 cells measured, 3 match",
     "table11": "10 of 10 cells measured, 10 match",
-    "extra_denoise": "0 of 30 cells measured, 0 match (30 quoted)",
-    "extra_sr_x3": "22 of 115 cells measured, 2 match (93 quoted, 20 scaled down)",
+    "table12": "No number is printed but formulas",
+    "extra_jpeg_gray": "72 of 210 cells measured, 0 match",
+    "extra_denoise": "1 of 30 cells measured, 0 match",
+    "extra_sr_x3": "27 of 115 cells measured, 2 match",
 }
 
 
@@ -54,56 +60,93 @@ def test_html_is_self_contained_and_shows_every_printed_cell(rendered, table):
     assert not re.search(r"\b(None|nan|NaN)\b", visible)
 
 
+def test_all_twelve_tables_of_the_paper_are_rendered_by_default():
+    assert default_tables() == [f"table{number:02}" for number in range(1, 13)]
+
+
+@pytest.mark.parametrize("table", RENDERED)
+def test_pages_stay_small(rendered, table):
+    """Bytes; Table 7 has 219 numbers."""
+    assert (rendered / f"{table}.html").stat().st_size < 400_000
+
+
+def printed_table(rendered, table):
+    """The <table> of the printed cells alone."""
+    page = (rendered / f"{table}.html").read_text(encoding="utf-8")
+    return page[page.index('<table id="printed"') : page.index("</table>") + len("</table>")]
+
+
 @pytest.mark.parametrize("table", RENDERED)
 def test_header_spans_add_up_to_the_columns(rendered, table):
-    """Each header line spans all columns; the first carries the method column over all lines."""
-    text = (rendered / f"{table}.html").read_text(encoding="utf-8")
-    text = text[text.index("<table>") : text.index("</table>") + len("</table>")]
-    page, rows = Page(text), text.split("<tbody>")[1]
-    columns = {row.count("<td") for row in rows.split("</tr>")[:-1]}
+    """Each header line spans all columns, with what reaches down from above."""
+    part = printed_table(rendered, table)
+    rows = [row for row in part.split("<tr>")[1:] if "<td" in row]
+    columns = {row.count("<td") for row in rows}
     assert len(columns) == 1
-    assert len(page.header) == len(layouts()[table]["columns"])
-    assert page.header[0][0] == {"rowspan": str(len(page.header)), "scope": "col"}
-    for number, line in enumerate(page.header):
-        spans = [int(attrs["colspan"]) for attrs in line[number == 0 :]]
-        assert sum(spans) == max(columns)
+    lines = Page(part).header
+    assert len(lines) == len(layouts()[table]["columns"])
+    assert lines[0][0]["class"] == "corner"
+    reaching = 0
+    for line in lines:
+        spans = sum(int(attrs.get("colspan", 1)) for attrs in line)
+        assert spans + reaching == max(columns) + 1
+        reaching += sum("rowspan" in attrs for attrs in line)
+    leaves = [int(a["data-column"]) for line in lines for a in line if "data-column" in a]
+    assert sorted(leaves) == list(range(-1, max(columns)))
+
+
+def test_a_column_with_one_label_has_it_over_all_lines():
+    columns = [("", "#P [M]"), ("Set5", "PSNR"), ("Set5", "SSIM")]
+    assert header(columns) == [
+        [Head("#P [M]", 1, 2, 0), Head("Set5", 2, 1, None)],
+        [Head("PSNR", 1, 1, 1), Head("SSIM", 1, 1, 2)],
+    ]
 
 
 def test_tables_of_the_paper_have_their_printed_shape(rendered):
-    """Rows and columns counted in the paper."""
+    """Rows, columns and blocks of rows counted in the paper; Table 8 prints methods in cells."""
     expected = {
-        **{"table02": (19, 6), "table04": (8, 16), "table07": (12, 19), "table08": (13, 3)},
-        **{"table09": (9, 2), "table10": (20, 11), "table11": (2, 5)},
+        **{"table02": (19, 6, 1), "table04": (8, 16, 2), "table07": (12, 19, 2)},
+        **{"table08": (7, 3, 2), "table09": (9, 2, 1), "table10": (20, 11, 2)},
+        **{"table01": (10, 3, 2), "table03": (8, 4, 2), "table05": (3, 3, 1)},
+        **{"table06": (3, 4, 1), "table11": (2, 5, 1), "table12": (3, 2, 1)},
     }
-    for table, (rows, columns) in expected.items():
-        text = (rendered / f"{table}.html").read_text(encoding="utf-8")
-        assert text.count('<th scope="row">') == rows, table
-        assert len(text.split("<tbody>")[1].split("</tr>")[0].split("<td")) - 1 == columns, table
+    for table, (rows, columns, blocks) in expected.items():
+        part = printed_table(rendered, table)
+        assert part.count('<th scope="row">') == rows, table
+        first = part[part.index('<th scope="row">') :].split("</tr>")[0]
+        assert first.count("<td") == columns, table
+        assert part.count("<tbody>") == blocks, table
+
+
+def test_table_8_names_the_method_in_every_cell(rendered):
+    """Printed as three columns of their own, the methods of a row beside each other."""
+    part = printed_table(rendered, "table08")
+    names = re.findall(r'<span class="l w">([^<]*)</span>', part)
+    assert names[:3] == ["pix2pix", "DesnowNet", "AttGAN"]
+    assert names[-3:] == ["SemanIR"] * 3 and len(names) == 21
+    assert "data-sortable" not in part
 
 
 def tips_of(rendered, table):
     page = Page((rendered / f"{table}.html").read_text(encoding="utf-8"))
-    tips = page.attributes("td", "title")
-    return [[" ".join(line.split()) for line in tip.splitlines()] for tip in tips]
+    return [tip.splitlines() for tip in page.attributes("td", "title")]
 
 
 def test_tooltips_carry_the_provenance_of_a_measured_cell(rendered, everything):
-    """Printed value with its place, mean, set, protocol, network, machine, commit, record."""
-    tips = tips_of(rendered, "table10")
-    (tip,) = [
-        tip
-        for row, tip in zip(cells("table10"), sorted_like(tips, "table10"), strict=True)
-        if (row.row, row.dataset, row.metric) == ("SemanIR-S ×2", "Set5", "SSIM")
-    ]
+    """Printed value with its place, mean, interval, scale, protocol, network, machine, commit."""
+    (tip,) = [tip for tip in tips_of(rendered, "table10") if tip[0] == "SemanIR-S ×2, Set5 SSIM"]
     (record,) = [path for path in everything if "sr-x2/semanir-s/" in str(path)]
-    printed = next(
+    (printed,) = [
         c
         for c in cells("table10")
         if (c.row, c.dataset, c.metric) == ("SemanIR-S ×2", "Set5", "SSIM")
-    )
-    assert tip == [
-        f"printed {printed.value} (paper Table 10 p. 10)",
+    ]
+    assert tip[1:] == [
+        f"printed: {printed.value} (paper Table 10 p. 10)",
         "measured: 0.71",
+        "95 % interval over images: 0.71 to 0.71",
+        "scale: smoke",
         "on: embedded_rgb, 2 images",
         "protocol: p-x2 v1",
         "SSIM matlab: 0.7100",
@@ -114,43 +157,113 @@ def test_tooltips_carry_the_provenance_of_a_measured_cell(rendered, everything):
         "commit: 0123456789ab, source abcdefabcdef",
         f"record: {record}",
         "verdict: scaled down",
-        f"{STAMP} embedded_rgb stands in for Set5.",
+        f"reason: {STAMP} embedded_rgb stands in for Set5.",
     ]
 
 
-def sorted_like(tips, table):
-    """Tooltips in the order of the CSV; the page goes row by row, which is the same here."""
-    order = [c.value for c in cells(table) if c.kind == "number"]
-    shown = [tip[0].split()[1] for tip in tips if not tip[0].startswith("printed –")]
-    assert shown == order
-    return tips
+def test_intervals_over_images_by_hand(tmp_path):
+    """Student's t: 12.7062 for two images, 4.30265 for three; seeds are averaged per image."""
+    rgb = "embedded_rgb"
+    scores = {0: (26.0, 27.0, 31.0), 1: (28.0, 29.0, 33.0)}  # means 27, 28, 32: 29 +- 2.6458
+    paths = [
+        eval_record(tmp_path, "sr-x2", "semanir-s", [(rgb, "x2", v, 0.8, 0.9) for v in vs], seed=n)
+        for n, vs in scores.items()
+    ]
+    two = [(rgb, "x4", v, 0.8, 0.9) for v in (20.0, 21.0)]
+    one = [(rgb, "x2", 20.0, 0.8, 0.9)]
+    equal = [(rgb, "x4", float("inf"), 1.0, 1.0), (rgb, "x4", 20.0, 0.5, 0.5)]
+    paths += [
+        eval_record(tmp_path, "sr-x4", "semanir-s", two),
+        eval_record(tmp_path, "sr-x2", "semanir-b", one),
+        eval_record(tmp_path, "sr-x4", "semanir-b", equal),
+    ]
+    tables.render("table10", "smoke", paths, tmp_path)
+    rows = csv.DictReader(io.StringIO((tmp_path / "table10.csv").read_text(encoding="utf-8")))
+    ends = {r["row"]: (r["low"], r["high"]) for r in rows if r["column"] == "Set5 PSNR"}
+    half = 4.302653 * 7**0.5 / 3**0.5
+    assert [float(end) for end in ends["SemanIR-S ×2"]] == pytest.approx([29 - half, 29 + half])
+    assert ends["SemanIR-S ×4"] == ("14.146898", "26.853102")
+    assert ends["SemanIR-B ×2"] == ends["SemanIR-B ×4"] == ("", "")
 
 
 def test_tooltip_of_a_quoted_cell_gives_the_reason(rendered):
-    assert tips_of(rendered, "table07")[0] == [
-        "printed 0.56 M (paper Table 7 p. 9)",
-        "verdict: quoted",
-        "weights are released, no adapter in this version",
+    (tip,) = [tip for tip in tips_of(rendered, "table02") if tip[0] == "KiT, GoPro PSNR"]
+    assert tip[1].startswith("printed: 32.70 dB (paper Table 2")
+    assert tip[2] == "verdict: quoted"
+    assert tip[3].startswith("reason: ") and len(tip) == 4
+
+
+def test_tooltip_of_a_window_that_is_not_planned(rendered):
+    assert tips_of(rendered, "table05")[0] == [
+        "window 8, Set12",
+        "printed: 31.01 dB (paper Table 5 p. 8)",
+        "verdict: no data",
+        "reason: no run is planned for 'sigma25 window8' yet",
     ]
 
 
 def test_tooltip_of_a_count_names_no_photographs(rendered):
     tip = tips_of(rendered, "table11")[0]
-    assert tip[:2] == ["printed 6 (paper Table 11 p. 18)", "measured: 6"]
-    assert not any(line.startswith(("on:", "protocol:", "network:")) for line in tip)
+    assert tip[1:3] == ["printed: 6 (paper Table 11 p. 18)", "measured: 6"]
+    assert not any(line.startswith(("on:", "protocol:", "network:", "95 %")) for line in tip)
     note = "The structure was found from the printed counts, so they had to match."
-    assert tip[-2:] == ["verdict: match", note]
+    assert tip[-2:] == ["verdict: match", f"reason: {note}"]
 
 
 def test_a_measured_cell_shows_measured_printed_and_difference(rendered):
     """Parameters have a difference; photographs that stand in have none."""
-    text = (rendered / "table07.html").read_text(encoding="utf-8")
-    assert text.count("<b>25.82</b><small>25.82 (-0.002)</small>") == 2
-    (ours,) = re.findall(r'<th scope="row">†SemanIR</th>(.*?)</tr>', text, re.DOTALL)
-    shown = re.findall(r"<b>([^<]*)</b><small>([^<]*)</small>", ours)
-    assert len(shown) == 19
-    assert {measured for measured, _ in shown[1:]} == {"26.50"}
-    assert not any("(" in printed for _, printed in shown[1:])
+    page = (rendered / "table07.html").read_text(encoding="utf-8")
+    shown = re.findall(
+        r'<b class="m">25.82</b>.*?<span class="p">25.82</span> (<span.*?</span>)', page
+    )
+    assert shown == ['<span class="d">(-0.002)</span>'] * 2
+    (ours,) = re.findall(r'<th scope="row">†SemanIR</th>(.*?)</tr>', page, re.DOTALL)
+    assert re.findall(r'<b class="m">([^<]*)</b>', ours) == ["25.82"] + ["26.50"] * 18
+    assert ours.count('class="d"') == 1
+
+
+@pytest.mark.parametrize("table", RENDERED)
+def test_a_verdict_has_its_colour_symbol_and_words_in_every_cell(rendered, table):
+    """Of every printed number; what is no number has none."""
+    part = printed_table(rendered, table)
+    found = re.findall(
+        r'<td class="(\S+)" data-v="([^"]+)".*?<i aria-hidden="true">(.)</i>'
+        r'<span class="vh">([^<]+)</span>.*?</td>',
+        part,
+        re.DOTALL,
+    )
+    assert len(found) == sum(c.kind == "number" for c in cells(table))
+    for color, verdict, symbol, words in found:
+        assert (color, symbol, words) == (verdict.split()[0], SYMBOLS[verdict], verdict)
+    assert len(set(SYMBOLS.values())) == len(SYMBOLS)
+    page = (rendered / f"{table}.html").read_text(encoding="utf-8")
+    chips = dict(re.findall(r'class="chip \S+" data-v="([^"]+)">.*? <b>(\d+)</b>', page))
+    counted = [verdict for _, verdict, _, _ in found]
+    assert chips == {verdict: str(counted.count(verdict)) for verdict in set(counted)}
+
+
+def test_best_and_second_best_by_hand():
+    """Per quantity: ties share a rank, networks for all levels compete among themselves."""
+    values = ("30.1", "30.3", "30.3", "30.2", "29.0")
+    rivals = [cell(value, method=f"m{n}") for n, value in enumerate(values)]
+    others = [cell(value, method=f"s{n}", single_model=True) for n, value in enumerate("123")]
+    pair = [cell(value, method=f"t{n}", dataset="McMaster") for n, value in enumerate("12")]
+    counted = [cell(v, "params", method=f"p{n}") for n, v in enumerate("123")]
+    dash = cell("", method="m9", kind="dash")
+    found = ranks([Verdict(c, "quoted") for c in [*rivals, *others, *pair, *counted, dash]])
+    names = {c.method: rank for c, rank in found.items()}
+    assert names == {"m1": 1, "m2": 1, "m3": 2, "s2": 1, "s1": 2}
+
+
+def test_best_printed_values_are_marked_in_every_form(rendered):
+    """Urban100, x4: SemanIR-B 28.51 before SemanIR-S 28.34."""
+    page = printed_table(rendered, "table10")
+    assert page.count('<span class="p best">28.51</span>') == 1
+    assert page.count('<span class="p second">28.34</span>') == 1
+    told = (rendered / "table10.md").read_text(encoding="utf-8")
+    assert "| **28.51** / 26.50 ◔ scaled down |" in told and "| *28.34* / 26.50" in told
+    told = (rendered / "table10.tex").read_text(encoding="utf-8")
+    assert r"\textbf{28.51} / 26.50\textsuperscript{s}" in told and r"\underline{28.34} /" in told
 
 
 @pytest.mark.parametrize("table", RENDERED)
@@ -158,7 +271,7 @@ def test_csv_has_one_line_a_printed_cell(rendered, table):
     """In printed order, with the printed text, under fixed column names."""
     text = (rendered / f"{table}.csv").read_text(encoding="utf-8")
     rows = list(csv.DictReader(io.StringIO(text), strict=True))
-    assert list(rows[0]) == tables.FIELDS
+    assert list(rows[0]) == FIELDS
     assert all(None not in row and None not in row.values() for row in rows)
     for row, printed in zip(rows, cells(table), strict=True):
         for name in ("table", "row", "method", "task", "dataset", "setting", "metric", "source"):
@@ -166,11 +279,11 @@ def test_csv_has_one_line_a_printed_cell(rendered, table):
         assert row["printed"] == (printed.value or {"oom": "OOM", "dash": "–"}[printed.kind])
         assert row["scale"] == "smoke"
         assert row["column"].split()
-        planned = not answer(printed, "smoke").verdict
-        assert bool(row["measured"]) == planned == bool(row["record"])
-        # counts carry what a reader must know of them, every other match speaks for itself
-        counted = row["metric"] in ("params", "stages", "layers_per_stage")
-        assert bool(row["reason"]) == (counted or row["verdict"] not in ("match", "differs"))
+        measured = row["verdict"] in MEASURED
+        assert bool(row["measured"]) == measured == bool(row["record"])
+        assert not (measured and answer(printed, "smoke").verdict)
+        # a count may speak for itself
+        assert row["reason"] or row["verdict"] in ("match", "differs")
 
 
 def test_csv_values_of_chosen_cells(rendered):
@@ -193,9 +306,10 @@ def test_markdown_has_as_many_cells_in_every_row(rendered, table):
     text = (rendered / f"{table}.md").read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if line.startswith("|")]
     widths = {len(re.findall(r"(?<!\\)\|", line)) for line in lines}
-    columns = {tables.column_of(c) for c in cells(table)}
+    columns = {column_of(c) for c in cells(table)}
     assert widths == {len(columns) + 2}
-    assert len(lines) == 2 + len({c.row for c in cells(table)})
+    page = printed_table(rendered, table)
+    assert len(lines) == 2 + page.count('<th scope="row">') + page.count('scope="rowgroup"')
     assert set(lines[1]) == set("| -")
     assert text.startswith(f"# {layouts()[table]['title']}\n")
     assert f"> {STAMP}" in text
@@ -216,30 +330,86 @@ def test_latex_is_balanced_and_escaped(rendered, table):
     assert depth == 0
     assert body.count("\\begin{") == body.count("\\end{") == 2
 
-    columns = {tables.column_of(c) for c in cells(table)}
+    columns = {column_of(c) for c in cells(table)}
     (specification,) = re.findall(r"\\begin\{tabular\}\{(\w+)\}", body)
     assert specification == "l" + "r" * len(columns)
-    inside = body.split("\n")[2 : body.split("\n").index(r"\end{tabular}")]
-    assert len(inside) == 1 + len({c.row for c in cells(table)})
-    for line in inside:
-        assert len(re.findall(r"(?<!\\)&", line)) == len(columns)
-        assert re.search(r"\\\\( \\hline)?$", line)
-    plain = body.replace(r"\_", "").replace(r"\%", "").replace(r"\#", "").replace(r"\&", "")
+    inside = body[body.index(r"\toprule") : body.index(r"\bottomrule")].splitlines()[1:]
+    rows = [line for line in inside if line != r"\midrule"]
+    page = printed_table(rendered, table)
+    heads = len(layouts()[table]["columns"])
+    blocks = page.count('scope="rowgroup"')
+    assert len(rows) == heads + blocks + page.count('<th scope="row">')
+    assert inside.count(r"\midrule") == max(blocks, 1)
+    for line in rows:
+        spans = [int(n) - 1 for n in re.findall(r"\\multicolumn\{(\d+)\}", line)]
+        assert len(re.findall(r"(?<!\\)&", line)) + sum(spans) == len(columns)
+        assert re.search(r"\\\\(\\cmidrule\(lr\)\{\d+-\d+\})*$", line)
+    # superscripts stand in formulas alone
+    plain = re.sub(r"\$[^$]*\$", "", body)
+    for escaped in (r"\_", r"\%", r"\#", r"\&"):
+        plain = plain.replace(escaped, "")
+    plain = plain.replace(r"{!}{%", "").replace("&", "")
     assert not set(plain) & set("_%#^~†×σ–")
-    assert plain.isascii()
-    assert plain.count("$") % 2 == 0
+    assert body.isascii()
+    assert body.count("$") % 2 == 0
+
+
+def test_latex_header_spans_what_the_page_spans(rendered):
+    told = (rendered / "table07.tex").read_text(encoding="utf-8")
+    head = told[told.index(r"\toprule") : told.index(r"\midrule")].splitlines()[1:]
+    assert head[0] == (
+        r"\multirow{3}{*}{Method} & \multicolumn{1}{c}{\multirow{3}{*}{\#P [M]}}"
+        r" & \multicolumn{9}{c}{Color} & \multicolumn{9}{c}{Grayscale}"
+        r" \\\cmidrule(lr){3-11}\cmidrule(lr){12-20}"
+    )
+    assert head[1].startswith(r" &  & \multicolumn{3}{c}{CBSD68} & \multicolumn{3}{c}{McMaster}")
+
+
+@pytest.mark.parametrize("engine", ["pdflatex", "tectonic", "lualatex"])
+@pytest.mark.parametrize("table", ["table07", "table08", "table12"])
+def test_latex_compiles(rendered, table, engine, tmp_path):
+    if shutil.which(engine) is None:
+        pytest.skip(f"no {engine} on this machine")
+    body = (rendered / f"{table}.tex").read_text(encoding="utf-8")
+    packages = r"\usepackage{booktabs,graphicx,multirow}"
+    paper = rf"\documentclass{{article}}{packages}\begin{{document}}{body}\end{{document}}"
+    (tmp_path / "paper.tex").write_text(paper, encoding="utf-8")
+    batch = [] if engine == "tectonic" else ["-halt-on-error", "-interaction=nonstopmode"]
+    subprocess.run([engine, *batch, "paper.tex"], cwd=tmp_path, check=True, capture_output=True)
+    assert (tmp_path / "paper.pdf").stat().st_size > 1000
 
 
 def test_latex_escapes_character_by_character():
-    assert tables._tex("a_b & 5% #P") == r"a\_b \& 5\% \#P"
-    assert tables._tex("†X ×2 σ=15 – ö") == r"\dag X $\times$2 $\sigma$=15 -- \"o"
+    assert latex.tex("a_b & 5% #P") == r"a\_b \& 5\% \#P"
+    assert latex.tex("†X ×2 σ=15 – ö") == r"\dag X $\times$2 $\sigma$=15 -- \"o"
 
 
 def test_html_escapes_what_a_record_says(rendered):
     """The machine's name holds < and &: it stays text."""
-    text = (rendered / "table07.html").read_text(encoding="utf-8")
-    assert "A Processor &lt;at&gt; 2 GHz &amp; more" in text
-    assert "<at>" not in text
+    page = (rendered / "table07.html").read_text(encoding="utf-8")
+    assert "A Processor &lt;at&gt; 2 GHz &amp; more" in page
+    assert "<at>" not in page
+
+
+def test_markup_in_a_record_stays_text(tmp_path, monkeypatch):
+    """A protocol, network and machine that would be elements, an attribute and another fact."""
+    bad = """"><script>alert(1)</script>\nverdict: match"""
+    path = eval_record(
+        tmp_path,
+        *("sr-x2", "semanir-s", [("embedded_rgb", "x2", 26.0, 0.7, 0.7)]),
+        protocols={"x2": {"name": bad, "version": 1}},
+        network=bad,
+        provenance=PROVENANCE | {"machine": bad, "commit": bad},
+    )
+    monkeypatch.setitem(layouts()["table10"], "title", "<script>alert(2)</script>")
+    tables.render("table10", "smoke", [path], tmp_path)
+    text_of_page = (tmp_path / "table10.html").read_text(encoding="utf-8")
+    page = assert_self_contained(text_of_page)
+    assert sum(tag == "script" for tag, _ in page.tags) == 1
+    assert "alert(1)</script>" not in text_of_page and "&lt;script&gt;alert(2)" in text_of_page
+    (tip,) = {t for t in page.attributes("td", "title") if t.startswith("SemanIR-S ×2, Set5 PSNR")}
+    verdicts = [line for line in tip.splitlines() if line.startswith("verdict: ")]
+    assert verdicts == ["verdict: scaled down"]
 
 
 def test_rendering_twice_is_byte_identical(rendered, everything, tmp_path):
@@ -271,8 +441,8 @@ def test_seeds_show_in_the_rendered_table(tmp_path):
 
 
 def test_differences_are_shown_with_one_decimal_more_than_printed():
-    def shown(value, difference):
-        return tables.difference(Verdict(cell(value), "match", difference=difference))
+    def shown(value, change):
+        return difference(Verdict(cell(value), "match", difference=change))
 
     assert shown("35.78", 0.004) == "+0.004"
     assert shown("35.78", -0.0204) == "-0.020"
@@ -291,4 +461,4 @@ def test_the_command_line_renders_and_refuses(everything, tmp_path, capsys):
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: unknown table 'table1l'; did you mean table1")
     with pytest.raises(UnknownNameError):
-        tables.render("table05", "smoke", [], tmp_path)
+        tables.render("table13", "smoke", [], tmp_path)

@@ -1,18 +1,25 @@
 """The whole workflow as a user runs it, in a copy of the tracked files."""
 
+import base64
+import io
+import json
 import os
 import resource
-import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from checkout import copy_of_repository
+from PIL import Image
 
 from data_prep.datasets import datasets, downloads, prepared_sets, remote_files
 from data_prep.mirror import mirrored
+from reports.layouts import default_tables
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 # the copy must import itself, not an installed checkout; its jobs share two cores
@@ -32,22 +39,6 @@ def snakemake(folder: Path, *arguments: str, **extra: str) -> subprocess.Complet
     return subprocess.run(
         command, cwd=folder, env=ENVIRONMENT | extra, capture_output=True, text=True, check=False
     )
-
-
-def copy_of_repository(folder: Path) -> Path:
-    """The files git tracks or would track, without anything a run has left behind."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in listed.stdout.splitlines():
-        if (REPOSITORY / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(REPOSITORY / name, folder / name)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +87,62 @@ def test_full_size_counts_match_print_at_the_smoke_scale(finished):
         cells = pd.read_csv(finished / f"reports/{table}.csv")
         assert (cells["verdict"] == "match").sum() == matches
         assert not (cells["metric"].isin(["PSNR", "SSIM"]) & (cells["verdict"] == "match")).any()
+
+
+def test_pictures_are_of_the_median_gain_and_score_what_is_told(finished):
+    """Found again from results.csv and from the pixels of the pictures."""
+    results = pd.read_csv(finished / "results/smoke/results.csv", keep_default_na=False)
+    crops = results[results["metric"] == "psnr_crop"]
+    assert len(crops) == 7
+    psnr = results[results["metric"] == "psnr"]
+    compared = 0
+    for crop in crops.itertuples():
+        place = (psnr["dataset"] == crop.dataset) & (psnr["level"] == crop.level)
+        restored = psnr[place & (psnr["task"] == crop.task) & (psnr["model"] == crop.model)]
+        family = psnr["task"].str.startswith(crop.task.partition("-")[0])
+        inputs = psnr[place & family & (psnr["model"] == "input")]
+        scores = [frame.set_index("image")["value"] for frame in (restored, inputs)]
+        gains = (scores[0] - scores[1]).sort_values()
+        assert gains.index[(len(gains) - 1) // 2] == crop.image
+        pictures = json.loads((finished / crop.record).read_text())["pictures"]
+        pixels = {}
+        for name, text in pictures.items():
+            with Image.open(io.BytesIO(base64.b64decode(text))) as image:
+                pixels[name] = np.asarray(image, dtype=float)
+        assert {picture.shape[:2] for picture in pixels.values()} == {(96, 96)}
+        if crop.protocol.startswith(("denoise", "jpeg", "deblur")):  # all pixels, no border
+            error = np.mean((pixels["restored"] - pixels["clean"]) ** 2)
+            assert crop.value == pytest.approx(10 * np.log10(255**2 / error))
+            compared += 1
+    assert compared == 4
+    page = (finished / "reports/visual.html").read_text()
+    assert page.count("data:image/png;base64,") == 3 * 7
+
+
+def test_snakemake_makes_a_report_of_its_own(finished):
+    """A zip with the pages, their captions and categories; it is the work of one command."""
+    run = snakemake(finished, "all", "--report", "out.zip")
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    with zipfile.ZipFile(finished / "out.zip") as archive:
+        assert archive.testzip() is None
+        inside = {Path(name).name: archive.read(name) for name in archive.namelist()}
+    tables = [f"{table}.html" for table in default_tables()]
+    pages = ["index.html", "visual.html", "figure04.html", *tables, "results.csv"]
+    assert set(inside) == {"report.html", *pages}
+    for name in pages:
+        folder = "results/smoke" if name == "results.csv" else "reports"
+        assert inside[name] == (finished / folder / name).read_bytes()
+    report = inside["report.html"].decode()
+    for category in ("Tables", "Figures", "Index", "Results"):
+        assert f'"{category}"' in report
+    # of the captions: a wildcard, a parameter, a count of inputs, the scale
+    for told in (
+        "that table10 of the paper prints",
+        f"Coverage of {len(tables)} tables",
+        "Crops of 7 images",
+        "at the\\nsmoke scale",
+    ):
+        assert told in report, told
 
 
 def test_a_second_run_does_nothing(finished):

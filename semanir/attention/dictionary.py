@@ -48,7 +48,7 @@ class Dictionary:
         """[B,N,N] bool, True where the query (row) has the key (column)."""
         b, n, _ = self.indices.shape
         padded = torch.zeros(b, n, n + 1, dtype=torch.bool, device=self.indices.device)
-        return padded.scatter_(-1, self.indices.long(), True)[..., :n].contiguous()
+        return padded.scatter_(-1, self.indices.long(), 1)[..., :n].contiguous()
 
     @cached_property
     def additive(self) -> Tensor:

@@ -82,6 +82,8 @@ def attend(
 def _automatic(q: Tensor, dictionary: Dictionary) -> str:
     # measured by `python -m semanir.attention bench`; the kernels for AVX-512 win at every k
     _, n, k = dictionary.indices.shape
+    if q.is_meta and fused.supported(q):
+        return "fused"  # what is counted or planned on shapes depends on no machine
     compiled = kernels() if fused.supported(q) else None
     if compiled is not None:
         always = compiled.instruction_set == "AVX512"

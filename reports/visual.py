@@ -1,0 +1,92 @@
+"""Crops before and after restoration, with a slider: pictures of records, numbers of results.csv.
+
+python -m reports.visual results/smoke/visual/.../seed0.json --results results/smoke/results.csv
+"""
+
+import argparse
+import base64
+import binascii
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from data_prep.errors import InputError, one_line_errors
+from data_prep.files import write_text
+from data_prep.tasks import get_task
+from reports.collect import read_results
+from reports.tables import environment
+from semanir.plan import Run, get_scale, input_run
+from semanir.record import read_record
+
+PICTURES = ("degraded", "restored", "clean")
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def comparison(record: dict[str, Any], path: Path, results: pd.DataFrame) -> dict[str, Any]:
+    """What a page shows of a record: names, pictures as data URIs, PSNR in dB or None.
+
+    results: a line per image, as of read_results. InputError names a record without its pictures.
+    """
+    try:
+        run = Run(**record["identity"])
+        place = {name: record[name] for name in ("dataset", "level", "image")}
+        pictures = {name: _data_uri(record["pictures"][name], path) for name in PICTURES}
+        facts = {name: record[name] for name in ("crop", "images")}
+    except (KeyError, TypeError) as error:
+        raise InputError(f"broken record {path}: {error}; delete it and run snakemake") from None
+
+    def psnr(of: Run, metric: str) -> float | None:
+        wanted = {"model": of.model, "task": of.task, "seed": of.seed, "metric": metric, **place}
+        chosen = pd.Series(True, index=results.index)
+        for column, value in wanted.items():
+            chosen &= (results[column] == value).fillna(False)
+        return float(results["value"][chosen].iloc[0]) if chosen.any() else None
+
+    return {
+        **{"task": run.task, "model": run.model, "seed": run.seed, **place, **facts},
+        "upscale": get_task(run.task).upscale,
+        "synthetic": get_task(run.task).synthetic,
+        "pictures": pictures,
+        "psnr": {
+            "degraded": (psnr(run, "psnr_crop_input"), psnr(input_run(run), "psnr")),
+            "restored": (psnr(run, "psnr_crop"), psnr(run, "psnr")),
+        },
+    }
+
+
+def _data_uri(text: str, path: Path) -> str:
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        data = b""
+    if not data.startswith(PNG):
+        raise InputError(f"broken record {path}: a picture is no PNG; delete it and run snakemake")
+    return f"data:image/png;base64,{text}"
+
+
+def comparisons(paths: Iterable[Path], results: pd.DataFrame) -> list[dict[str, Any]]:
+    return [comparison(read_record(path), path, results) for path in paths]
+
+
+def render(scale: str, shown: Sequence[dict[str, Any]], out: Path) -> None:
+    """Write out/visual.html."""
+    page = environment().get_template("visual.html.j2")
+    context = {"scale": scale, "stamp": get_scale(scale)["stamp"], "comparisons": shown}
+    write_text(out / "visual.html", page.render(**context))
+
+
+@one_line_errors
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m reports.visual", description=__doc__)
+    parser.add_argument("records", nargs="*", type=Path, help="of semanir.visual")
+    parser.add_argument("--scale", default="smoke")
+    parser.add_argument("--results", type=Path, required=True, help="results.csv of the scale")
+    parser.add_argument("--out", type=Path, default=Path("reports"))
+    args = parser.parse_args(argv)
+    render(args.scale, comparisons(args.records, read_results(args.results)), args.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+"""Counts, times and memory of networks: by value against print, by fvcore, on known patterns."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from baselines.weights import get as get_weights
+from data_prep.errors import InputError
+from semanir import flops, measure, plan
+from semanir.measure import count, memory, network_of, parse_input, runtime
+
+
+@pytest.fixture(autouse=True)
+def accepted(monkeypatch):
+    monkeypatch.setenv(plan.COMMERCIAL, "true")
+
+
+# --- printed counts ------------------------------------------------------------------------------
+
+# Table 3 and the README of the authors, in 10^9 multiply-adds, and the counter that gives them
+PRINTED = {
+    "swinir:x4": ("3x128x128", "multiply_adds", "215.32"),
+    "hat:x4": ("3x128x128", "multiply_adds", "416.90"),
+    "cat:x4-A-2": ("3x128x128", "multiply_adds", "387.86"),
+    "restormer:denoise_color": ("3x256x256", "multiply_adds", "154.88"),
+    "swinir:denoise_gray": ("1x256x256", "multiply_adds_by_modules", "752.06"),
+}
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_printed_counts_come_out_to_every_digit(name):
+    shape, counter, printed = PRINTED[name]
+    assert f"{count(name, parse_input(shape))[counter] / 1e9:.2f}" == printed
+
+
+def test_cat_in_print_is_cat_a_2_and_not_the_network_beside_it():
+    """Quality and parameters of the row are CAT-A's; its count would be another."""
+    assert f"{count('cat:x4', (3, 128, 128))['multiply_adds'] / 1e9:.2f}" != "387.86"
+
+
+# --- the two counters ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("semanir-s:x2:k=8,window=8", (3, 16, 24)),
+        ("semanir-u:gray:k=8,window=8", (1, 32, 32)),
+        ("semanir-u:rgb:k=8,window=8,backend=mask", (3, 32, 32)),
+        ("semanir-u:rgb:k=8,window=8,backend=gather", (3, 32, 32)),
+        ("semanir-s:x4:keys=all,window=8", (3, 16, 16)),
+        ("swinir:x2", (3, 16, 16)),
+        ("dncnn", (1, 20, 23)),
+        ("ffdnet", (1, 20, 24)),
+        ("drunet", (3, 32, 32)),
+        ("deepjoint", (3, 40, 40)),
+        ("rcan:x2", (3, 12, 14)),
+        ("nafnet", (3, 32, 32)),
+        pytest.param("cat:x2", (3, 16, 32), marks=pytest.mark.slow),
+        pytest.param("art:x2", (3, 32, 32), marks=pytest.mark.slow),
+        pytest.param("xformer", (3, 64, 64), marks=pytest.mark.slow),
+        pytest.param("hat:x2", (3, 16, 16), marks=pytest.mark.slow),
+        pytest.param("restormer", (3, 32, 32), marks=pytest.mark.slow),
+        pytest.param("fbcnn", (3, 32, 32), marks=pytest.mark.slow),
+        pytest.param("mprnet", (3, 32, 32), marks=pytest.mark.slow),
+    ],
+)
+def test_both_counters_agree(name, shape):
+    """Without computing on meta tensors, and by fvcore on a pass that it computes."""
+    found = count(name, shape, fvcore=True)
+    assert found["multiply_adds"] == found["multiply_adds_fvcore"]
+
+
+class Known(nn.Module):
+    """A convolution, a linear layer, an attention and a normalisation, all counted by hand."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, padding=1)
+        self.norm = nn.LayerNorm(8)
+        self.linear = nn.Linear(8, 5)
+
+    def forward(self, x):
+        tokens = self.norm(self.conv(x).flatten(2).mT)
+        tokens = nn.functional.scaled_dot_product_attention(tokens, tokens, tokens)
+        return self.linear(tokens.relu())
+
+
+def test_counts_by_hand():
+    n = 4 * 6
+    products = n * 8 * 27 + 5 * n * 8 + 2 * n * n * 8 + n * 8 * 5
+    assert flops.multiply_adds(Known(), (1, 3, 4, 6)) == products
+    assert flops.by_fvcore(Known(), (1, 3, 4, 6)) == products
+    assert flops.multiply_adds(Known(), (2, 3, 4, 6)) == 2 * products
+    # modules alone: with biases, one for each element of the norm, no attention
+    assert flops.by_modules(Known(), (1, 3, 4, 6)) == n * 8 * 28 + n * 8 + n * 5 * 9
+
+
+def test_modules_are_counted_as_ptflops_counts_them():
+    """SwinIR for grey at 64 x 64 by ptflops 0.7.4, run once beside: 47,003,668,480."""
+    assert flops.by_modules(network_of("swinir:denoise_gray"), (1, 1, 64, 64)) == 47_003_668_480
+
+
+class Odd(nn.Module):
+    def forward(self, x):
+        return torch.linalg.inv(x @ x.mT)
+
+
+def test_an_operator_that_nobody_counted_is_named():
+    with pytest.raises(InputError, match=r"linalg_inv.* has no count; name it in FREE or HANDLERS"):
+        flops.multiply_adds(Odd(), (1, 1, 4, 4))
+    with pytest.raises(InputError, match=r"fvcore has no count for .*inv"):
+        flops.by_fvcore(Odd(), (1, 1, 4, 4))
+
+
+def test_multiply_adds_of_ours_grow_with_k_and_not_with_the_back_end():
+    """Attention has two products of N x k x C a layer; 'mask' computes N x N and says so."""
+    by_k = {k: count(f"semanir-s:x2:window=8,k={k}", (3, 16, 16))["multiply_adds"] for k in (8, 16)}
+    assert by_k[16] - by_k[8] == 36 * 2 * 16 * 16 * 8 * 180
+    gather = count("semanir-s:x2:window=8,k=8,backend=gather", (3, 16, 16))["multiply_adds"]
+    mask = count("semanir-s:x2:window=8,k=8,backend=mask", (3, 16, 16))["multiply_adds"]
+    assert gather == by_k[8] and mask - gather == 36 * 2 * 16 * 16 * (64 - 8) * 180
+
+
+# --- names, records, command line ----------------------------------------------------------------
+
+
+def test_networks_are_named_by_variant_and_option():
+    assert network_of("semanir-u:gray:k=7,layout=U1").config.k == 7
+    for name, message in (
+        ("semanir-u:cmyk", "unknown variant 'cmyk'"),
+        ("semanir-u:rgb:windw=8", "unknown switch of semanir-u 'windw'"),
+        ("swinir:x2:k=8", "swinir takes none"),
+        ("swinr", "unknown model 'swinr'; did you mean"),
+    ):
+        with pytest.raises(InputError, match=message):
+            network_of(name)
+
+
+@pytest.mark.parametrize("text", ["3x128", "128", "3x0x128", "3x-1x4", "axbxc", ""])
+def test_inputs_that_are_none_are_refused(text):
+    with pytest.raises(InputError, match="channels x height x width, as 3x128x128"):
+        parse_input(text)
+
+
+def test_every_count_of_the_paper_is_recorded():
+    """What reports/tables.py looks for is what `record` writes."""
+    for model in ("swinir", "semanir-s"):
+        rows = {(row["variant"], row["metric"]): row for row in measure.count_rows(model)}
+        assert ("x4", "params") in rows
+        assert rows["x4", "FLOPs"]["protocol"].endswith("3x128x128, variant x4")
+    parts = {m: rows["x4 W=32 k=512", m]["value"] for v, m in rows if v == "x4 W=32 k=512"}
+    whole = rows["x4", "FLOPs"]["value"]
+    assert sum(parts.values()) == whole and parts["FLOPs_dictionary"] > 0
+
+
+def test_times_are_taken_in_turns_and_compared_with_the_first():
+    rows = runtime(["dncnn", "ffdnet"], (1, 24, 24), seconds=0, least=3)
+    assert [row["network"] for row in rows] == ["dncnn", "ffdnet"] and rows[0]["ratio"] == 1
+    for row in rows:
+        low, high = row["quartiles_ms"]
+        assert low <= row["median_ms"] <= high and row["rounds"] == 3
+    assert rows[1]["ratio"] == rows[1]["median_ms"] / rows[0]["median_ms"]
+
+
+def test_memory_of_a_convolution_is_that_of_its_maps():
+    """DnCNN holds two maps of 64 channels at a time, and what its convolutions need."""
+    maps = 2 * 64 * 48 * 40 * 4
+    assert maps <= memory("dncnn", (1, 48, 40)) <= 2 * maps
+
+
+@pytest.mark.slow
+def test_the_command_line_counts_and_refuses():
+    def run(*args):
+        command = [sys.executable, "-m", "semanir.measure", *args]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    found = run("count", "dncnn", "--input", "1x20x20", "--json", "--fvcore")
+    assert found.returncode == 0, found.stderr
+    (row,) = map(json.loads, found.stdout.splitlines())
+    assert row["parameters"] == 555_137 and row["multiply_adds"] == row["multiply_adds_fvcore"]
+    refused = run("count", "dncnn", "--input", "1x20")
+    assert refused.returncode == 2 and refused.stderr.startswith("error: --input must be")
+    assert len(refused.stderr.splitlines()) == 1
+
+
+def test_systems_without_weights_still_count():
+    """Counting never asks for a file."""
+    with pytest.raises(InputError):
+        get_weights("rcan", "sr-x4")
+    assert count("rcan:x4", (3, 12, 12))["parameters"] == 15_592_379
