@@ -36,7 +36,7 @@ class DynamicPositionBias(nn.Module):
         """Bias [heads,N,N] of a window of N = height * width tokens, counted row by row."""
         device = self.pos_proj.weight.device
         y, x = (torch.arange(1 - size, size, device=device) for size in (height, width))
-        offsets = torch.stack(torch.meshgrid(y, x, indexing="ij"), -1).float()
+        offsets = torch.stack(torch.meshgrid(y, x, indexing="ij"), -1).to(self.pos_proj.weight)
         table = self.pos3(self.pos2(self.pos1(self.pos_proj(offsets.flatten(0, 1)))))
         return table.T[:, offset_index(height, width, device)]
 

@@ -72,7 +72,7 @@ def test_a_dataset_a_task_a_network_and_a_table_are_added(tmp_path):
     follow(REPOSITORY / "docs" / "adding.md", tmp_path)
     mirror = tmp_path / "mirror" / "example.org"
     mirror.mkdir(parents=True)
-    photographs = sorted((REPOSITORY / "data_prep/embedded/rgb").glob("*.png"))[:2]
+    photographs = sorted((REPOSITORY / "data_prep/embedded/test_rgb").glob("*.png"))[:2]
     with zipfile.ZipFile(mirror / "mine.zip", "w") as archive:
         for number, path in enumerate(photographs, 1):
             archive.write(path, f"mine/{number}.png")
