@@ -116,6 +116,7 @@ class Line:
 
     @property
     def name(self) -> str:
+        """What a line is about, as messages name it."""
         place = " ".join(filter(None, [self.dataset, self.level]))
         where = ", ".join(filter(None, [self.task, place]))
         return f"{self.model}{f' on {where}' if where else ''}: {self.metric}"
@@ -385,6 +386,7 @@ HEADINGS = (*CELL, "n", "accepted", "candidate", "difference", "interval at 95 %
 
 
 def summary(lines: Sequence[Line]) -> str:
+    """The last line: passed or failed, and how many cells of each verdict."""
     counted = Counter(line.verdict for line in lines)
     told = ", ".join(f"{counted[name]} {name}" for name in VERDICTS if counted[name])
     failed = any(line.fails for line in lines)

@@ -380,6 +380,7 @@ def _note(line: str) -> None:
 
 
 def run_info(args: argparse.Namespace) -> None:
+    """Print what a network or a weights file is: configuration, parameters, multiply-adds."""
     from semanir.flops import multiply_adds
     from semanir.measure import parse_input
 
@@ -455,6 +456,7 @@ def _whole(least: int) -> Any:
 
 
 def make_parser() -> argparse.ArgumentParser:
+    """The command line of `semanir`; imports no torch."""
     from semanir import __version__
 
     plain = argparse.RawDescriptionHelpFormatter

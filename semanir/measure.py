@@ -202,7 +202,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         command.add_argument("--json", action="store_true", help="print one JSON object a network")
         if name == "count":
             command.add_argument(
-                "--fvcore", action="store_true", help="by fvcore as well, which computes the pass"
+                "--fvcore",
+                action="store_true",
+                help="by fvcore as well, which computes the pass, by the back end of this machine",
             )
         else:
             command.add_argument("--threads", type=int, default=2, help="default 2")

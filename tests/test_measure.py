@@ -48,8 +48,8 @@ def test_cat_in_print_is_cat_a_2_and_not_the_network_beside_it():
 @pytest.mark.parametrize(
     ("name", "shape"),
     [
-        ("semanir-s:x2:k=8,window=8", (3, 16, 24)),
-        ("semanir-u:gray:k=8,window=8", (1, 32, 32)),
+        ("semanir-s:x2:k=8,window=8,backend=fused", (3, 16, 24)),
+        ("semanir-u:gray:k=8,window=8,backend=fused", (1, 32, 32)),
         ("semanir-u:rgb:k=8,window=8,backend=mask", (3, 32, 32)),
         ("semanir-u:rgb:k=8,window=8,backend=gather", (3, 32, 32)),
         ("semanir-s:x4:keys=all,window=8", (3, 16, 16)),

@@ -50,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def run_bench(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Print how fast each back end is beside dense window attention, as a table or JSON."""
     if args.threads < 1:
         parser.error(f"--threads must be at least 1, got {args.threads}")
     if args.device == "cuda" and not torch.cuda.is_available():
@@ -60,6 +61,7 @@ def run_bench(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None
 
 
 def record(args: argparse.Namespace) -> None:
+    """Write what Tables 1 and 12 are rendered from."""
     body: dict[str, Any] = {}
     if args.command == "memory":
         device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")

@@ -49,6 +49,7 @@ class Layer:
         self.dictionary = build_dictionary(self.tokens, k)
 
     def run(self, backend: str) -> Tensor:
+        """Attention by one back end, "dense" for every key through SDPA: [B,H,N,D]."""
         q, k, v = self.qkv
         if backend == "dense":  # the bias is looked up once, as at inference
             return F.scaled_dot_product_attention(q, k, v, attn_mask=self.bias[None])

@@ -73,6 +73,7 @@ class Blocks:
 
     @cached_property
     def pieces(self) -> Pieces:
+        """The transposed dictionary, for the backward pass: which queries have a key, in pieces."""
         b, n, k = self.indices.shape
         device = self.indices.device
         real = (self.indices < n).flatten()
