@@ -12,6 +12,11 @@ from reports.layouts import layouts
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The workflow first: it takes longest, and workers take whole files (--dist loadfile)."""
+    items.sort(key=lambda item: item.path.name not in ("test_workflow.py", "test_docs.py"))
+
+
 @pytest.fixture(scope="session")
 def mirror() -> Path:
     """Folder of real test sets, <mirror>/<host>/<path>; without one the test is skipped.
