@@ -15,7 +15,7 @@ from data_prep import degrade
 from data_prep.degraded import degrade_set
 from data_prep.prepared import prepare
 from data_prep.tasks import get_task
-from reports import gate
+from reports import gate, gate_text, paired
 from reports.collect import COLUMNS, METRICS, read_records
 from reports.collect import main as collect_main
 from reports.layouts import default_tables
@@ -69,7 +69,7 @@ def compared(accepted, candidate, **cell):
         side if isinstance(side, pd.DataFrame) else lines_of(side, **cell)
         for side in (accepted, candidate)
     ]
-    (line,) = gate.compare(*sides)
+    (line,) = paired.compare(*sides)
     return line
 
 
@@ -108,7 +108,7 @@ def test_the_interval_by_hand():
     """Differences -0.1, -0.2, -0.3: mean -0.2, s 0.1; t(0.975; 2) = 4.302653 as tables print it."""
     half = 4.302653 * 0.1 / math.sqrt(3)
     expected = (-0.2 - half, -0.2 + half)
-    assert gate.interval(np.array([-0.1, -0.2, -0.3])) == pytest.approx(expected, abs=1e-6)
+    assert paired.interval(np.array([-0.1, -0.2, -0.3])) == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize(("n", "t"), [(4, 3.182446), (5, 2.776445), (8, 2.364624), (31, 2.042272)])
@@ -116,19 +116,19 @@ def test_the_interval_with_printed_quantiles(n, t):
     """Symmetric differences of known spread; t from a printed table."""
     d = np.array([(-1) ** i for i in range(n)], np.float64)
     spread = math.sqrt(sum((x - sum(d) / n) ** 2 for x in d) / (n - 1))
-    low, high = gate.interval(d)
+    low, high = paired.interval(d)
     assert (high - low) / 2 == pytest.approx(t * spread / math.sqrt(n), rel=1e-6)
     assert (high + low) / 2 == pytest.approx(sum(d) / n)
 
 
 def test_the_interval_covers_the_mean_as_often_as_it_says():
     draws = np.random.default_rng(0).normal(0.3, 2, (4000, 6))
-    covered = [low < 0.3 < high for low, high in map(gate.interval, draws)]
+    covered = [low < 0.3 < high for low, high in map(paired.interval, draws)]
     assert np.mean(covered) == pytest.approx(0.95, abs=0.012)  # 3.5 standard errors
 
 
 def test_fewer_than_three_pairs_have_no_interval():
-    assert gate.interval(np.array([-1.0, -2.0])) is None
+    assert paired.interval(np.array([-1.0, -2.0])) is None
     assert compared([30, 31], [29.9, 31]).verdict == "passed"  # -0.05
     assert compared([30, 31], [29.9, 30.99]).verdict == "worse"
     assert compared([30], [29.94]).verdict == "worse"
@@ -201,7 +201,7 @@ def test_the_kinds_of_metrics(metric, change, verdict):
     assert compared([0.5] * 3, [0.5 + change] * 3, metric=metric).verdict == verdict
 
 
-@pytest.mark.parametrize("metric", [*gate.COUNTS, "FLOPs", "FLOPs_by_modules", "FLOPs_rest"])
+@pytest.mark.parametrize("metric", [*paired.COUNTS, "FLOPs", "FLOPs_by_modules", "FLOPs_rest"])
 @pytest.mark.parametrize("change", [1, -1])
 def test_counts_are_exact(metric, change):
     """Fewer parameters are as wrong as more, in a trained model as in another."""
@@ -248,7 +248,7 @@ def test_missing_images_fail_by_name_and_others_are_new():
 
 
 def test_a_missing_cell_fails_and_a_new_one_is_told():
-    lines = gate.compare(lines_of([30, 31, 32]), lines_of([40, 41, 42], level="sigma15"))
+    lines = paired.compare(lines_of([30, 31, 32]), lines_of([40, 41, 42], level="sigma15"))
     assert [(line.verdict, line.level, line.reason) for line in lines] == [
         ("missing", "sigma50", "all 3 images"),
         ("new", "sigma15", ""),
@@ -260,7 +260,7 @@ def test_a_missing_cell_fails_and_a_new_one_is_told():
 
 def test_a_time_that_is_missing_is_only_told():
     other = lines_of([40])
-    lines = gate.compare(pd.concat([lines_of({"": 5.0}, metric="median_ms"), other]), other)
+    lines = paired.compare(pd.concat([lines_of({"": 5.0}, metric="median_ms"), other]), other)
     assert [(line.verdict, line.reason) for line in lines] == [
         ("reported", "not measured"),
         ("passed", ""),
@@ -283,10 +283,10 @@ def test_a_network_that_learnt_nothing_fails_below_the_tolerance():
     """It gained 0.04 dB: losing all of that is within 0.05 dB, and fails all the same."""
     accepted = with_input([14.04, 15.04, 16.04])
     for gain, verdict in ((0.04, "passed"), (0.02, "passed"), (0.019, "no gain"), (0, "no gain")):
-        lines = gate.compare(accepted, with_input([14 + gain, 15 + gain, 16 + gain]))
+        lines = paired.compare(accepted, with_input([14 + gain, 15 + gain, 16 + gain]))
         assert {line.model: line.verdict for line in lines}["semanir-u"] == verdict
     assert lines[0].reason == "gains 0.000 dB over its input, accepted 0.040"
-    without = gate.compare(accepted, lines_of([14.04, 15.04, 16.04]))
+    without = paired.compare(accepted, lines_of([14.04, 15.04, 16.04]))
     told = {line.model: (line.verdict, line.reason) for line in without}
     assert told["semanir-u"] == ("no gain", "its input was not measured")
     assert told["input"] == ("missing", "all 3 images")
@@ -296,7 +296,7 @@ def test_a_network_that_never_gained_need_not_gain():
     for gain in (-1, 0, 0.009):
         accepted = with_input([14 + gain, 15 + gain, 16 + gain])
         candidate = with_input([13.99 + gain, 14.99 + gain, 15.99 + gain])
-        assert {line.verdict for line in gate.compare(accepted, candidate)} == {"passed"}
+        assert {line.verdict for line in paired.compare(accepted, candidate)} == {"passed"}
 
 
 # --- accepting, and the command ------------------------------------------------------------------
@@ -315,7 +315,7 @@ def test_accepted_results_pass(results, command):
 
 
 def read_candidate_cells(path):
-    return len(pd.read_csv(path).drop_duplicates([*gate.CELL]))
+    return len(pd.read_csv(path).drop_duplicates([*paired.CELL]))
 
 
 def test_the_accepted_file_is_sorted_and_says_where_it_is_from(results, command):
@@ -344,14 +344,14 @@ def test_the_accepted_file_is_sorted_and_says_where_it_is_from(results, command)
         assert line in body
     command("accept", "--results", path)
     assert (gate.ACCEPTED / "smoke.csv").read_text() == text
-    assert list(lines.columns) == [*gate.KEY, "value"]
+    assert list(lines.columns) == [*paired.KEY, "value"]
 
 
 def test_accepting_anew_prints_the_difference(results, command):
     command("accept", "--results", results())
     code, out, _ = command("accept", "--results", results((26.1, 27.6, 31.35, 24.1), counts=False))
     assert code == 0
-    heading = " ".join([*gate.CELL, "n accepted candidate difference interval at 95 % verdict"])
+    heading = " ".join([*paired.CELL, "n accepted candidate difference interval at 95 % verdict"])
     assert " ".join(out[0].split()) == heading
     (moved,) = [line for line in out if "missing" not in line][1:-1]
     assert moved.split()[:5] == [BLIND, "semanir-u", "set_a", "sigma50", "psnr"]
@@ -485,7 +485,7 @@ def strange_lines():
 
 def test_junit_survives_any_name():
     """What XML cannot hold at all is replaced, the rest comes back as it was."""
-    root = ElementTree.fromstring(gate.junit(strange_lines(), STRANGE).encode())
+    root = ElementTree.fromstring(gate_text.junit(strange_lines(), STRANGE).encode())
     told = STRANGE.replace("\x07", "\ufffd")
     failed, skipped = root.iter("testcase")
     assert failed.find("failure").get("message") == f"worse ({told})"
@@ -503,34 +503,34 @@ def test_markdown_shows_what_is_worth_a_look_and_folds_the_rest(results, command
     assert "gate FAILED: 13 cells: 1 worse, 12 passed" in shown
     rows = [line for line in shown.splitlines() if line.startswith("|")]
     assert len(rows) == 3
-    assert {row.count("|") for row in rows} == {len(gate.HEADINGS) + 1}
+    assert {row.count("|") for row in rows} == {len(gate_text.HEADINGS) + 1}
     assert "| -0.1000 .. -0.1000 | worse (tolerance 0.05) |" in rows[2]
     assert len([line for line in folded.splitlines() if line.startswith("|")]) == 2 + 12
 
 
 def test_markdown_keeps_its_table_whatever_the_names():
-    rows = gate.markdown(strange_lines(), STRANGE).splitlines()
+    rows = gate_text.markdown(strange_lines(), STRANGE).splitlines()
     row = next(row for row in rows if "worse" in row and row.startswith("|"))
-    assert len(re.findall(r"(?<!\\)\|", row)) == len(gate.HEADINGS) + 1
+    assert len(re.findall(r"(?<!\\)\|", row)) == len(gate_text.HEADINGS) + 1
     assert r"se\<t\>&" in row and r"\|\`\*\_" in row
 
 
 def test_annotations_are_workflow_commands():
     """Escaped as GitHub reads them; lines of one command each."""
-    first, *others = gate.annotations(strange_lines())
+    first, *others = gate_text.annotations(strange_lines())
     assert others == []
     assert first.startswith("::error title=gate%3A worse::")
     assert "\n" not in first and "%25%0A" in first
     better = compared([30, 31, 32], [31, 32, 33])
-    new = gate.compare(lines_of([]).reindex(columns=[*gate.KEY, "value"]), lines_of([3]))
-    levels = [line.split(" ")[0] for line in gate.annotations([better, *new])]
+    new = paired.compare(lines_of([]).reindex(columns=[*paired.KEY, "value"]), lines_of([3]))
+    levels = [line.split(" ")[0] for line in gate_text.annotations([better, *new])]
     assert levels == ["::warning", "::notice"]
 
 
 def test_annotations_are_no_more_than_github_shows():
     line = compared([30, 31, 32], [29, 30, 31])
-    assert len(gate.annotations([line] * 10)) == 10
-    many = gate.annotations([line] * 30)
+    assert len(gate_text.annotations([line] * 10)) == 10
+    many = gate_text.annotations([line] * 30)
     assert len(many) == 10
     assert many[-1] == "::error title=gate::21 more, see the summary"
 
@@ -586,14 +586,14 @@ def test_columns_of_the_terminal_are_aligned(results, command):
 def test_every_metric_of_the_tables_is_of_some_kind(everything):
     """None becomes "reported" because nobody thought of it."""
     told = set(read_records(everything)["metric"])
-    others = {name for name in told if gate.kind_of(name) == "other"}
+    others = {name for name in told if paired.kind_of(name) == "other"}
     costs = {"median_ms", "ratio", "memory_cpu", "memory_cuda", "memory_predicted"}
     # of the median picture, which another rounding may make another one
     crops = {"psnr_crop", "psnr_crop_input"}
     assert others <= costs | crops
-    assert {gate.kind_of(name) for name in METRICS} == {"psnr", "ssim"}
-    assert {gate.kind_of(name) for name in plan.COUNTED} == {"count"}
-    assert set(gate.KEY) <= set(COLUMNS)
+    assert {paired.kind_of(name) for name in METRICS} == {"psnr", "ssim"}
+    assert {paired.kind_of(name) for name in plan.COUNTED} == {"count"}
+    assert set(paired.KEY) <= set(COLUMNS)
 
 
 @pytest.mark.parametrize(
@@ -609,8 +609,8 @@ def test_accepted_results_in_git_are_well_formed(path):
     scored = lines[lines["metric"].isin(METRICS)]
     for task, model, seed in set(zip(scored["task"], scored["model"], scored["seed"], strict=True)):
         assert plan.Run(path.stem, task, model, int(seed)).record in planned
-    kinds = {gate.kind_of(metric) for metric in lines["metric"]}
-    assert kinds == set(gate.KINDS)
+    kinds = {paired.kind_of(metric) for metric in lines["metric"]}
+    assert kinds == set(paired.KINDS)
     assert {"input", "semanir-u", "semanir-s", "semanir-b"} <= set(scored["model"])
 
 
@@ -647,7 +647,7 @@ def failures(out):
     return {
         (*line.split()[:5], verdict)
         for line in out
-        for verdict in gate.FAILURES
+        for verdict in paired.FAILURES
         if f"  {verdict}" in line
     }
 
