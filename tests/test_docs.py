@@ -40,7 +40,7 @@ def test_python_of_the_readme_runs(tmp_path, monkeypatch):
     path.parent.mkdir(parents=True)
     checkpoint.save(path, semanir.build("semanir-s-tiny", upscale=2))
     tokens, q = torch.rand(1, 64, 12), torch.rand(1, 2, 64, 6)
-    names = {"tokens": tokens, "q": q, "k": q, "v": q, "bias_table": torch.rand(2, 15, 15)}
+    names = {"tokens": tokens, "q": q, "k": q, "v": q, "bias_table": torch.rand(2, 225)}
     names |= {"h": 8, "w": 8}
     found = blocks(REPOSITORY / "README.md", "python")
     assert len(found) >= 2
@@ -129,8 +129,8 @@ def test_files_that_are_named_exist(page):
 @pytest.mark.parametrize("line", [c for c in commands() if c.startswith("snakemake")])
 def test_snakemake_commands_plan(line):
     """What the documentation tells to run can be planned; a mirror that is not there is none."""
-    if "{" in line or "profile" in line or "executor" in line or "table99" in line:
-        pytest.skip("needs what is not installed or not there")
+    if any(word in line for word in ("--report", "--executor", "table99")):
+        pytest.skip("needs results, a cluster, or what docs/adding.md adds")
     argv = [sys.executable, "-m", *shlex.split(line), "-n", "--nolock"]
     done = subprocess.run(argv, cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-1000:]
