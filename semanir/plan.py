@@ -159,10 +159,11 @@ def choose(config: dict[str, Any]) -> tuple[str, tuple[str, ...], tuple[str, ...
             os.environ["SEMANIR_MIRROR"] = str(config["mirror"])
         if config.get("weights_dir"):
             os.environ["SEMANIR_WEIGHTS_DIR"] = str(config["weights_dir"])
-        accepted = str(config.get("accept_noncommercial", "")).lower() == "true"
-        config["accept_noncommercial"] = accepted  # --config gives text
-        if accepted:
-            os.environ[COMMERCIAL] = "true"
+        if "accept_noncommercial" in config:
+            accepted = str(config["accept_noncommercial"]).lower() == "true"
+            config["accept_noncommercial"] = accepted  # --config gives text
+            if accepted:
+                os.environ[COMMERCIAL] = "true"
         asked = tuple(filter(None, config["systems"].split(",")))
         for name in asked:
             pick(name, released_systems(), "system with released weights")

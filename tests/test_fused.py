@@ -3,8 +3,8 @@
 Skipped where there is no compiler. The default instruction set is this machine's best; the others
 are built and run by the slow tests.
 
-These tests, test_dictionary.py and test_attention.py have also run once with the extension built for
-each instruction set under AddressSanitizer (592 tests): it reported nothing.
+These tests, test_dictionary.py and test_attention.py have also run once with the extension built
+for each instruction set under AddressSanitizer (592 tests): it reported nothing.
 """
 
 import os
