@@ -6,21 +6,18 @@ Written from the paper; names of parameters are those of the released weights.
 
 from collections import OrderedDict
 
-import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from baselines.parts import MEAN, DynamicPositionBias, Mlp, upsampler
+from baselines.parts import DynamicPositionBias, GroupNetwork, Mlp
 
 
-class ART(nn.Module):
+class ART(GroupNetwork):
     """Residual groups of blocks that alternate dense windows with sparse attention.
 
     upscale 1 (denoising, JPEG artifacts) to 4; any image size.
     """
-
-    mean: Tensor
 
     def __init__(
         self,
@@ -34,36 +31,12 @@ class ART(nn.Module):
         upscale: int = 4,
         img_range: float = 1.0,
     ) -> None:
-        super().__init__()
-        self.upscale, self.img_range = upscale, img_range
-        mean = torch.tensor(MEAN if channels == 3 else (0.0,))
-        self.register_buffer("mean", mean.view(1, -1, 1, 1), persistent=False)
-        self.conv_first = nn.Conv2d(channels, dim, 3, padding=1)
+        made = [_Group(dim, heads, depth, window, interval) for _ in range(groups)]
+        super().__init__(channels, dim, made, upscale, img_range)
         self.patch_embed = nn.Sequential(OrderedDict(norm=nn.LayerNorm(dim)))
-        self.layers = nn.ModuleList(
-            _Group(dim, heads, depth, window, interval) for _ in range(groups)
-        )
-        self.norm = nn.LayerNorm(dim)
-        self.conv_after_body = nn.Conv2d(dim, dim, 3, padding=1)
-        if upscale > 1:
-            before = nn.Conv2d(dim, 64, 3, padding=1)
-            self.conv_before_upsample = nn.Sequential(before, nn.LeakyReLU())
-            self.upsample = upsampler(upscale, 64)
-        self.conv_last = nn.Conv2d(64 if upscale > 1 else dim, channels, 3, padding=1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[B,C,H,W] on [0,1] -> [B,C,s*H,s*W]."""
-        x = (x - self.mean) * self.img_range
-        shallow = self.conv_first(x)
-        deep = self.patch_embed(rearrange(shallow, "b c h w -> b h w c"))
-        for group in self.layers:
-            deep = group(deep)
-        deep = shallow + self.conv_after_body(rearrange(self.norm(deep), "b h w c -> b c h w"))
-        if self.upscale > 1:
-            out = self.conv_last(self.upsample(self.conv_before_upsample(deep)))
-        else:
-            out = x + self.conv_last(deep)
-        return out / self.img_range + self.mean
+    def embed(self, shallow: Tensor) -> Tensor:
+        return self.patch_embed(rearrange(shallow, "b c h w -> b h w c"))
 
 
 class _Group(nn.Module):

@@ -12,16 +12,15 @@ from einops import rearrange
 from einops.layers.torch import Rearrange
 from torch import Tensor, nn
 
-from baselines.parts import MEAN, DynamicPositionBias, Mlp, upsampler
+from baselines.parts import DynamicPositionBias, GroupNetwork, Mlp
 
 
-class CAT(nn.Module):
+class CAT(GroupNetwork):
     """Residual groups of blocks with axial windows; `widths`: the short side of a group's strips.
 
-    upscale 1 (JPEG artifacts) to 4. CAT-A has widths 2, 2, 2, 4, 4, 4, CAT-A-2 has 4 throughout.
+    upscale 1 (JPEG artifacts) to 4; both sides of the input multiples of the widest strip. CAT-A
+    has widths 2, 2, 2, 4, 4, 4, CAT-A-2 has 4 throughout.
     """
-
-    mean: Tensor
 
     def __init__(
         self,
@@ -33,35 +32,12 @@ class CAT(nn.Module):
         upscale: int = 4,
         img_range: float = 1.0,
     ) -> None:
-        super().__init__()
-        self.upscale, self.img_range = upscale, img_range
-        mean = torch.tensor(MEAN if channels == 3 else (0.0,))
-        self.register_buffer("mean", mean.view(1, -1, 1, 1), persistent=False)
-        self.conv_first = nn.Conv2d(channels, dim, 3, padding=1)
+        groups = [_Group(dim, heads, depth, width) for width in widths]
+        super().__init__(channels, dim, groups, upscale, img_range)
         self.before_RG = nn.Sequential(Rearrange("b c h w -> b h w c"), nn.LayerNorm(dim))
-        self.layers = nn.ModuleList(_Group(dim, heads, depth, width) for width in widths)
-        self.norm = nn.LayerNorm(dim)
-        self.conv_after_body = nn.Conv2d(dim, dim, 3, padding=1)
-        if upscale > 1:
-            self.conv_before_upsample = nn.Sequential(
-                nn.Conv2d(dim, 64, 3, padding=1), nn.LeakyReLU()
-            )
-            self.upsample = upsampler(upscale, 64)
-        self.conv_last = nn.Conv2d(64 if upscale > 1 else dim, channels, 3, padding=1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[B,C,H,W] on [0,1], both sides multiples of the widest strip -> [B,C,s*H,s*W]."""
-        x = (x - self.mean) * self.img_range
-        shallow = self.conv_first(x)
-        deep = self.before_RG(shallow)
-        for group in self.layers:
-            deep = group(deep)
-        deep = shallow + self.conv_after_body(rearrange(self.norm(deep), "b h w c -> b c h w"))
-        if self.upscale > 1:
-            out = self.conv_last(self.upsample(self.conv_before_upsample(deep)))
-        else:
-            out = x + self.conv_last(deep)
-        return out / self.img_range + self.mean
+    def embed(self, shallow: Tensor) -> Tensor:
+        return self.before_RG(shallow)
 
 
 class _Group(nn.Module):

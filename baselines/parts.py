@@ -1,9 +1,12 @@
 """Parts that several of the re-implemented transformers share; names as in released weights."""
 
 import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 MEAN = (0.4488, 0.4371, 0.4040)  # of the RGB photographs of DIV2K
@@ -56,3 +59,47 @@ def upsampler(scale: int, features: int) -> nn.Sequential:
     for step in steps:
         layers += [nn.Conv2d(features, step**2 * features, 3, padding=1), nn.PixelShuffle(step)]
     return nn.Sequential(*layers)
+
+
+class GroupNetwork(nn.Module, ABC):
+    """The body of CAT and ART: a convolution, groups of blocks, a long residual, an upsampler.
+
+    upscale 1 adds the output to the input instead. Subclasses say how features become tokens.
+    """
+
+    mean: Tensor
+
+    def __init__(
+        self, channels: int, dim: int, groups: Iterable[nn.Module], upscale: int, img_range: float
+    ) -> None:
+        super().__init__()
+        self.upscale, self.img_range = upscale, img_range
+        mean = torch.tensor(MEAN if channels == 3 else (0.0,))
+        self.register_buffer("mean", mean.view(1, -1, 1, 1), persistent=False)
+        self.conv_first = nn.Conv2d(channels, dim, 3, padding=1)
+        self.layers = nn.ModuleList(groups)
+        self.norm = nn.LayerNorm(dim)
+        self.conv_after_body = nn.Conv2d(dim, dim, 3, padding=1)
+        if upscale > 1:
+            before = nn.Conv2d(dim, 64, 3, padding=1)
+            self.conv_before_upsample = nn.Sequential(before, nn.LeakyReLU())
+            self.upsample = upsampler(upscale, 64)
+        self.conv_last = nn.Conv2d(64 if upscale > 1 else dim, channels, 3, padding=1)
+
+    @abstractmethod
+    def embed(self, shallow: Tensor) -> Tensor:
+        """Features [B,C,H,W] -> normalised tokens [B,H,W,C]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B,C,H,W] on [0,1] -> [B,C,s*H,s*W]."""
+        x = (x - self.mean) * self.img_range
+        shallow = self.conv_first(x)
+        deep = self.embed(shallow)
+        for group in self.layers:
+            deep = group(deep)
+        deep = shallow + self.conv_after_body(rearrange(self.norm(deep), "b h w c -> b c h w"))
+        if self.upscale > 1:
+            out = self.conv_last(self.upsample(self.conv_before_upsample(deep)))
+        else:
+            out = x + self.conv_last(deep)
+        return out / self.img_range + self.mean

@@ -52,6 +52,7 @@ OTHER_METRICS = {
     "ssim_zero_padded": "SSIM zero-padded",
     "ssim_matlab_3d": "SSIM matlab 3-D (of an RGB array)",
     "psnr_rgb": "PSNR on RGB",
+    "psnr_tiled": "PSNR in tiles",
     "psnr_transweather_legacy": "PSNR by TransWeather's own code (known bug)",
 }
 

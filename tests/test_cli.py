@@ -19,11 +19,13 @@ from PIL.TiffImagePlugin import IFDRational
 from data_prep.errors import InputError
 from data_prep.tasks import task_names
 from semanir import checkpoint, cli, flops, tiling
+from semanir import shipped as shipped_module
 from semanir.attention import BACKENDS
 from semanir.network import PRESETS, build
 from semanir.network.config import ColumnarConfig
 from semanir.pictures import Picture, read_picture, turn, write_picture
 from semanir.restore import restore
+from semanir.shipped import facts, tasks_of
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -60,7 +62,7 @@ def identity(tmp_path):
 def shipped(tmp_path_factory, monkeypatch):
     """An empty folder in place of the shipped weights."""
     folder = tmp_path_factory.mktemp("shipped")
-    monkeypatch.setattr(cli, "WEIGHTS", folder)
+    monkeypatch.setattr(shipped_module, "WEIGHTS", folder)
     cli._note_once.cache_clear()
     return folder
 
@@ -677,7 +679,7 @@ NO_LEVEL = {"sigma": None, "scale": None, "qf": None}
     ],
 )
 def test_tasks_as_people_say_them(task, level, names):
-    found = cli.tasks_of(task, NO_LEVEL | level)
+    found = tasks_of(task, NO_LEVEL | level)
     assert sorted(found) == sorted(names) and set(found) <= set(task_names())
     # networks of the level come before blind ones
     assert [name.endswith("-blind") for name in found] == sorted(
@@ -699,7 +701,7 @@ def test_tasks_as_people_say_them(task, level, names):
 )
 def test_tasks_that_are_none(task, level, message):
     with pytest.raises(InputError, match=message):
-        cli.tasks_of(task, NO_LEVEL | level)
+        tasks_of(task, NO_LEVEL | level)
 
 
 def test_shipped_weights_are_taken_by_task_and_level(tmp_path, shipped):
@@ -807,7 +809,7 @@ def test_shipped_weights_load():
     """Each is named by the task that it says it was trained on."""
     for path in (REPOSITORY / "semanir" / "weights").glob("*.safetensors"):
         assert path.stem in task_names()
-        assert cli.facts(path)["task"] == path.stem
+        assert facts(path)["task"] == path.stem
         network = checkpoint.load(path)
         assert all(torch.isfinite(parameter).all() for parameter in network.parameters()), path
 
@@ -908,14 +910,14 @@ def test_weights_without_facts_say_nothing(tmp_path):
     from safetensors.torch import save_file
 
     save_file({"weight": torch.zeros(3)}, tmp_path / "a.safetensors")
-    assert cli.facts(tmp_path / "a.safetensors") == {}
+    assert facts(tmp_path / "a.safetensors") == {}
     for text in ("[1]", "{", "null"):
         save_file({"weight": torch.zeros(3)}, tmp_path / "a.safetensors", {"semanir": text})
         if text == "{":
             with pytest.raises(InputError, match="broken weights"):
-                cli.facts(tmp_path / "a.safetensors")
+                facts(tmp_path / "a.safetensors")
         else:
-            assert json.loads(text) != {} and cli.facts(tmp_path / "a.safetensors") == {}
+            assert json.loads(text) != {} and facts(tmp_path / "a.safetensors") == {}
 
 
 def test_the_package_has_the_command():

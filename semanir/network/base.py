@@ -1,20 +1,22 @@
 """What both shapes of network have in common."""
 
+from abc import ABC, abstractmethod
+
 from torch import Tensor, nn
 
 from data_prep.errors import InputError
 from semanir.network.config import Config
 
 
-class Network(nn.Module):
+class Network(nn.Module, ABC):
     """A restoration network with the complete configuration that rebuilds it."""
 
     config: Config
 
     @property
+    @abstractmethod
     def tile_unit(self) -> int:
         """Tiles of multiples of this see the windows of the whole image."""
-        raise NotImplementedError
 
     def check(self, images: Tensor) -> None:
         """Raise InputError unless `images` is a non-empty floating [S,channels,H,W]."""
