@@ -1,7 +1,8 @@
 """Degraded test sets: data/degraded/<task>/<dataset>/<level>/, one file per photograph.
 
 Noisy and demosaicked images are float32 .npy (never clipped, never quantised), all others PNG.
-Where the prepared set has real pairs, these are the degraded files of the pairs.
+Where the prepared set has real pairs, these are the degraded files of the pairs; <level> "blind"
+holds those of all levels, to train on.
 """
 
 from pathlib import Path
@@ -19,7 +20,7 @@ from data_prep.images import match_channels, read_image, write_image
 from data_prep.names import pick
 from data_prep.prepared import convert, load_index, pairs_of
 from data_prep.real_pairs import flat_name
-from data_prep.tasks import families
+from data_prep.tasks import BLIND, families
 
 
 def degrade_set(family: str, level: str, clean: Path, out: Path, raw: Path = RAW) -> None:
@@ -28,11 +29,12 @@ def degrade_set(family: str, level: str, clean: Path, out: Path, raw: Path = RAW
     index.json, written last, names for each degraded file its clean one and its SHA-256.
     """
     task = families()[pick(family, families(), "task")]
-    value = task["levels"][pick(level, task["levels"], f"level of {family}")]
     prepared = prepared_sets().get(clean.name)
     if prepared is not None and prepared.pairs:
+        pick(level, (*task["levels"], BLIND), f"level of {family}")
         index = _copy_real(clean, out, raw)
     else:
+        value = task["levels"][pick(level, task["levels"], f"level of {family}")]
         index = _degrade(task, value, clean, out)
     write_json(out / "index.json", index)
 

@@ -70,8 +70,6 @@ def _way(verdict: Verdict, scale: str) -> _Way | None:
     if verdict.measured is not None:
         if not verdict.stand_in:
             return None
-        if best == scale:
-            return _Way("measured on photographs that stand in for the set, which no scale reads")
         reason = f"measured on photographs that stand in for the set; the {best} scale reads it"
         return _Way(reason, _scale_option(best))
     if not place.verdict:

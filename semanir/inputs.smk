@@ -11,12 +11,20 @@ def training_recipe(wildcards):
     return plan.recipe(wildcards.scale, wildcards.task)
 
 
+def training_files(wildcards):
+    return plan.training_inputs(wildcards.scale, wildcards.task)
+
+
+def training_workers(wildcards):
+    return plan.get_scale(wildcards.scale).get("workers", 0)
+
+
+def training_threads(wildcards):
+    return 1 + training_workers(wildcards)
+
+
 def network_preset(wildcards):
     return plan.get_scale(wildcards.scale)["networks"][wildcards.model]
-
-
-def training_set(wildcards):
-    return f"data/sets/{training_recipe(wildcards)['dataset']}/index.json"
 
 
 def weights_if_any(wildcards):

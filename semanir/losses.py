@@ -3,7 +3,11 @@
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from semanir import plan
+
+Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def l1(output: Tensor, target: Tensor) -> Tensor:
@@ -16,4 +20,33 @@ def charbonnier(output: Tensor, target: Tensor) -> Tensor:
     return torch.sqrt((output - target) ** 2 + 1e-3**2).mean()
 
 
-LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"l1": l1, "charbonnier": charbonnier}
+class SmoothL1VGG(nn.Module):
+    """Smooth L1 plus 0.04 times the squared distance of VGG16 features, the loss for bad weather.
+
+    The paper names the two parts; weight and features are TransWeather's, whose protocol it takes
+    over: the mean over relu1_2, relu2_2 and relu3_3, of images [B,3,H,W] on [0,1] as they are.
+    """
+
+    def __init__(self, features: nn.Module) -> None:
+        super().__init__()
+        self.features = features
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        pixels = nn.functional.smooth_l1_loss(output, target)
+        with torch.no_grad():
+            wanted = self.features(target)
+        parts = zip(self.features(output), wanted, strict=True)
+        distances = [nn.functional.mse_loss(found, given) for found, given in parts]
+        return pixels + 0.04 * torch.stack(distances).mean()
+
+
+LOSSES: dict[str, Loss] = {"l1": l1, "charbonnier": charbonnier}
+
+
+def make_loss(name: str, device: str) -> Loss:
+    """A loss of the recipe; that with VGG reads its weights, fetched before, from data/vgg/."""
+    if name != "smooth_l1_vgg":
+        return LOSSES[name]
+    from semanir.vgg import load
+
+    return SmoothL1VGG(load(plan.VGG_WEIGHTS).to(device))

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 import jsonschema
 import yaml
 
-from data_prep.datasets import datasets, downloads, entry_of, get_set, in_scale
+from data_prep.datasets import datasets, downloads, entry_of, get_set, in_scale, prepared_sets
 from data_prep.errors import InputError
 from data_prep.names import pick
 from data_prep.tasks import BLIND, families, get_task
@@ -31,6 +31,7 @@ EVIDENCE = {
     "table03": "runtime",
     "table12": "attention/complexity",
 }
+VGG_WEIGHTS = "data/vgg/vgg16.safetensors"  # of the loss for bad weather, see semanir.vgg
 COUNTED = ("params", "FLOPs", "stages", "layers_per_stage")  # on networks without weights
 
 
@@ -452,6 +453,27 @@ def recipe(scale: str, task: str) -> dict[str, Any]:
     return {**chosen["recipe"], **chosen.get("recipes", {}).get(get_task(task).family, {})}
 
 
+def training_folders(scale: str, task: str) -> list[tuple[str, str]]:
+    """The prepared sets that a task is trained on, each with its degraded set where pairs are real.
+
+    "" stands where the task degrades the photographs itself.
+    """
+    family, _, level = task.rpartition("-")
+    names = recipe(scale, task)["datasets"]
+    real = {name for name, prepared in prepared_sets().items() if prepared.pairs}
+    return [
+        (f"data/sets/{name}", degraded_folder(family, name, level) if name in real else "")
+        for name in names
+    ]
+
+
+def training_inputs(scale: str, task: str) -> list[str]:
+    """The files that a training reads: indices of photographs, and the weights of its loss."""
+    folders = [folder for pair in training_folders(scale, task) for folder in pair if folder]
+    weights = [VGG_WEIGHTS] if recipe(scale, task).get("loss") == "smooth_l1_vgg" else []
+    return [f"{folder}/index.json" for folder in folders] + weights
+
+
 def evaluation_inputs(run: Run, without: tuple[str, ...] = ()) -> list[str]:
     """The index files of all clean and degraded sets that a run reads."""
     family = get_task(run.task).family
@@ -475,11 +497,12 @@ def set_definition(prepared_set: str) -> str:
 def to_download(
     scale: str, without: tuple[str, ...] = (), systems: tuple[str, ...] = ()
 ) -> list[str]:
-    """What `snakemake download` makes: listings of photographs, and weights of the systems."""
-    listings = [f"data/raw/{name}/files.json" for name in downloads(scale) if name not in without]
-    weights = {
-        run.weights: None
-        for run in runs(scale, tables(), without, systems)
-        if run.model in released_systems()
-    }
-    return [*listings, *weights]
+    """What `snakemake download` makes: listings of photographs, weights of systems and losses."""
+    names = [name for name in downloads(scale) if name not in without]
+    files = dict.fromkeys(f"data/raw/{name}/files.json" for name in names)
+    for run in runs(scale, tables(), without, systems):
+        if run.model in released_systems():
+            files[run.weights] = None
+        if run.trained and VGG_WEIGHTS in training_inputs(scale, run.task):
+            files[VGG_WEIGHTS] = None
+    return list(files)

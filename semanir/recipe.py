@@ -11,7 +11,7 @@ from data_prep.names import pick
 class Recipe:
     """Options of one training. Paper A.4 unless marked; sister = the co-authors' GRL code base."""
 
-    dataset: str  # prepared set of training photographs
+    datasets: tuple[str, ...]  # prepared sets of training photographs
     iterations: int
     batch: int
     patch: int  # of the network's input; super-resolution targets are `upscale` times larger
@@ -21,6 +21,7 @@ class Recipe:
     milestones: tuple[float, ...] = (0.5, 0.8, 0.9, 0.95)  # halvings, as parts of the run (sister)
     warmup: float = 0.0  # part of the run with a linearly growing rate (ours)
     loss: str = "l1"
+    optimizer: str = "adamw"
     weight_decay: float = 1e-4  # sister
     betas: tuple[float, float] = (0.9, 0.999)  # sister
     clip_norm: float = 1.0  # gradients are scaled down to this norm (ours); 0 = never
@@ -30,7 +31,10 @@ class Recipe:
     log_every: int = 100
 
     def __post_init__(self) -> None:
-        pick(self.loss, ("l1", "charbonnier"), "loss")
+        pick(self.loss, ("l1", "charbonnier", "smooth_l1_vgg"), "loss")
+        pick(self.optimizer, ("adamw", "adam"), "optimizer")
+        if not self.datasets or isinstance(self.datasets, str):
+            raise InputError(f"recipe: datasets must be a list of sets, got {self.datasets!r}")
         for name in ("iterations", "batch", "patch", "validate_every", "save_every", "log_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"recipe: {name} must be at least 1, got {getattr(self, name)}")
@@ -57,7 +61,7 @@ def make_recipe(options: dict[str, Any]) -> Recipe:
     if missing:
         raise InputError(f"recipe: no value for {', '.join(missing)}; add it to scales.yaml")
     for name, value in values.items():
-        text = name in ("dataset", "holdout", "loss")
+        text = name in ("datasets", "holdout", "loss", "optimizer")
         numbers = value if isinstance(value, tuple) else (value,)
         if not text and not all(isinstance(number, int | float) for number in numbers):
             raise InputError(f"recipe: {name} must be a number, got {value!r}; YAML wants 1.0e-3")

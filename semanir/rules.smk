@@ -1,6 +1,6 @@
 rule train:
     input:
-        photographs=training_set,
+        training_files,
     output:
         weights="results/{scale}/train/{task}/{model}/seed{seed}/weights.safetensors",
         record="results/{scale}/train/{task}/{model}/seed{seed}/train.json",
@@ -8,14 +8,28 @@ rule train:
         "logs/{scale}/train/{task}-{model}-seed{seed}.log",
     conda:
         "../environment.yml"
-    threads: 1
+    # one computes, the others prepare patches
+    threads: training_threads
     params:
         code=source_hash("train"),
         recipe=training_recipe,
         network=network_preset,
+        workers=training_workers,
     shell:
         "python -m semanir.train --scale {wildcards.scale} --task {wildcards.task}"
-        " --model {wildcards.model} --seed {wildcards.seed} --threads {threads} 2>&1 | tee {log}"
+        " --model {wildcards.model} --seed {wildcards.seed} --workers {params.workers}"
+        " 2>&1 | tee {log}"
+
+
+rule vgg_weights:
+    output:
+        plan.VGG_WEIGHTS,
+    log:
+        "logs/download/vgg16.log",
+    conda:
+        "../environment.yml"
+    shell:
+        "python -m semanir.vgg {output} 2>&1 | tee {log}"
 
 
 # no code hash: the file is held against its SHA-256, whatever code fetched it

@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 USED = 0.5  # part of the free memory that a pass may take; libraries hold some that is not counted
 SAMPLE = 256  # side of the picture whose memory is counted
+BLOCK = 16  # channels that oneDNN's convolutions keep together, with AVX-512
 LEAST = 192  # side of the smallest tile that is chosen: three times the usual overlap
 
 _per_pixel: "weakref.WeakKeyDictionary[nn.Module, dict[int, float]]" = weakref.WeakKeyDictionary()
@@ -56,23 +57,29 @@ def bytes_per_pixel(network: nn.Module, channels: int) -> float:
 
 
 @torch.no_grad()
-def meta_peak_bytes(network: nn.Module, shape: tuple[int, ...]) -> int:
+def meta_peak_bytes(network: nn.Module, shape: tuple[int, ...], copies: bool = True) -> int:
     """Most bytes of tensors alive at a time in a pass for an input [B,C,H,W], without weights.
 
-    Nothing is computed: on the meta device tensors have shapes alone.
+    Nothing is computed: on the meta device tensors have shapes alone. A convolution counts with
+    copies of its input and output, which it makes on some CPUs and not on others; not with
+    `copies` False.
     """
     network = copy.deepcopy(network).to("meta")  # some keep tensors that are no buffers
     x = torch.empty(shape, device="meta")
-    with _Alive() as alive:
+    with _Alive(copies) as alive:
         network(x)
     return alive.most
 
 
 class _Alive(TorchDispatchMode):
-    """Bytes of the storages that operators made and that something still holds."""
+    """Bytes of the storages that operators made and that something still holds.
 
-    def __init__(self) -> None:
+    copies: count those that a convolution may make of its input and output.
+    """
+
+    def __init__(self, copies: bool = True) -> None:
         super().__init__()
+        self.copies = copies
         self.held = self.most = 0
         self.seen: weakref.WeakSet[Any] = weakref.WeakSet()
 
@@ -87,10 +94,18 @@ class _Alive(TorchDispatchMode):
             self.held += storage.nbytes()
             self.most = max(self.most, self.held)
             weakref.finalize(storage, self._free, storage.nbytes())
+        if self.copies and func is torch.ops.aten.convolution.default:
+            self.most = max(self.most, self.held + _blocked_bytes(args[0]) + _blocked_bytes(out))
         return out
 
     def _free(self, size: int) -> None:
         self.held -= size
+
+
+def _blocked_bytes(image: torch.Tensor) -> int:
+    """Bytes of [B,C,H,W] with its channels filled up to whole blocks."""
+    channels = math.ceil(image.shape[1] / BLOCK) * BLOCK
+    return image.numel() // image.shape[1] * channels * image.element_size()
 
 
 def _tensors(values: Any) -> list[torch.Tensor]:

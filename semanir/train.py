@@ -12,13 +12,14 @@ import json
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
@@ -28,7 +29,7 @@ from data_prep.names import pick
 from data_prep.tasks import Task, get_task
 from semanir import checkpoint, plan
 from semanir.attention import NonFiniteTokensError
-from semanir.losses import LOSSES
+from semanir.losses import Loss, make_loss
 from semanir.metrics import score
 from semanir.network import Network, build
 from semanir.network.config import ColumnarConfig, configure, to_dict
@@ -36,6 +37,11 @@ from semanir.pairs import Pairs
 from semanir.recipe import Recipe, make_recipe
 from semanir.record import source_hash, write_record
 from semanir.restore import restore
+
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adamw": torch.optim.AdamW,
+    "adam": torch.optim.Adam,
+}
 
 
 class TrainingStoppedError(InputError):
@@ -48,11 +54,13 @@ class Training:
 
     network: Network
     optimizer: torch.optim.Optimizer
+    loss: Loss
     pairs: Pairs
     recipe: Recipe
     seed: int
     folder: Path
     fingerprint: str
+    workers: int = 0
     step: int = 0
 
     @property
@@ -81,10 +89,12 @@ def train(training: Training, *, stop_after: int | None = None) -> None:
         mininterval=0.5 if sys.stderr.isatty() else 60,
         delay=0 if sys.stderr.isatty() else 60,
     )
+    steps = range(training.step, end)
+    batches = training.pairs.batches(training.seed, steps, recipe.batch, training.workers)
     started, images = time.perf_counter(), 0
     with bar:
-        while training.step < end:
-            facts = _iterate(training)
+        for degraded, clean in batches:
+            facts = _iterate(training, degraded, clean)
             images += recipe.batch
             bar.update()
             if training.step % recipe.log_every == 0 or training.step == recipe.iterations:
@@ -99,18 +109,17 @@ def train(training: Training, *, stop_after: int | None = None) -> None:
                 save_state(training)
 
 
-def _iterate(training: Training) -> dict[str, Any]:
+def _iterate(training: Training, degraded: Tensor, clean: Tensor) -> dict[str, Any]:
     recipe, network, step = training.recipe, training.network, training.step
     rate = recipe.learning_rate(step)
     for group in training.optimizer.param_groups:
         group["lr"] = rate
     k = draw_k(recipe.topk, training.seed, step)
     device = next(network.parameters()).device
-    degraded, clean = training.pairs.batch(training.seed, step, recipe.batch)
 
     training.optimizer.zero_grad(set_to_none=True)
     try:
-        loss = LOSSES[recipe.loss](network(degraded.to(device), k), clean.to(device))
+        loss = training.loss(network(degraded.to(device), k), clean.to(device))
     except NonFiniteTokensError:
         loss = torch.tensor(math.nan, requires_grad=True)
     loss.backward()
@@ -203,35 +212,45 @@ def _log(training: Training, facts: dict[str, Any]) -> None:
 
 
 def make_training(
-    network_name: str, task: Task, recipe: Recipe, data: Path, folder: Path, seed: int
+    network_name: str,
+    task: Task,
+    recipe: Recipe,
+    data: Sequence[tuple[Path, Path | None]],
+    folder: Path,
+    seed: int,
 ) -> Training:
-    """Network, optimizer and data of a training, seeded; nothing is written yet but `folder`."""
+    """Network, optimizer and data of a training, seeded; nothing is written yet but `folder`.
+
+    data: the prepared sets with their degraded partners, see `semanir.pairs.Pairs`.
+    """
     torch.manual_seed(seed)
     upscale = {"upscale": task.upscale} if task.upscale else {}
     if isinstance(configure(network_name), ColumnarConfig) != bool(upscale):
         raise InputError(f"{network_name} does not fit the task {task.name}")
     network = build(network_name, channels=task.channels, **upscale)
-    network.to("cuda" if torch.cuda.is_available() else "cpu").train()
-    optimizer = torch.optim.AdamW(
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network.to(device).train()
+    optimizer = OPTIMIZERS[recipe.optimizer](
         network.parameters(),
         lr=recipe.lr,
         betas=recipe.betas,
         weight_decay=recipe.weight_decay,
         fused=True,
     )
+    loss = make_loss(recipe.loss, device)
     pairs = Pairs(data, task, recipe.holdout, recipe.patch)
     identity = {
         "recipe": asdict(recipe),
         "network": to_dict(network.config),
         "task": task.name,
         "seed": seed,
-        "data": sha256(data / "index.json"),
+        "data": [sha256(part / "index.json") for pair in data for part in pair if part],
         "code": source_hash("train"),
         "torch": torch.__version__,
     }
     fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
     folder.mkdir(parents=True, exist_ok=True)
-    return Training(network, optimizer, pairs, recipe, seed, folder, fingerprint)
+    return Training(network, optimizer, loss, pairs, recipe, seed, folder, fingerprint)
 
 
 @one_line_errors
@@ -242,6 +261,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", required=True, help="semanir-s, semanir-b or semanir-u")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1, help="torch threads (1: reproducible)")
+    parser.add_argument("--workers", type=int, default=0, help="processes that prepare patches")
     args = parser.parse_args(argv)
 
     torch.set_num_threads(args.threads)
@@ -249,8 +269,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     network_name = scale["networks"][pick(args.model, scale["networks"], "model")]
     recipe = make_recipe(plan.recipe(args.scale, task.name))
     run = plan.Run(args.scale, task.name, args.model, args.seed)
-    folder, data = Path(run.train_folder), Path("data/sets") / recipe.dataset
+    folder = Path(run.train_folder)
+    data = [
+        (Path(clean), Path(degraded) if degraded else None)
+        for clean, degraded in plan.training_folders(args.scale, task.name)
+    ]
     training = make_training(network_name, task, recipe, data, folder, args.seed)
+    training.workers = args.workers
 
     resume(training)
     first, started = training.step, time.perf_counter()
@@ -277,7 +302,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     training.state_path.unlink(missing_ok=True)
     found = ", ".join(f"{level} {psnr:.2f} dB" for level, psnr in quality.items())
-    print(f"{args.model} on {task.name}: {training.step} iterations, held-out PSNR {found}")
+    print(
+        f"{args.model} on {task.name}: {training.step} iterations, "
+        f"held-out PSNR {found or 'not measured, nothing is held out'}"
+    )
 
 
 if __name__ == "__main__":

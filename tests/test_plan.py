@@ -19,6 +19,7 @@ from data_prep.tasks import families, get_task, task_names
 from reports.layouts import column_of, label, layouts
 from semanir import plan
 from semanir.plan import Answer, Run
+from semanir.recipe import make_recipe
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGES = ("data_prep", "semanir", "baselines", "reports")
@@ -79,7 +80,8 @@ def test_scales_name_known_models_and_tasks():
         assert set(scale.get("stand_in", {})) <= set(families())
         for dataset in scale.get("stand_in", {}).values():
             assert get_set(dataset).role == "test"
-        assert get_set(scale["recipe"]["dataset"]).role == "train"
+        for name in scale["recipe"]["datasets"]:
+            assert get_set(name).role == "train"
         assert set(scale.get("recipes", {})) <= set(families())
         assert len(scale["seeds"]) == len(set(scale["seeds"])) > 0
 
@@ -91,6 +93,40 @@ def test_a_scale_without_a_network_plans_no_run_of_it():
     assert {run.task.split("-")[0] for run in runs} == {"denoise_gray"}
     cells = [c for c in plan.cells("table10") if (c.method, c.metric) == ("SemanIR-S", "PSNR")]
     assert {plan.answer(c, "release").verdict for c in cells} == {"no data"}
+
+
+@pytest.mark.parametrize(
+    ("task", "wanted"),
+    [  # paper A.1 and A.4
+        ("sr-x4", (2, 1_000_000, 16, 64, "l1", "adamw")),
+        ("demosaick-rggb", (2, 1_000_000, 16, 64, "l1", "adamw")),
+        ("jpeg_gray-blind", (3, 1_000_000, 16, 64, "l1", "adamw")),
+        ("jpeg_color-qf10", (3, 1_000_000, 16, 64, "l1", "adamw")),
+        ("denoise_gray-sigma50", (4, 1_000_000, 16, 64, "l1", "adamw")),
+        ("denoise_color-blind", (4, 1_000_000, 16, 64, "l1", "adamw")),
+        ("deblur-motion", (1, 750_000, 8, 192, "charbonnier", "adamw")),
+        ("weather-blind", (1, 750_000, 32, 16, "smooth_l1_vgg", "adam")),
+    ],
+)
+def test_paper_scale_trains_as_printed(task, wanted):
+    recipe = make_recipe(plan.recipe("paper", task))
+    found = (len(recipe.datasets), recipe.iterations, recipe.batch, recipe.patch)
+    assert (*found, recipe.loss, recipe.optimizer) == wanted
+    assert recipe.topk == (64, 128, 192, 256, 384, 512) and recipe.lr == 2e-4
+    assert plan.get_scale("paper")["networks"] == {m: m for m in plan.trained_models()}
+
+
+def test_paper_scale_uses_real_pairs_and_no_stand_in():
+    """Deblurring and weather are trained and evaluated on the pairs of their registry entries."""
+    assert plan.training_folders("paper", "deblur-motion") == [
+        ("data/sets/gopro_train", "data/degraded/deblur/gopro_train/motion")
+    ]
+    assert plan.training_folders("paper", "weather-blind") == [
+        ("data/sets/allweather_train", "data/degraded/weather/allweather_train/blind")
+    ]
+    assert plan.training_folders("paper", "sr-x2")[1] == ("data/sets/flickr2k", "")
+    for table in plan.tables():
+        assert not any(plan.answer(cell, "paper").stand_in for cell in plan.cells(table))
 
 
 # --- runs ------------------------------------------------------------------------------------

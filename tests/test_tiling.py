@@ -39,11 +39,16 @@ def test_the_peak_of_a_known_pattern():
     [
         ("semanir-s-tiny", (1, 3, 80, 96)),  # smaller: what makes the bias, which is kept, counts
         ("semanir-u-tiny", (1, 3, 96, 80)),
+        ("dncnn:denoise_gray", (1, 1, 96, 80)),
         pytest.param("swinir:x2", (1, 3, 32, 32), marks=pytest.mark.slow),
     ],
 )
 def test_the_count_is_what_the_allocator_holds(name, shape):
-    """Against the profiler's record of a pass that is computed; within 5 %."""
+    """Against the profiler's record of a pass that is computed.
+
+    Within 5 % of what lies between no copies in convolutions and all of them: oneDNN makes some
+    where the CPU has AVX-512 and none with AVX2.
+    """
     options = {"upscale": 2} if name == "semanir-s-tiny" else {}
     own = name.startswith("semanir")
     network, x = semanir.build(name, **options) if own else network_of(name), torch.rand(shape)
@@ -51,7 +56,9 @@ def test_the_count_is_what_the_allocator_holds(name, shape):
     with torch.inference_mode():
         network(x)  # packs weights, which stay
         measured = peak_bytes(lambda: network(x))
-    assert meta_peak_bytes(network, shape) == pytest.approx(measured, rel=0.05)
+    least, most = (meta_peak_bytes(network, shape, copies) for copies in (False, True))
+    assert 0.95 * least <= measured <= 1.05 * most
+    assert most <= 2.1 * least
 
 
 def test_a_picture_that_fits_is_not_tiled_and_one_that_does_not_is():

@@ -12,20 +12,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from made_sets import pairs_of, textures, write_set
 from PIL import Image
 
-from data_prep.degrade import awgn
 from data_prep.errors import InputError
 from data_prep.files import sha256
-from data_prep.images import to_grey
 from data_prep.names import UnknownNameError
-from data_prep.resize import imresize
 from data_prep.tasks import get_task
 from semanir import plan
 from semanir import train as train_module
 from semanir.checkpoint import load
 from semanir.losses import LOSSES
-from semanir.pairs import Pairs
 from semanir.recipe import Recipe, make_recipe
 from semanir.train import (
     TrainingStoppedError,
@@ -39,11 +36,6 @@ from semanir.train import (
 )
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-SYMMETRIES = [
-    lambda x, turns=turns, mirror=mirror: np.rot90(x[:, ::-1] if mirror else x, turns)
-    for turns in range(4)
-    for mirror in (False, True)
-]
 
 
 @pytest.fixture(autouse=True)
@@ -54,41 +46,6 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def write_set(folder, photographs):
-    """A prepared set: PNGs and their index. photographs: name -> uint8 image."""
-    folder.mkdir(parents=True, exist_ok=True)
-    index = []
-    for name, image in photographs.items():
-        Image.fromarray(image).save(folder / name)
-        entry = {"file": name, "sha256": sha256(folder / name), "shape": list(image.shape)}
-        index.append(entry)
-    (folder / "index.json").write_text(json.dumps(index))
-    return folder
-
-
-def textures(names, height=40, width=48, seed=0, frequency=0.35):
-    """Colour photographs of smooth random waves: a network can learn to tell them from noise."""
-    source = np.random.default_rng(seed)
-    y, x = np.mgrid[:height, :width]
-    found = {}
-    for name in names:
-        waves = source.uniform(-frequency, frequency, (3, 4, 2))
-        phases = source.uniform(0, 6, (3, 4))
-        layers = [
-            sum(np.sin(fy * y + fx * x + phase) for (fy, fx), phase in zip(f, p, strict=True))
-            for f, p in zip(waves, phases, strict=True)
-        ]
-        image = np.stack(layers, -1) * 28 + 127.5
-        found[name] = image.clip(0, 255).round().astype(np.uint8)
-    return found
-
-
-def static(names, height, width, seed=0):
-    """Photographs of random pixels: every patch occurs in one place only."""
-    source = np.random.default_rng(seed)
-    return {name: source.integers(0, 256, (height, width, 3), np.uint8) for name in names}
-
-
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     names = [f"pond_{i}.png" for i in range(5)] + ["wine_0.png"]
@@ -96,7 +53,7 @@ def data(tmp_path_factory):
 
 
 OPTIONS = {
-    "dataset": "ponds",
+    "datasets": ("ponds",),
     "holdout": "wine",
     "iterations": 12,
     "batch": 1,
@@ -114,7 +71,8 @@ OPTIONS = {
 def small_training(data, folder, *, task="denoise_gray-sigma50", seed=0, **options):
     task = get_task(task)
     network = "semanir-s-tiny" if task.upscale else "semanir-u-tiny"
-    return make_training(network, task, Recipe(**{**OPTIONS, **options}), data, folder, seed)
+    recipe = Recipe(**{**OPTIONS, **options})
+    return make_training(network, task, recipe, [(data, None)], folder, seed)
 
 
 def log_lines(folder):
@@ -149,7 +107,7 @@ def assert_same_training(one, other):
 
 def test_learning_rate_by_hand():
     """The paper's 2e-4 with warm-up over a tenth and halvings at 50, 80, 90 and 95 %."""
-    recipe = Recipe("set", iterations=1000, batch=1, patch=8, lr=2e-4, topk=(8,), warmup=0.1)
+    recipe = Recipe(("set",), iterations=1000, batch=1, patch=8, lr=2e-4, topk=(8,), warmup=0.1)
     expected = {
         0: 2e-6,
         49: 1e-4,
@@ -170,12 +128,14 @@ def test_learning_rate_by_hand():
 
 
 def test_learning_rate_without_warm_up_starts_full():
-    recipe = Recipe("set", iterations=300, batch=1, patch=8, lr=1e-3, topk=(8,), milestones=(0.7,))
+    recipe = Recipe(
+        ("set",), iterations=300, batch=1, patch=8, lr=1e-3, topk=(8,), milestones=(0.7,)
+    )
     assert [recipe.learning_rate(step) for step in (0, 209, 210)] == [1e-3, 1e-3, 5e-4]
 
 
 def test_recipe_defaults_are_those_of_the_paper_and_its_sister():
-    recipe = Recipe("set", iterations=10, batch=1, patch=8, lr=1e-3, topk=(8,))
+    recipe = Recipe(("set",), iterations=10, batch=1, patch=8, lr=1e-3, topk=(8,))
     assert (recipe.loss, recipe.weight_decay, recipe.betas) == ("l1", 1e-4, (0.9, 0.999))
     assert recipe.milestones == (0.5, 0.8, 0.9, 0.95) and recipe.warmup == 0
 
@@ -200,6 +160,8 @@ def test_unknown_recipe_values_are_refused_by_name(options, message):
         ({"patch": -4}, "patch must be at least 1, got -4"),
         ({"lr": 0.0}, "lr must be positive, got 0.0"),
         ({"lr": math.nan}, "lr must be positive, got nan"),
+        ({"datasets": []}, r"datasets must be a list of sets, got \(\)"),
+        ({"datasets": "ponds"}, "datasets must be a list of sets, got 'ponds'"),
         ({"topk": []}, r"topk needs values of at least 1, got \(\)"),
         ({"topk": [8, 0]}, r"topk needs values of at least 1, got \(8, 0\)"),
     ],
@@ -238,7 +200,7 @@ def test_draw_k_tells_nothing_about_the_photograph(tmp_path):
     """k and the first photograph of a batch come from streams of their own."""
     names = [f"{value:03}.png" for value in range(0, 240, 8)]
     flats = {name: np.full((8, 8, 3), int(name[:3]), np.uint8) for name in names}
-    pairs = Pairs(write_set(tmp_path, flats), get_task("denoise_color-sigma15"), "", 8)
+    pairs = pairs_of(write_set(tmp_path, flats), "denoise_color-sigma15", "", 8)
     k = [draw_k((8, 16, 24, 32), 0, step) for step in range(300)]
     photograph = [float(pairs.batch(0, step, 1)[1][0, 0, 0, 0]) for step in range(300)]
     assert abs(np.corrcoef(k, photograph)[0, 1]) < 0.2  # 3.5 standard deviations
@@ -253,190 +215,6 @@ def test_losses_by_hand():
     roots = math.sqrt(1 + 1e-6) + math.sqrt(4 + 1e-6) + 1e-3
     assert float(LOSSES["charbonnier"](output, target)) == pytest.approx(roots / 3, rel=1e-6)
     assert set(LOSSES) == {"l1", "charbonnier"}
-
-
-# --- pairs -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("task", ["denoise_gray-blind", "denoise_color-sigma25", "sr-x2"])
-def test_batch_is_a_function_of_seed_and_step(data, task):
-    one, other = (Pairs(data, get_task(task), "wine", 16) for _ in range(2))
-    steps = [one.batch(5, step, 3) for step in range(4)]
-    for step in (3, 1, 0, 2):
-        for got, expected in zip(other.batch(5, step, 3), steps[step], strict=True):
-            assert torch.equal(got, expected)
-    # an item does not depend on the batch size, and no two are alike
-    assert torch.equal(one.batch(5, 2, 1)[0][0], steps[2][0][0])
-    items = [item for degraded, _ in [*steps, one.batch(6, 0, 3)] for item in degraded]
-    for index, item in enumerate(items):
-        assert not any(torch.equal(item, later) for later in items[index + 1 :])
-
-
-@pytest.mark.parametrize(
-    ("task", "channels", "scale"),
-    [("denoise_gray-sigma15", 1, 1), ("denoise_color-blind", 3, 1), ("sr-x2", 3, 2)],
-)
-def test_batch_shape_type_and_range(data, task, channels, scale):
-    degraded, clean = Pairs(data, get_task(task), "wine", 12).batch(0, 0, 5)
-    assert list(degraded.shape) == [5, channels, 12, 12]
-    assert list(clean.shape) == [5, channels, 12 * scale, 12 * scale]
-    assert degraded.dtype == clean.dtype == torch.float32
-    assert clean.min() >= 0 and 0.5 < clean.max() <= 1
-
-
-def where(patch, whole, step=1):
-    """(top, left) of every place where a patch occurs in an image, at multiples of `step`."""
-    size = patch.shape[0]
-    views = np.lib.stride_tricks.sliding_window_view(whole, (size, size), axis=(0, 1))
-    views = np.moveaxis(views, 2, -1)[::step, ::step]  # [top,left,size,size,C]
-    return [tuple(map(int, at)) for at in np.argwhere((views == patch).all((2, 3, 4)))]
-
-
-@pytest.mark.parametrize(("task", "scale"), [("sr-x2", 2), ("sr-x3", 3), ("sr-x4", 4)])
-def test_small_patches_are_cut_from_the_reduced_photograph(tmp_path, task, scale):
-    """In one of the eight positions, with the clean patch in the same place and position."""
-    photographs = static(["a.png", "b.png", "c.png"], 43, 50)
-    pairs = Pairs(write_set(tmp_path, photographs), get_task(task), "", 6)
-    reduced = {
-        name: imresize(image[: 43 - 43 % scale, : 50 - 50 % scale], 1 / scale)
-        for name, image in photographs.items()
-    }
-    for step in range(6):
-        degraded, clean = (
-            (part.numpy().transpose(0, 2, 3, 1) * 255).round().astype(np.uint8)
-            for part in pairs.batch(1, step, 2)
-        )
-        for small, large in zip(degraded, clean, strict=True):
-            found = [
-                (name, position, at)
-                for name, whole in reduced.items()
-                for position in SYMMETRIES
-                for at in where(position(small), whole)
-            ]
-            assert len(found) == 1
-            name, position, (top, left) = found[0]
-            expected = photographs[name][top * scale :, left * scale :]
-            size = 6 * scale
-            np.testing.assert_array_equal(position(large), expected[:size, :size])
-
-
-@pytest.mark.parametrize(
-    ("task", "sigma"), [("denoise_gray-sigma15", 15), ("denoise_color-sigma50", 50)]
-)
-def test_noise_is_gaussian_of_the_level_and_not_clipped(tmp_path, task, sigma):
-    photographs = static(["a.png", "b.png"], 40, 40)
-    pairs = Pairs(write_set(tmp_path, photographs), get_task(task), "", 32)
-    degraded, clean = pairs.batch(0, 0, 16)
-    noise = (degraded - clean).double().numpy()
-    assert noise.std() * 255 == pytest.approx(sigma, rel=0.03)
-    assert abs(noise.mean()) * 255 < 0.05 * sigma
-    assert np.mean(np.abs(noise) * 255 < sigma) == pytest.approx(0.6827, abs=0.015)
-    # not clipped, not quantised, and new for every patch; the clean patch is 8-bit
-    assert degraded.min() < 0 and degraded.max() > 1
-    levels = degraded.double().numpy() * 255
-    assert np.abs(levels - levels.round()).mean() > 0.2
-    np.testing.assert_allclose(clean * 255, (clean * 255).round(), rtol=0, atol=1e-4)
-    assert abs(np.corrcoef(noise[0].ravel(), noise[1].ravel())[0, 1]) < 0.15
-    assert not torch.equal(degraded[0] - clean[0], degraded[1] - clean[1])
-
-
-def test_clean_patches_are_cut_from_the_grey_photograph(tmp_path):
-    photographs = static(["a.png", "b.png"], 23, 31)
-    pairs = Pairs(write_set(tmp_path, photographs), get_task("denoise_gray-sigma25"), "", 7)
-    corners = set()
-    for step in range(30):
-        clean = (pairs.batch(0, step, 1)[1][0].numpy().transpose(1, 2, 0) * 255).round()
-        found = [
-            at
-            for image in photographs.values()
-            for position in SYMMETRIES
-            for at in where(position(clean.astype(np.uint8)), to_grey(image)[..., None])
-        ]
-        assert len(found) == 1
-        corners.update(found)
-    assert len(corners) > 25  # of 17 x 25 places
-
-
-def test_blind_tasks_draw_every_level(tmp_path):
-    pairs = Pairs(
-        write_set(tmp_path, static(["a.png"], 32, 32)), get_task("denoise_gray-blind"), "", 32
-    )
-    degraded, clean = pairs.batch(0, 0, 60)
-    sigma = (degraded - clean).flatten(1).std(1) * 255
-    near = [min((15, 25, 50), key=lambda level: abs(level - float(s))) for s in sigma]
-    for s, level in zip(sigma, near, strict=True):
-        assert float(s) == pytest.approx(level, rel=0.12)
-    assert all(near.count(level) >= 10 for level in (15, 25, 50))
-
-
-def test_patches_come_in_all_eight_positions(tmp_path):
-    photographs = static(["a.png"], 9, 9)
-    pairs = Pairs(write_set(tmp_path, photographs), get_task("denoise_color-sigma15"), "", 9)
-    clean = (pairs.batch(0, 0, 200)[1].numpy().transpose(0, 2, 3, 1) * 255).round()
-    drawn = [
-        next(
-            i
-            for i, turn in enumerate(SYMMETRIES)
-            if np.array_equal(turn(patch), photographs["a.png"])
-        )
-        for patch in clean
-    ]
-    counts = [drawn.count(position) for position in range(8)]
-    assert min(counts) >= 10 and sum(counts) == 200  # 25 expected each
-
-
-def test_held_out_photographs_are_never_drawn(tmp_path):
-    flats = {
-        f"{'wine' if value % 3 == 0 else 'pond'}_{value:02}.png": np.full(
-            (8, 8, 3), value, np.uint8
-        )
-        for value in range(12)
-    }
-    pairs = Pairs(write_set(tmp_path, flats), get_task("denoise_color-sigma15"), "wine", 8)
-    drawn = {round(float(v) * 255) for v in pairs.batch(0, 0, 300)[1][:, 0, 0, 0]}
-    assert drawn == {value for value in range(12) if value % 3}
-    assert [path.name for path in pairs.held] == [f"wine_{v:02}.png" for v in (0, 3, 6, 9)]
-
-
-def test_validation_pairs_are_those_of_a_test_set(tmp_path):
-    """Every level of every held-out photograph, with the noise that test sets get."""
-    photographs = static(["wine_b.png", "pond.png", "wine_a.png"], 14, 12)
-    folder = write_set(tmp_path, photographs)
-    found = Pairs(folder, get_task("denoise_color-blind"), "wine", 8).validation()
-    assert [level for *_, level in found] == ["sigma15", "sigma25", "sigma50"] * 2
-    for (degraded, clean, level), name in zip(
-        found, ["wine_a.png"] * 3 + ["wine_b.png"] * 3, strict=True
-    ):
-        np.testing.assert_array_equal(clean, photographs[name])
-        np.testing.assert_array_equal(degraded, awgn(photographs[name], int(level[5:]), 0))
-
-    ((degraded, clean, level),) = Pairs(folder, get_task("sr-x2"), "wine_a", 4).validation()
-    assert level == "x2" and degraded.dtype == np.float32
-    np.testing.assert_allclose(
-        degraded * 255, imresize(photographs["wine_a.png"], 1 / 2), atol=1e-4
-    )
-
-
-@pytest.mark.parametrize(
-    ("task", "holdout", "patch", "message"),
-    [
-        ("denoise_gray-sigma15", "vine", 8, "starts with holdout 'vine'"),
-        ("denoise_gray-sigma15", "wine", 41, r"wine_0.png of 40x48 is smaller .* patch of 41"),
-        ("sr-x4", "wine", 11, r"of 40x48 is smaller than the training patch of 44; lower `patch`"),
-    ],
-)
-def test_unfit_photographs_are_refused(data, task, holdout, patch, message):
-    if patch == 41:
-        data = write_set(data.parent / "one", textures(["wine_0.png", "big.png"]))
-    with pytest.raises(InputError, match=message):
-        Pairs(data, get_task(task), holdout, patch)
-    Pairs(data, get_task(task), "wine", 10)  # 40 / 4: the largest that fits
-
-
-def test_a_set_that_is_all_held_out_is_refused(tmp_path):
-    folder = write_set(tmp_path, textures(["wine_0.png", "wine_1.png"]))
-    with pytest.raises(InputError, match=f"{folder} has no photograph to train on .* 'wine'"):
-        Pairs(folder, get_task("denoise_gray-sigma15"), "wine", 8)
 
 
 # --- training --------------------------------------------------------------------------------
@@ -571,10 +349,10 @@ def test_training_resumes_from_the_last_save_after_a_crash(
     """Iterations after the save are done again, and their log lines are not doubled."""
     iterate = train_module._iterate
 
-    def crash(training):
+    def crash(training, *batch):
         if training.step == 10:
             raise KeyboardInterrupt
-        return iterate(training)
+        return iterate(training, *batch)
 
     monkeypatch.setattr(train_module, "_iterate", crash)
     with pytest.raises(KeyboardInterrupt):
@@ -735,10 +513,10 @@ import sys, time
 from semanir import plan, train
 plan.scales = lambda: {scales!r}
 iterate = train._iterate
-def wait_at_10(training):
+def wait_at_10(training, *batch):
     if training.step == 10:
         time.sleep(600)
-    return iterate(training)
+    return iterate(training, *batch)
 train._iterate = wait_at_10
 train.main({command!r})
 """
@@ -814,7 +592,7 @@ def test_command_line_refuses_what_does_not_fit(place, capsys):
 
 
 def test_interrupted_command_says_that_it_resumes(place, capsys, monkeypatch):
-    def interrupt(training):
+    def interrupt(*arguments):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(train_module, "_iterate", interrupt)

@@ -1,0 +1,97 @@
+"""The loss for bad weather: VGG16 features, on random weights of the released names and shapes."""
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from data_prep.errors import InputError
+from semanir import plan, vgg
+from semanir.losses import SmoothL1VGG, make_loss
+
+# the layers of torchvision's vgg16().features up to relu3_3, and one beyond
+SHAPES = {0: (64, 3), 2: (64, 64), 5: (128, 64), 7: (128, 128), 10: (256, 128), 12: (256, 256)}
+SHAPES |= {14: (256, 256), 17: (512, 256)}
+
+
+@pytest.fixture
+def weights(tmp_path):
+    torch.manual_seed(0)
+    state = {"classifier.0.bias": torch.zeros(3)}
+    for place, shape in SHAPES.items():
+        state[f"features.{place}.weight"] = torch.randn(*shape, 3, 3) / 20
+        state[f"features.{place}.bias"] = torch.randn(shape[0]) / 20
+    save_file(state, tmp_path / "vgg.safetensors")
+    return tmp_path / "vgg.safetensors"
+
+
+def by_hand(state, x):
+    """relu1_2, relu2_2 and relu3_3 written out."""
+    found = []
+    for stage in ((0, 2), (5, 7), (10, 12, 14)):
+        x = nn.functional.max_pool2d(x, 2) if found else x
+        for place in stage:
+            weight, bias = (state[f"features.{place}.{kind}"] for kind in ("weight", "bias"))
+            x = nn.functional.conv2d(x, weight, bias, padding=1).relu()
+        found.append(x)
+    return found
+
+
+def test_features_and_loss_are_those_written_out(weights):
+    state = load_file(weights)
+    output, target = torch.rand(2, 2, 3, 16, 20)
+    output.requires_grad_()
+    features = vgg.load(weights)
+    for found, wanted in zip(features(target), by_hand(state, target), strict=True):
+        torch.testing.assert_close(found, wanted)
+    assert not any(p.requires_grad for p in features.parameters())
+
+    loss = SmoothL1VGG(features)(output, target)
+    error = (output - target).abs()
+    pixels = torch.where(error < 1, error**2 / 2, error - 0.5).mean()
+    parts = zip(by_hand(state, output), by_hand(state, target), strict=True)
+    perceptual = sum(((one - other) ** 2).mean() for one, other in parts) / 3
+    torch.testing.assert_close(loss, pixels + 0.04 * perceptual)
+    loss.backward()
+    assert output.grad.abs().sum() > 0
+
+
+def test_weights_that_do_not_fit_are_named(weights, tmp_path):
+    state = load_file(weights)
+    del state["features.14.bias"]
+    save_file(state, tmp_path / "short.safetensors")
+    (tmp_path / "text.safetensors").write_text("no weights")
+    for name in ("short", "text", "absent"):
+        with pytest.raises(InputError, match=f"no VGG16 weights in .*{name}.safetensors"):
+            vgg.load(tmp_path / f"{name}.safetensors")
+
+
+def test_recipe_takes_the_loss_from_where_the_workflow_puts_it(weights, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / plan.VGG_WEIGHTS).parent.mkdir(parents=True)
+    weights.rename(plan.VGG_WEIGHTS)
+    assert isinstance(make_loss("smooth_l1_vgg", "cpu"), SmoothL1VGG)
+    assert plan.VGG_WEIGHTS in plan.training_inputs("paper", "weather-blind")
+    assert plan.VGG_WEIGHTS not in plan.training_inputs("paper", "deblur-motion")
+    assert plan.VGG_WEIGHTS in plan.to_download("paper")
+    assert plan.VGG_WEIGHTS not in plan.to_download("mini")
+
+
+def test_download_comes_from_the_mirror_and_is_held_to_its_first_bytes(
+    weights, tmp_path, monkeypatch, capsys
+):
+    place = tmp_path / "mirror" / vgg.URL.removeprefix("https://")
+    place.parent.mkdir(parents=True)
+    weights.rename(place)
+    monkeypatch.setenv("SEMANIR_MIRROR", str(tmp_path / "mirror"))
+    out = tmp_path / "data" / "vgg" / "vgg16.safetensors"
+    vgg.main([str(out)])
+    assert out.read_bytes() == place.read_bytes()
+    assert "recorded" in capsys.readouterr().out
+
+    out.unlink()
+    place.write_bytes(place.read_bytes()[:-4] + b"else")
+    with pytest.raises(SystemExit) as stop:
+        vgg.main([str(out)])
+    assert stop.value.code == 2
+    assert "is not what was downloaded first" in capsys.readouterr().err
