@@ -44,7 +44,8 @@ class Adapted(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
         padded = pad_to(x, self.pad["to"], self.pad["mode"], self.pad.get("always", False))
-        out = self.call(self.network, padded, self.level)
+        # a copy, because RCAN scales its input in place
+        out = self.call(self.network, padded.clone(), self.level)
         scale = out.shape[-1] // padded.shape[-1]
         return out[..., : height * scale, : width * scale]
 

@@ -23,6 +23,10 @@ def training_threads(wildcards):
     return 1 + training_workers(wildcards)
 
 
+def gpus(wildcards):
+    return plan.get_scale(wildcards.scale).get("gpus", 0)
+
+
 def network_preset(wildcards):
     return plan.get_scale(wildcards.scale)["networks"][wildcards.model]
 

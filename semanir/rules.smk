@@ -10,6 +10,8 @@ rule train:
         "../environment.yml"
     # one computes, the others prepare patches
     threads: training_threads
+    resources:
+        gpu=gpus,
     params:
         code=source_hash("train"),
         recipe=training_recipe,
@@ -55,6 +57,8 @@ rule evaluate:
     conda:
         "../environment.yml"
     threads: 1
+    resources:
+        gpu=gpus,
     params:
         code=source_hash("evaluate"),
         without=WITHOUT,

@@ -288,26 +288,31 @@ QUICK = ("dncnn", "ffdnet", "deepjoint", "cat")
     [
         pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow)
         for name in with_networks()
-        # minutes for the smallest picture of two tiles; RCAN's channel attention averages over a
-        # whole tile, which with random weights moves it as a whole
-        if name not in ("grl", "grl-s", "ipt", "rcan")
+        if name != "ipt"  # see test_tiles_of_ipt_give_what_the_whole_picture_does
     ],
 )
 def test_tiles_meet_without_seams(model):
     """Columns beside a seam differ about as in the whole image; convolutions give the same.
 
     By a quarter and two grey values at most: less than the edge of a tile that does not overlap.
+    GRL runs with one stage of two layers, its windows, stripes and anchors at full size: all of it
+    would take minutes.
     """
     torch.manual_seed(0)
-    network = adapt.adapted(model).eval()
-    network.level = 25.0
+    network = shallow_grl(model) if model.startswith("grl") else adapt.adapted(model)
+    network.eval().level = 25.0
     unit = network.tile_unit
-    small = model in QUICK
-    tile = -(-(96 if small else 40) // unit) * unit
-    overlap = min(-(-(64 if small else 16) // unit) * unit, tile - unit)
+    convolutional = model in ("dncnn", "ffdnet", "deepjoint", "rcan")
+    tile, overlap = (96, 64) if convolutional else (40, 16)
+    if model.startswith("grl"):
+        tile, overlap = 2 * unit, unit
+    tile = -(-tile // unit) * unit
+    overlap = min(-(-overlap // unit) * unit, tile - unit)
     picture = read_image(REPOSITORY / "data_prep/embedded/test_rgb/chelsea.png")
     channels = 1 if "gray" in next(iter(plan.get_model(model)["variants"])) else 3
-    image = picture[:tile, : tile * 3 // 2, 0 if channels == 1 else slice(None)]
+    picture = np.concatenate((picture, picture[:, ::-1], picture), axis=1)  # flipped: no new edge
+    image = picture[:192, : tile * 3 // 2, 0 if channels == 1 else slice(None)]
+    image = image[: min(tile, unit) if model.startswith("grl") else tile]
     whole = restore(network, image)
     tiled = restore(network, image, tile=tile, overlap=overlap)
     assert tiled.shape == whole.shape and np.isfinite(tiled).all()
@@ -316,6 +321,41 @@ def test_tiles_meet_without_seams(model):
     assert jump(tiled, seam) <= 1.25 * jump(whole, seam) + 2 / 255
     if model in ("dncnn", "deepjoint"):  # the receptive field is half the overlap at most
         np.testing.assert_allclose(tiled, whole, atol=1e-5)
+
+
+def shallow_grl(model):
+    entry = plan.get_model(model)
+    options = dict(next(iter(entry["variants"].values())))
+    for name in ("depths", "num_heads_window", "num_heads_stripe"):
+        options[name] = [2]
+    return adapt.Adapted(networks.network_class(entry["network"])(**options), entry, options)
+
+
+def test_tiles_of_ipt_give_what_the_whole_picture_does():
+    """IPT sees crops of 48 whose middles are kept, and tiles cut the picture between them.
+
+    With a filter in its place that reaches as far as the kept middles allow.
+    """
+
+    class Average(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.gain = nn.Parameter(torch.ones(1))
+
+        def forward(self, x):
+            sides = nn.functional.pad(x, (12, 12, 12, 12), mode="replicate")
+            means = nn.functional.avg_pool2d(sides, 25, stride=1) * self.gain
+            return means.repeat_interleave(2, 2).repeat_interleave(2, 3)
+
+    entry = plan.get_model("ipt")
+    network = adapt.Adapted(Average(), entry, entry["variants"]["x2"]).eval()
+    picture = read_image(REPOSITORY / "data_prep/embedded/test_rgb/chelsea.png")[:96]
+    whole = restore(network, picture)
+    tiled = restore(network, picture, tile=96, overlap=48)
+    assert whole.shape == (192, 384, 3)
+    np.testing.assert_allclose(tiled, whole, atol=1e-6)
+    # a tile that overlaps less shows
+    assert np.abs(restore(network, picture, tile=96, overlap=0) - whole).max() > 0.01
 
 
 def jump(image, column):
