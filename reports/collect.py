@@ -33,7 +33,7 @@ def read_records(paths: Iterable[str | Path]) -> pd.DataFrame:
     `image` is empty. Raises InputError that names a broken record.
     """
     rows: list[dict[str, Any]] = []
-    for path in map(Path, paths):
+    for path in dict.fromkeys(map(Path, paths)):
         record = read_record(path)
         try:
             rows += _rows(record, path)

@@ -6,6 +6,7 @@ PICTURES = [
 rule collect:
     input:
         records=plan.records(SCALE, layouts.default_tables(), WITHOUT, SYSTEMS),
+        ablations=plan.ablation_records(SCALE, WITHOUT),
         pictures=PICTURES,
     output:
         results=report(
@@ -21,7 +22,8 @@ rule collect:
     params:
         code=source_hash("tables"),
     shell:
-        "python -m reports.collect {output.results} {input.records} {input.pictures}"
+        "python -m reports.collect {output.results} {input.records}"
+        " {input.ablations} {input.pictures}"
         " 2>&1 | tee {log}"
 
 

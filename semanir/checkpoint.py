@@ -1,7 +1,9 @@
 """Weights with the configuration that rebuilds their network, as safetensors (no pickle)."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -22,8 +24,12 @@ def save(path: Path, network: Network, **facts: str) -> None:
         save_file(tensors, partial, metadata=metadata)
 
 
-def load(path: str | Path, *, device: str | torch.device = "cpu") -> Network:
-    """The network a weights file describes, in evaluation mode. InputError names a bad file."""
+def load(path: str | Path, *, device: str | torch.device = "cpu", **switches: Any) -> Network:
+    """The network a weights file describes, in evaluation mode. InputError names a bad file.
+
+    switches: fields of its configuration that are replaced, for example k=64 or backend="mask";
+    those that no weights depend on.
+    """
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:
             metadata = file.metadata() or {}
@@ -35,7 +41,8 @@ def load(path: str | Path, *, device: str | torch.device = "cpu") -> Network:
     if "semanir" not in metadata:
         raise InputError(f"{path} carries no network configuration; it was not written by SemanIR")
     try:
-        network = build_from(from_dict(json.loads(metadata["semanir"])["config"]))
+        config = from_dict(json.loads(metadata["semanir"])["config"])
+        network = build_from(replace(config, **switches))
         network.load_state_dict(tensors)
     except (KeyError, TypeError, RuntimeError) as error:
         reason = str(error).splitlines()[0]

@@ -87,9 +87,11 @@ def trained_restorer(run: plan.Run, threads: int) -> tuple[Restorer, dict[str, A
     from semanir.tiling import fitting_tile
 
     torch.set_num_threads(threads)
-    network = load(run.weights, device="cuda" if torch.cuda.is_available() else "cpu")
+    preset, switches = plan.network(run.scale, run.model)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network = load(run.weights, device=device, **switches)
     facts = {
-        "network": plan.get_scale(run.scale)["networks"][run.model],
+        "network": preset,
         "config": to_dict(network.config),
         "parameters": sum(p.numel() for p in network.parameters()),
     }

@@ -8,7 +8,7 @@ def wanted_run(wildcards):
 
 
 def training_recipe(wildcards):
-    return plan.recipe(wildcards.scale, wildcards.task)
+    return plan.recipe(wildcards.scale, wildcards.task, wildcards.model)
 
 
 def training_files(wildcards):
@@ -28,7 +28,7 @@ def gpus(wildcards):
 
 
 def network_preset(wildcards):
-    return plan.get_scale(wildcards.scale)["networks"][wildcards.model]
+    return plan.network(wildcards.scale, wildcards.model)
 
 
 def weights_if_any(wildcards):

@@ -7,7 +7,7 @@ which records exist follows from their rows, the scale, and the two models.yaml 
 import csv
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from data_prep.datasets import datasets, downloads, entry_of, get_set, in_scale,
 from data_prep.errors import InputError
 from data_prep.names import pick
 from data_prep.tasks import BLIND, families, get_task
+from semanir.ablations import expand
 
 ROOT = Path(__file__).resolve().parent.parent
 PAPER = ROOT / "reports" / "paper"
@@ -67,6 +68,11 @@ class Run:
         return self.model in trained_models()
 
     @property
+    def trainee(self) -> str:
+        """The model whose training gives the weights: another one where only inference differs."""
+        return trained_models()[self.model].get("weights_of", self.model)
+
+    @property
     def train_folder(self) -> str:
         return f"results/{self.scale}/train/{self.task}/{self.model}/seed{self.seed}"
 
@@ -74,7 +80,7 @@ class Run:
     def weights(self) -> str:
         """The file a network reads its weights from; "" for systems that have none."""
         if self.trained:
-            return f"{self.train_folder}/weights.safetensors"
+            return f"{replace(self, model=self.trainee).train_folder}/weights.safetensors"
         found = weights_for(self.model, self.task)
         return found.path if found else ""
 
@@ -174,8 +180,26 @@ def choose(config: dict[str, Any]) -> tuple[str, tuple[str, ...], tuple[str, ...
         raise SystemExit(f"error: {error}") from None
 
 
+@cache
 def trained_models() -> dict[str, Any]:
-    return _read_yaml(ROOT / "semanir" / "models.yaml")
+    """Entries of semanir/models.yaml, every ablation among them under a name of its own."""
+    return expand(_read_yaml(ROOT / "semanir" / "models.yaml"))
+
+
+def base_model(model: str) -> str:
+    """The model of the paper that an ablation changes; of others the name itself."""
+    return get_model(model).get("of", model)
+
+
+def network(scale: str, model: str) -> tuple[str, dict[str, Any]]:
+    """(preset, switches of semanir.build) of the network that a model is at a scale.
+
+    Raises InputError for a model that the scale does not train.
+    """
+    presets = get_scale(scale)["networks"]
+    known = [name for name in trained_models() if base_model(name) in presets]
+    pick(model, known, "model")
+    return presets[base_model(model)], dict(get_model(model).get("switches", {}))
 
 
 @cache
@@ -236,7 +260,7 @@ def get_model(name: str) -> dict[str, Any]:
 @cache
 def model_of_method() -> dict[str, str]:
     models = trained_models() | baseline_models()
-    return {method: name for name, entry in models.items() for method in entry["answers"]}
+    return {method: name for name, entry in models.items() for method in entry.get("answers", [])}
 
 
 # --- cells -----------------------------------------------------------------------------------
@@ -277,13 +301,17 @@ def answer(cell: Cell, scale: str) -> Answer:
         return Answer(verdict="no hardware", reason=reason)
     if cell.metric not in QUALITY:
         return _counted(cell, model, entry)
-    level = _level(cell)
+    level, _, variant = _level(cell).partition(" ")
     if not level:
         return Answer(verdict="no data", reason=f"no run is planned for {cell.setting!r} yet")
     task = _task_name(cell, model, level)
+    if variant:
+        model = f"{model}-{variant}"
+        if all(run.model != model or run.task != task for run in ablation_runs(scale)):
+            return Answer(verdict="no data", reason=f"no ablation of the {scale} scale")
     if "network" in entry and weights_for(model, task) is None:
         return Answer(verdict="no weights", reason=f"no weights for {task} were released")
-    if model in trained_models() and model not in get_scale(scale)["networks"]:
+    if model in trained_models() and base_model(model) not in get_scale(scale)["networks"]:
         return Answer(verdict="no data", reason=f"{model} is not trained at the {scale} scale")
     printed_sets = _printed_sets(cell)
     stand_in = get_scale(scale).get("stand_in", {}).get(cell.task)
@@ -300,10 +328,13 @@ def answer(cell: Cell, scale: str) -> Answer:
 
 
 def _level(cell: Cell) -> str:
-    """The level a printed cell was measured at; "" where its setting is none (window sizes)."""
+    """The level a printed cell was measured at, with the ablation it shows ("sigma25 window8").
+
+    "" where its setting is no level of the task.
+    """
     family = families()[cell.task]
     if cell.setting:
-        return cell.setting if cell.setting in family["levels"] else ""
+        return cell.setting if cell.setting.partition(" ")[0] in family["levels"] else ""
     if "level_of" in family:
         return family["level_of"][pick(cell.dataset, family["level_of"], f"set of {cell.task}")]
     return next(iter(family["levels"])) if len(family["levels"]) == 1 else ""
@@ -365,6 +396,24 @@ def runs(
                 input_task = _task_name(cell, "input", found.level)
                 wanted[Run(scale, input_task, "input", 0)] = None
     return list(wanted)
+
+
+def ablation_runs(scale: str) -> list[Run]:
+    """The runs that a scale makes of ablations, each with those of the model it changes."""
+    found: dict[Run, None] = {}
+    for group in get_scale(scale).get("ablations", []):
+        models = [*map(base_model, group["models"]), *group["models"]]
+        for task in group["tasks"]:
+            for model in dict.fromkeys(models):
+                for seed in group["seeds"]:
+                    found[Run(scale, task, model, seed)] = None
+    return list(found)
+
+
+def ablation_records(scale: str, without: tuple[str, ...] = ()) -> list[str]:
+    """The records of a scale's ablations, none on tasks that have no set left."""
+    runs_left = (run for run in ablation_runs(scale) if test_places(scale, run.task, without))
+    return [run.record for run in runs_left]
 
 
 def _left_out(names: Iterable[str], without: tuple[str, ...]) -> bool:
@@ -447,10 +496,14 @@ def degraded_folder(family: str, dataset: str, level: str) -> str:
     return f"data/degraded/{family}/{dataset}/{level}"
 
 
-def recipe(scale: str, task: str) -> dict[str, Any]:
-    """Training options of a task at a scale, as plain values."""
+def recipe(scale: str, task: str, model: str = "") -> dict[str, Any]:
+    """Training options of a task at a scale, as plain values; `model`: what an ablation changes."""
     chosen = get_scale(scale)
-    return {**chosen["recipe"], **chosen.get("recipes", {}).get(get_task(task).family, {})}
+    found = {**chosen["recipe"], **chosen.get("recipes", {}).get(get_task(task).family, {})}
+    changes = dict(get_model(model).get("recipe", {})) if model else {}
+    if changes.get("topk") == "largest":
+        changes["topk"] = [max(found["topk"])]
+    return found | changes
 
 
 def training_folders(scale: str, task: str) -> list[tuple[str, str]]:

@@ -25,7 +25,6 @@ from tqdm import tqdm
 
 from data_prep.errors import InputError, one_line_errors
 from data_prep.files import replacing, sha256
-from data_prep.names import pick
 from data_prep.tasks import Task, get_task
 from semanir import checkpoint, plan
 from semanir.attention import NonFiniteTokensError
@@ -218,16 +217,18 @@ def make_training(
     data: Sequence[tuple[Path, Path | None]],
     folder: Path,
     seed: int,
+    **switches: Any,
 ) -> Training:
     """Network, optimizer and data of a training, seeded; nothing is written yet but `folder`.
 
-    data: the prepared sets with their degraded partners, see `semanir.pairs.Pairs`.
+    data: the prepared sets with their degraded partners, see `semanir.pairs.Pairs`. switches: of
+    the network, see `semanir.build`.
     """
     torch.manual_seed(seed)
     upscale = {"upscale": task.upscale} if task.upscale else {}
     if isinstance(configure(network_name), ColumnarConfig) != bool(upscale):
         raise InputError(f"{network_name} does not fit the task {task.name}")
-    network = build(network_name, channels=task.channels, **upscale)
+    network = build(network_name, channels=task.channels, **upscale, **switches)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network.to(device).train()
     optimizer = OPTIMIZERS[recipe.optimizer](
@@ -258,23 +259,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m semanir.train", description=__doc__)
     parser.add_argument("--scale", default="smoke", help="recipe and networks (scales.yaml)")
     parser.add_argument("--task", required=True, help="for example denoise_gray-sigma50 or sr-x2")
-    parser.add_argument("--model", required=True, help="semanir-s, semanir-b or semanir-u")
+    parser.add_argument("--model", required=True, help="semanir-u or another of models.yaml")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1, help="torch threads (1: reproducible)")
     parser.add_argument("--workers", type=int, default=0, help="processes that prepare patches")
     args = parser.parse_args(argv)
 
     torch.set_num_threads(args.threads)
-    scale, task = plan.get_scale(args.scale), get_task(args.task)
-    network_name = scale["networks"][pick(args.model, scale["networks"], "model")]
-    recipe = make_recipe(plan.recipe(args.scale, task.name))
+    task = get_task(args.task)
+    network_name, switches = plan.network(args.scale, args.model)
+    recipe = make_recipe(plan.recipe(args.scale, task.name, args.model))
     run = plan.Run(args.scale, task.name, args.model, args.seed)
     folder = Path(run.train_folder)
     data = [
         (Path(clean), Path(degraded) if degraded else None)
         for clean, degraded in plan.training_folders(args.scale, task.name)
     ]
-    training = make_training(network_name, task, recipe, data, folder, args.seed)
+    training = make_training(network_name, task, recipe, data, folder, args.seed, **switches)
     training.workers = args.workers
 
     resume(training)

@@ -37,11 +37,13 @@ class LayerConfig:
     similarity: str = "dot"  # paper: "dot" | "cosine" | "layernorm" (parameter-free)
     include_self: bool = False  # paper Eq. 2: i != j
     keys: str = "dictionary"  # paper: "dictionary"; "all" is the dense twin, whatever k
+    dictionary: str = "stage"  # paper Sec. 3.1: once per "stage"; "layer" builds it for every layer
     backend: str = "auto"  # attention back end, see semanir.attention.BACKENDS
 
     def __post_init__(self) -> None:
         pick(self.backend, ("auto", *BACKENDS), "attention back end")
         pick(self.keys, ("dictionary", "all"), "keys")
+        pick(self.dictionary, ("stage", "layer"), "dictionary")
         pick(self.attention, ("dot", "cosine"), "attention")
         pick(self.norm, ("pre", "post"), "norm")
         pick(self.similarity, ("dot", "cosine", "layernorm"), "similarity")

@@ -109,6 +109,7 @@ class Stage(nn.Module):
         self.window = config.window
         self.shifted = shifted
         self.keys = config.keys
+        self.rebuilt = config.dictionary == "layer"
         self.similarity = config.similarity
         self.include_self = config.include_self
         self.layers = nn.ModuleList(Layer(dim, heads, config) for _ in range(layers))
@@ -134,7 +135,9 @@ class Stage(nn.Module):
             valid = labels.repeat(x.shape[0], 1)  # [B,N]
 
         dictionary = AllKeys(valid) if self.keys == "all" else self._dictionary(tokens, k, valid)
-        for layer in self.layers:
+        for number, layer in enumerate(self.layers):
+            if number and self.rebuilt and self.keys != "all":
+                dictionary = self._dictionary(tokens, k, valid)
             tokens = layer(tokens, dictionary, window)
 
         out = unpartition(tokens, window, size)

@@ -1,0 +1,161 @@
+"""Ablations as planned runs: what an entry of models.yaml becomes, and what is trained and read."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import semanir
+from data_prep.errors import InputError
+from semanir import checkpoint, plan
+from semanir.ablations import expand
+from semanir.network.config import configure, fields
+from semanir.plan import Run
+from semanir.recipe import make_recipe
+
+ABLATIONS = {name: entry for name, entry in plan.trained_models().items() if "of" in entry}
+
+
+def test_a_sweep_becomes_one_model_per_value():
+    entries = {
+        "u": {"variants": {}},
+        "u-window": {"of": "u", "switches": {"keys": "all"}, "sweep": {"window": [8, 16]}},
+        "u-at": {"of": "u", "weights_of": "u", "sweep": {"k": [4]}},
+        "u-trained": {"of": "u", "sweep": {"k": [4]}},
+        "u-with": {"of": "u", "weights_of": "u", "sweep": {"backend": ["mask"]}},
+    }
+    found = expand(entries)
+    assert list(found) == ["u", "u-window8", "u-window16", "u-at-k4", "u-trained-k4", "u-with-mask"]
+    assert found["u-window8"] == {"of": "u", "switches": {"keys": "all", "window": 8}}
+    assert found["u-at-k4"] == {"of": "u", "weights_of": "u", "switches": {"k": 4}}
+    assert found["u-trained-k4"] == {"of": "u", "switches": {"k": 4}, "recipe": {"topk": [4]}}
+    assert found["u-with-mask"]["switches"] == {"backend": "mask"}
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_every_ablation_builds_and_changes_something(name):
+    """Known model, known switches, a label; inference alone where the weights are another's."""
+    entry = ABLATIONS[name]
+    base = plan.base_model(name)
+    assert base in plan.trained_models() and "of" not in plan.get_model(base)
+    assert entry["changes"]
+    preset, switches = plan.network("paper", name)
+    assert switches or entry["recipe"]
+    plain, changed = configure(preset), configure(preset, **switches)
+    differing = {
+        f.name for f in fields(plain) if getattr(plain, f.name) != getattr(changed, f.name)
+    }
+    # a sweep passes through the value of the paper
+    assert differing == set(switches) or switches.items() <= {"k": 512, "window": 32}.items()
+    if "weights_of" in entry:
+        assert set(switches) <= {"k", "backend"} and "recipe" not in entry
+        assert entry["weights_of"] in plan.trained_models()
+    make_recipe(plan.recipe("paper", "denoise_gray-sigma25", name))
+
+
+def test_weights_of_another_model_are_read_from_its_training():
+    run = Run("mini", "denoise_gray-sigma25", "semanir-u-fixed-at-k8", 2)
+    folder = "results/mini/train/denoise_gray-sigma25/semanir-u-fixed/seed2"
+    assert run.weights == f"{folder}/weights.safetensors"
+    assert run.record.endswith("eval/denoise_gray-sigma25/semanir-u-fixed-at-k8/seed2.json")
+    own = Run("mini", "denoise_gray-sigma25", "semanir-u-dense", 0)
+    assert "train/denoise_gray-sigma25/semanir-u-dense/seed0" in own.weights
+
+
+def test_recipes_of_ablations():
+    """Fixed top-k is the largest of the scale's; one model per trained k has that one."""
+
+    def topk(model):
+        return plan.recipe("mini", "denoise_gray-sigma25", model)["topk"]
+
+    assert topk("semanir-u") == topk("semanir-u-dense") == [8, 16, 24, 32]
+    assert topk("semanir-u-fixed") == [32] and topk("semanir-u-trained-k16") == [16]
+    assert plan.recipe("paper", "sr-x2", "semanir-u-fixed")["topk"] == [512]
+
+
+def test_planned_ablations_come_with_the_model_they_change():
+    runs = plan.ablation_runs("mini")
+    assert len(runs) == len(set(runs))
+    for run in runs:
+        base = Run(run.scale, run.task, plan.base_model(run.model), run.seed)
+        assert base in runs
+    seeds = {run.seed for run in runs if run.model == "semanir-u-dense"}
+    assert seeds == {0, 1, 2}
+    assert {r.model for r in plan.ablation_runs("smoke")} > {"semanir-u", "semanir-u-fixed"}
+    assert plan.ablation_records("mini", ("urban100", "set12", "bsd68")) == [
+        r.record for r in runs if r.task == "denoise_color-sigma25"
+    ]
+
+
+def test_window_sizes_answer_tables_5_and_6():
+    for table, task in (("table05", "denoise_gray-sigma25"), ("table06", "denoise_color-sigma25")):
+        for cell in plan.cells(table):
+            found = plan.answer(cell, "mini")
+            assert (found.task, found.level, found.verdict) == (task, "sigma25", "")
+            assert found.model == f"semanir-u-{cell.setting.partition(' ')[2]}"
+            assert Run("mini", task, found.model, 0) in plan.ablation_runs("mini")
+            assert plan.answer(cell, "smoke").verdict == "no data"
+
+
+def test_a_model_of_another_scale_is_refused():
+    with pytest.raises(InputError, match="unknown model 'semanir-s-dense'"):
+        plan.network("mini", "semanir-s-dense")
+    with pytest.raises(InputError, match="unknown model 'semanir-s'"):
+        plan.network("release", "semanir-s")
+
+
+# --- the networks ------------------------------------------------------------------------------
+
+
+def randomised(network):
+    """New networks are the identity in places; these are not."""
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.normal_(0, 0.2)
+    return network.eval()
+
+
+def test_a_dictionary_for_every_layer_changes_what_later_layers_see():
+    """Layers after the first select anew from their own input; one layer a stage is the same."""
+    torch.manual_seed(0)
+    x = torch.rand(1, 3, 16, 16)
+    shared = randomised(semanir.build("semanir-s-tiny", upscale=2, k=4))
+    rebuilt = semanir.build("semanir-s-tiny", upscale=2, k=4, dictionary="layer").eval()
+    rebuilt.load_state_dict(shared.state_dict())
+    with torch.inference_mode():
+        assert not torch.allclose(shared(x), rebuilt(x), atol=1e-6)
+        # every other key is selected, whatever the features
+        assert torch.allclose(shared(x, 64), rebuilt(x, 64), atol=1e-5)
+
+    one = randomised(semanir.build("semanir-s-tiny", upscale=2, k=4, layers=1))
+    other = semanir.build("semanir-s-tiny", upscale=2, k=4, layers=1, dictionary="layer").eval()
+    other.load_state_dict(one.state_dict())
+    with torch.inference_mode():
+        assert torch.equal(one(x), other(x))
+
+
+def test_rebuilding_costs_a_dictionary_per_layer():
+    from semanir.flops import by_operator
+
+    counted = [
+        by_operator(semanir.build("semanir-s-tiny", upscale=2, dictionary=d), (1, 3, 32, 32))
+        for d in ("stage", "layer")
+    ]
+    assert counted[1]["most_similar"] == 2 * counted[0]["most_similar"]  # two layers a stage
+    assert counted[1]["attend"] == counted[0]["attend"]
+
+
+def test_weights_load_with_other_switches(tmp_path):
+    network = randomised(semanir.build("semanir-u-tiny", channels=1, k=32))
+    checkpoint.save(tmp_path / "w.safetensors", network)
+    loaded = checkpoint.load(tmp_path / "w.safetensors", k=8, backend="mask")
+    assert (loaded.config.k, loaded.config.backend) == (8, "mask")
+    x = torch.rand(1, 1, 16, 16)
+    with torch.inference_mode():
+        torch.testing.assert_close(loaded(x), network(x, 8), atol=1e-4, rtol=1e-4)
+        assert not torch.allclose(network(x, 8), network(x), atol=1e-2)
+
+
+def test_paths_of_ablations_are_those_of_every_run():
+    for run in plan.ablation_runs("mini"):
+        assert Path(run.record).parts[:3] == ("results", "mini", "eval")
