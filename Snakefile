@@ -6,7 +6,7 @@
 #   results/<scale>/cost/{<model>/count,runtime,attention/memory,attention/complexity}.json
 #   results/<scale>/{activation,visual}/<task>/<model>/seed<k>.json
 #   results/<scale>/results.csv
-#   reports/<table>.html .csv .md .tex    reports/{figure04,visual,index}.html
+#   reports/<table>.html .csv .md .tex    reports/{figure04,visual,ablations,claims,index}.html
 #
 # <task> is a task of data_prep/tasks.yaml; below results/ it carries the level a network is
 # trained for: denoise_gray-sigma50, denoise_gray-blind (one model for all levels), sr-x2.

@@ -22,7 +22,7 @@ from reports.layouts import default_tables, layouts
 from reports.missing import gaps
 from reports.tables import SYMBOLS, environment
 from reports.verdicts import MEASURED, Verdict, judge_table
-from semanir.plan import cells, get_scale, tables
+from semanir.plan import cells, get_scale, tables, trained_models
 from semanir.record import read_record
 
 SHOWN = 4  # comparisons on the index; visual.html has all
@@ -36,6 +36,8 @@ def gains(results: pd.DataFrame) -> pd.DataFrame:
     """
     psnr = results[results["metric"] == "psnr"]
     place = ["task", "dataset", "level"]
+    changed = [name for name, entry in trained_models().items() if "of" in entry]
+    psnr = psnr[~psnr["model"].isin(changed)]  # ablations have a page of their own
     is_input = psnr["model"] == "input"
     # a blind network's input is that of the same level: strip the training level off the task
     psnr = psnr.assign(family=psnr["task"].str.rsplit("-", n=1).str[0])

@@ -47,3 +47,10 @@ def inline(figure: Figure, title: str) -> str:
     # text without a fill of its own is black, which is not written out
     attributes = f'role="img" aria-label="{title}" fill="currentColor"'
     return text.replace("<svg ", f"<svg {attributes} ", 1)
+
+
+def alone(svg: str) -> str:
+    """An inline <svg> element as a file of its own, black on a white ground."""
+    name = "http" + "://www.w3.org/2000/svg"
+    root = f'<svg xmlns="{name}" color="#000" style="background: #fff" '
+    return svg.replace("<svg ", root, 1)

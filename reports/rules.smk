@@ -95,8 +95,58 @@ rule comparisons:
         " --results {input.results} --out reports 2>&1 | tee {log}"
 
 
+rule claims:
+    input:
+        results=f"results/{SCALE}/results.csv",
+    output:
+        html=report(
+            "reports/claims.html",
+            caption="captions/claims.rst",
+            category="Claims",
+            labels={"page": "What of the paper holds"},
+        ),
+        csv="reports/claims.csv",
+    log:
+        "logs/reports/claims.log",
+    conda:
+        "../environment.yml"
+    params:
+        code=source_hash("tables"),
+        scale=SCALE,
+    shell:
+        "python -m reports.claims --scale {params.scale} --results {input.results}"
+        " --out reports 2>&1 | tee {log}"
+
+
+rule ablations:
+    input:
+        results=f"results/{SCALE}/results.csv",
+    output:
+        html=report(
+            "reports/ablations.html",
+            caption="captions/ablations.rst",
+            category="Figures",
+            labels={"figure": "Ablations, figures 3 and 5"},
+        ),
+        csv="reports/ablations.csv",
+        figure03="reports/figure03.csv",
+        figure05="reports/figure05.csv",
+    log:
+        "logs/reports/ablations.log",
+    conda:
+        "../environment.yml"
+    params:
+        code=source_hash("tables"),
+        scale=SCALE,
+    shell:
+        "python -m reports.ablations --scale {params.scale} --results {input.results}"
+        " --out reports 2>&1 | tee {log}"
+
+
 rule index:
     input:
+        ablations="reports/ablations.html",
+        claims="reports/claims.html",
         figure="reports/figure04.html",
         comparisons="reports/visual.html",
         activation=plan.figure_run(SCALE).activation,

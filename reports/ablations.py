@@ -1,0 +1,209 @@
+"""Render the ablations: one thing changed at a time, compared over images and seeds.
+
+python -m reports.ablations --scale mini --results results/mini/results.csv --out reports
+
+Writes ablations.html, ablations.csv (every comparison), and the figures figure03.svg (PSNR over k
+at inference, with its numbers in figure03.csv) and figure05.svg (one model, many levels).
+"""
+
+import argparse
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from data_prep.errors import one_line_errors
+from data_prep.files import replacing, write_text
+from reports import plots
+from reports.collect import means, read_results
+from reports.statistics import CONFIDENCE, FEWEST_SEEDS, Comparison, compare
+from reports.tables import environment
+from semanir.plan import get_model, get_scale, recipe, trained_models
+
+PRINTED_TREND = (
+    "Printed (Fig. 3, 8, 9, 11): with k fixed at 512 in training PSNR falls as k at inference gets "
+    "smaller, most of all at 64; with random k it is stable, and better at small k; beyond 384 "
+    "nothing is gained. The curves are printed without numbers."
+)
+PRINTED_LEVELS = (
+    "Printed (Fig. 5): one model for several levels; PSNR falls with the noise level and rises "
+    "with the quality factor on every set."
+)
+
+
+def comparisons(by_image: pd.DataFrame) -> list[Comparison]:
+    """Every ablation against the model that it changes, in the order of models.yaml.
+
+    Where inference alone changes that is the model whose weights it takes.
+    """
+    return [
+        comparison
+        for model, entry in trained_models().items()
+        if "of" in entry
+        for comparison in compare(by_image, model, entry.get("weights_of", entry["of"]))
+    ]
+
+
+def changes(model: str) -> str:
+    """What an ablation changes, with the value of its switch: "window 8"."""
+    entry = get_model(model)
+    value = re.fullmatch(r".*-(?:k|window)?([0-9]+|mask|gather|fused)", model)
+    number = re.fullmatch(r".*window([0-9]+)", model) or value
+    return f"{entry['changes']}: {number[1]}" if number else entry["changes"]
+
+
+def over_k(results: pd.DataFrame, scale: str) -> pd.DataFrame:
+    """PSNR of the random-k and the fixed-k network over k at inference: a line per seed and set."""
+    found = []
+    for training, base in (("random", "semanir-u"), ("fixed", "semanir-u-fixed")):
+        largest = results[(results["model"] == base) & (results["metric"] == "psnr")]
+        pattern = re.compile(rf"{base}-at-k(\d+)")
+        for name, group in results[results["metric"] == "psnr"].groupby("model"):
+            k = pattern.fullmatch(str(name))
+            if k:
+                found.append(group.assign(training=training, k=int(k[1])))
+        tasks = {task for part in found for task in part["task"]}
+        for task, group in largest[largest["task"].isin(tasks)].groupby("task"):
+            at = max(recipe(scale, str(task))["topk"])
+            found.append(group.assign(training=training, k=at))
+    columns = ["task", "dataset", "level", "training", "k", "seed", "value"]
+    if not found:
+        return pd.DataFrame(columns=columns)
+    both = pd.concat(found)[columns].rename(columns={"value": "psnr"})
+    pairs = both.groupby("task")["training"].nunique()
+    both = both[both["task"].isin(pairs[pairs == 2].index)]
+    return both.drop_duplicates().sort_values(columns[:-1], ignore_index=True)
+
+
+def over_levels(results: pd.DataFrame) -> pd.DataFrame:
+    """PSNR of the networks trained for all levels, and of their input, at every level."""
+    chosen = results["task"].str.endswith("-blind") & (results["metric"] == "psnr")
+    chosen &= results["model"].isin(["semanir-u", "input"])
+    chosen &= results["level"].str.fullmatch(r"[a-z]+[0-9]+")
+    found = results[chosen].assign(
+        family=lambda frame: frame["task"].str.removesuffix("-blind"),
+        number=lambda frame: frame["level"].str.extract(r"(\d+)$")[0].astype(int),
+    )
+    columns = ["family", "dataset", "level", "number", "model", "seed", "value"]
+    return found[columns].rename(columns={"value": "psnr"}).sort_values(columns[:-1])
+
+
+# --- figures ---------------------------------------------------------------------------------
+
+
+def forest(found: Sequence[Comparison]) -> str:
+    """Mean differences with their intervals, a dot for every seed, as one SVG."""
+    if not found:
+        return ""
+    figure = plots.panels(1, height=1 + 0.26 * len(found))
+    (axes,) = figure.axes
+    for row, one in enumerate(reversed(found)):
+        color = {"better": plots.COLORS[2], "worse": plots.COLORS[3]}.get(
+            one.conclusion, plots.COLORS[0]
+        )
+        axes.plot([one.low, one.high], [row, row], color=color, linewidth=2)
+        axes.plot(list(one.by_seed.values()), [row] * len(one.by_seed), "o", ms=3, color=color)
+        axes.plot([one.mean], [row], "|", ms=10, mew=2, color=color)
+    axes.axvline(0, color="#000000", linewidth=0.8)
+    axes.set_yticks(range(len(found)))
+    axes.set_yticklabels([f"{changes(o.model)} ({o.dataset})" for o in reversed(found)])
+    axes.set_xlabel("PSNR against the model that is changed [dB]")
+    return plots.inline(figure, "Differences of every ablation")
+
+
+def curves(found: pd.DataFrame) -> str:
+    """Figure 3: a panel per task and set, a line per way of training, bands over seeds."""
+    if found.empty:
+        return ""
+    groups = list(found.groupby(["task", "dataset", "level"], sort=False))
+    figure = plots.panels(len(groups), width=max(5, 3.2 * len(groups)))
+    for axes, ((task, dataset, level), group) in zip(figure.axes, groups, strict=True):
+        for color, (training, line) in zip(plots.COLORS, group.groupby("training"), strict=False):
+            over = line.groupby("k")["psnr"].agg(["mean", "min", "max"])
+            axes.plot(over.index, over["mean"], "o-", ms=4, color=color, label=f"{training} k")
+            axes.fill_between(over.index, over["min"], over["max"], color=color, alpha=0.15)
+        axes.set_title(f"{task}, {dataset}" if level in task else f"{task} {level}, {dataset}")
+        axes.set_xlabel("k at inference")
+        axes.set_xticks(sorted(group["k"].unique()))
+    figure.axes[0].set_ylabel("PSNR [dB]")
+    figure.axes[0].legend()
+    return plots.inline(figure, "PSNR over k at inference")
+
+
+def levels(found: pd.DataFrame) -> str:
+    """Figure 5: a panel per task, a line per set, dashed for the input."""
+    if found.empty:
+        return ""
+    groups = list(found.groupby("family", sort=False))
+    figure = plots.panels(len(groups), width=max(5, 3 * len(groups)))
+    for axes, (family, group) in zip(figure.axes, groups, strict=True):
+        for color, (dataset, of_set) in zip(plots.COLORS, group.groupby("dataset"), strict=False):
+            for model, style in (("semanir-u", "o-"), ("input", "--")):
+                line = of_set[of_set["model"] == model].groupby("number")["psnr"].mean()
+                label = dataset if model == "semanir-u" else f"{dataset}, input"
+                axes.plot(line.index, line, style, ms=4, color=color, label=label)
+        axes.set_title(str(family))
+        axes.set_xlabel("sigma" if "denoise" in str(family) else "quality factor")
+        axes.set_xticks(sorted(group["number"].unique()))
+        axes.legend(fontsize=7)
+    figure.axes[0].set_ylabel("PSNR [dB]")
+    return plots.inline(figure, "One model for many levels")
+
+
+# --- page ------------------------------------------------------------------------------------
+
+
+def render(scale: str, results_path: Path, out: Path) -> list[Comparison]:
+    """Write the page, its comparisons as CSV, and the figures as SVG and CSV."""
+    by_image = read_results(results_path)
+    results = means(by_image)
+    found = comparisons(by_image)
+    with replacing(out / "ablations.csv") as partial:
+        rows = [{**asdict(one), "conclusion": one.conclusion} for one in found]
+        pd.DataFrame(rows).to_csv(partial, index=False)
+    drawn = {}
+    for name, numbers, draw in (
+        ("figure03", over_k(results, scale), curves),
+        ("figure05", over_levels(results), levels),
+    ):
+        drawn[name] = draw(numbers)
+        with replacing(out / f"{name}.csv") as partial:
+            numbers.to_csv(partial, index=False)
+        if drawn[name]:
+            write_text(out / f"{name}.svg", plots.alone(drawn[name]))
+    context: dict[str, Any] = {
+        "stamp": get_scale(scale)["stamp"],
+        "scale": scale,
+        "comparisons": [(changes(one.model), one) for one in found],
+        "forest": forest(found),
+        **drawn,
+        "trend": PRINTED_TREND,
+        "printed_levels": PRINTED_LEVELS,
+        "confidence": round(100 * CONFIDENCE),
+        "fewest": FEWEST_SEEDS,
+    }
+    page = environment().get_template("ablations.html.j2").render(**context)
+    write_text(out / "ablations.html", page)
+    return found
+
+
+@one_line_errors
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m reports.ablations",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--scale", default="smoke")
+    parser.add_argument("--results", type=Path, required=True, help="results.csv of the scale")
+    parser.add_argument("--out", type=Path, default=Path("reports"), help="folder")
+    args = parser.parse_args(argv)
+    for one in render(args.scale, args.results, args.out):
+        print(f"{changes(one.model)}: {one.text}: {one.conclusion}")
+
+
+if __name__ == "__main__":
+    main()
