@@ -12,7 +12,6 @@ from matplotlib.figure import Figure  # after the choice of what draws
 COLORS = ("#3b73c4", "#d98324", "#3f9b5b", "#b5495b")
 STYLE: Any = {
     "svg.fonttype": "none",  # text stays text
-    "svg.hashsalt": "semanir",  # equal input gives equal bytes
     "font.family": "sans-serif",
     "font.size": 9,
     "axes.spines.top": False,
@@ -35,7 +34,8 @@ def inline(figure: Figure, title: str) -> str:
         legend = axes.get_legend()
         if legend is not None:
             legend.set_frame_on(False)  # a white box would hide light text
-    with matplotlib.rc_context(STYLE):
+    # names within a figure are hashes, salted by its title: figures of a page share none
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": title}):
         out = io.StringIO()
         figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Title": title})
     text = out.getvalue()

@@ -6,17 +6,17 @@ import io
 import numpy as np
 import pytest
 from browser import DESKTOP, PHONE
-from made_records import PROVENANCE, put
+from made_records import PROVENANCE, eval_record, put
 from PIL import Image
 from test_visual import visual_record
 
-from reports import figure04, index, visual
+from reports import ablations, claims, figure04, index, visual
 from reports.collect import main as collect_main
 from semanir.plan import figure_run
 
 pytest_plugins = "browser"
 
-PAGES = ("index", "visual", "figure04")
+PAGES = ("index", "visual", "figure04", "claims", "ablations")
 EVIL = '"><script>document.title="taken"</script>'
 
 
@@ -41,18 +41,33 @@ def activation_record(folder):
     return put(folder / run.activation, record)
 
 
+def ablation_records(folder):
+    """k fixed and random, at two k, with three seeds."""
+    gains = {"semanir-u": 0, "semanir-u-fixed": 0.1}
+    gains |= {"semanir-u-at-k8": -0.2, "semanir-u-fixed-at-k8": -0.4}
+    found = []
+    for model, gain in gains.items():
+        for seed in range(3):
+            values = [("set12", "sigma25", 30 + n + gain, 0.9, 0.9) for n in range(5)]
+            found.append(eval_record(folder, "denoise_gray-sigma25", model, values, seed=seed))
+    return found
+
+
 @pytest.fixture(scope="module")
 def pages(everything, tmp_path_factory):
-    """A folder with the three pages."""
+    """A folder with the pages that are no tables."""
     folder = tmp_path_factory.mktemp("pages")
     tasks = ["sr-x2", "denoise_gray-sigma50", "deblur-motion", "jpeg_color-blind", "sr-x4"]
     records = [visual_record(folder, task, level="x2", image=EVIL) for task in tasks]
+    runs = ablation_records(folder)
     results = folder / "results.csv"
-    collect_main([str(results), *map(str, [*everything, *records])])
+    collect_main([str(results), *map(str, [*everything, *records, *runs])])
     activation = activation_record(folder)
     figure04.render(activation, folder)
     listed = list(map(str, records))
     visual.main([*listed, "--results", str(results), "--out", str(folder)])
+    for page in (claims, ablations):
+        page.main(["--scale", "smoke", "--results", str(results), "--out", str(folder)])
     arguments = ["--results", str(results), "--out", str(folder / "index.html")]
     index.main([*arguments, "--activation", str(activation), "--visual", *listed])
     return folder
@@ -70,13 +85,32 @@ def test_a_page_is_quiet_accessible_and_as_wide_as_its_window(browser, pages, na
     assert browser.axe() == []
     assert browser.driver.title != "taken"
     scripts = browser.run("return document.scripts.length")
-    assert scripts == (0 if name == "figure04" else 1)
+    assert scripts == (0 if name in ("figure04", "ablations") else 1)
 
 
+def test_claims_are_filtered_by_verdict(browser, pages):
+    """By either column, with the keyboard; the count is said, and `all` brings everything back."""
+    from selenium.webdriver.support.ui import Select
+
+    browser.open(pages / "claims.html")
+    rows = browser.find("tbody tr")
+    choice = Select(browser.find("#show")[0])
+    for side, verdict in (("printed", "does not hold"), ("measured", "holds")):
+        choice.select_by_value(f"{side}:{verdict}")
+        shown = [row for row in rows if row.is_displayed()]
+        assert 0 < len(shown) < len(rows)
+        assert {row.get_attribute(f"data-{side}") for row in shown} == {verdict}
+        assert browser.find("#shown")[0].text == f"{len(shown)} of {len(rows)}"
+    choice.select_by_value("")
+    assert all(row.is_displayed() for row in rows) and browser.find("#shown")[0].text == ""
+    assert browser.console() == []
+
+
+@pytest.mark.parametrize("name", ["figure04", "ablations"])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_text_of_figures_has_the_colour_of_the_page(browser, pages, dark):
+def test_text_of_figures_has_the_colour_of_the_page(browser, pages, name, dark):
     """axe looks at no text within SVG."""
-    browser.open(pages / "figure04.html", dark=dark)
+    browser.open(pages / f"{name}.html", dark=dark)
     colours = browser.run(
         "return [...document.querySelectorAll('svg text')].map(text => getComputedStyle(text).fill)"
     )

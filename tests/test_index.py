@@ -76,6 +76,7 @@ def test_the_index_shows_coverage_and_gains(results_csv, tmp_path):
     assert links == [
         *(f"{table}.html" for table in default_tables()),
         "visual.html",
+        "ablations.html",
         "figure04.html",
     ]
     assert " ".join(STAMP.split()) in " ".join(" ".join(page.text).split())
