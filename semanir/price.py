@@ -9,8 +9,10 @@ import argparse
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from statistics import mean, median
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from statistics import mean
+from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -43,42 +45,55 @@ class Price:
 
 
 def prices(scale: str, without: tuple[str, ...] = ()) -> list[Price]:
-    """One price for each network and recipe of a scale."""
+    """One price for each model and kind of task that a scale trains."""
     kinds: dict[tuple[str, str], list[plan.Run]] = {}
-    for run in plan.runs(scale, plan.tables(), without):
-        if run.trained:
-            task = get_task(run.task)
-            kind = run.task if task.upscale else task.family  # a network of its own per scale
-            kinds.setdefault((run.model, kind), []).append(run)
+    for run in trainings(scale, without):
+        task = get_task(run.task)
+        kind = run.task if task.upscale else task.family  # a network of its own per scale
+        kinds.setdefault((run.model, kind), []).append(run)
     found = []
     for (model, kind), runs in tqdm(sorted(kinds.items()), unit="kind", delay=5):
-        recipe = make_recipe(plan.recipe(scale, runs[0].task))
-        counted, seconds = step(plan.get_scale(scale)["networks"][model], runs[0].task, recipe)
+        recipe = make_recipe(plan.recipe(scale, runs[0].task, model))
+        preset, switches = plan.network(scale, model)
+        counted, seconds = step(preset, tuple(switches.items()), shape_of(runs[0], recipe), recipe)
         steps = recipe.iterations * len(runs)
         price = (len(runs), recipe.iterations, recipe.batch, recipe.patch)
         found.append(Price(model, kind, *price, counted * steps, seconds * steps / 3600))
     return found
 
 
-def step(network_name: str, task_name: str, recipe: Recipe) -> tuple[float, float]:
+def trainings(scale: str, without: tuple[str, ...] = ()) -> list[plan.Run]:
+    """The runs of a scale whose networks are trained; each training once."""
+    evaluated = [*plan.runs(scale, plan.tables(), without), *plan.ablation_runs(scale)]
+    trained = [run for run in evaluated if run.trained]
+    return list(dict.fromkeys(replace(run, model=run.trainee) for run in trained))
+
+
+def shape_of(run: plan.Run, recipe: Recipe) -> tuple[int, int, int, int]:
+    """Batch, channels, side of a training's inputs, and how much larger its outputs are."""
+    task = get_task(run.task)
+    return recipe.batch, task.channels, recipe.patch, task.upscale or 1
+
+
+@cache
+def step(
+    preset: str, switches: tuple[tuple[str, Any], ...], shape: tuple[int, ...], recipe: Recipe
+) -> tuple[float, float]:
     """(multiply-adds, seconds on this machine) of one iteration of a training."""
-    task = get_task(task_name)
-    options = {"upscale": task.upscale} if task.upscale else {}
-    shape = (task.channels, recipe.patch, recipe.patch)
-    forward = mean(
-        multiply_adds(build(network_name, channels=task.channels, k=k, **options), (1, *shape))
-        for k in recipe.topk
-    )
-    counted = 3 * forward * recipe.batch
-    batch = recipe.batch if counted <= LARGEST else 1
+    size, channels, side, scale = shape
+    options = {**dict(switches), "channels": channels, **({"upscale": scale} if scale > 1 else {})}
+    inputs = (1, channels, side, side)
+    forward = mean(multiply_adds(build(preset, **{**options, "k": k}), inputs) for k in recipe.topk)
+    counted = 3 * forward * size
+    large = counted > LARGEST
+    batch = 1 if large else size
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    network = build(network_name, channels=task.channels, **options).to(device).train()
+    network = build(preset, **options).to(device).train()
     optimizer = torch.optim.AdamW(network.parameters(), fused=True)
-    degraded = torch.rand(batch, *shape, device=device)
-    clean = torch.rand(batch, task.channels, *(s * (task.upscale or 1) for s in shape[1:]))
-    clean = clean.to(device)
+    degraded = torch.rand(batch, *inputs[1:], device=device)
+    clean = torch.rand(batch, channels, side * scale, side * scale, device=device)
     taken = []
-    for _ in range(3):
+    for _ in range(2 if large else 5):
         start = time.perf_counter()
         optimizer.zero_grad()
         l1(network(degraded, sorted(recipe.topk)[len(recipe.topk) // 2]), clean).backward()
@@ -86,15 +101,15 @@ def step(network_name: str, task_name: str, recipe: Recipe) -> tuple[float, floa
         if device == "cuda":
             torch.cuda.synchronize()
         taken.append(time.perf_counter() - start)
-    return counted, median(taken) * recipe.batch / batch
+    return counted, min(taken) * size / batch
 
 
 def images(scale: str, without: tuple[str, ...] = ()) -> int:
     """Photographs that the trained networks of a scale restore in all evaluations together."""
+    evaluated = [*plan.runs(scale, plan.tables(), without), *plan.ablation_runs(scale)]
     return sum(
         get_set(name).images
-        for run in plan.runs(scale, plan.tables(), without)
-        if run.trained
+        for run in dict.fromkeys(run for run in evaluated if run.trained)
         for name, _ in plan.test_places(scale, run.task, without)
     )
 

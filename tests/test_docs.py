@@ -66,7 +66,7 @@ def follow(page, folder):
 
 
 @pytest.mark.slow
-def test_a_dataset_a_task_a_network_and_a_table_are_added(tmp_path):
+def test_everything_that_can_be_added_is_added(tmp_path):
     """docs/adding.md to its end, in a copy of the project; the archive comes from a mirror."""
     copy_of_repository(tmp_path)
     follow(REPOSITORY / "docs" / "adding.md", tmp_path)
@@ -87,6 +87,19 @@ def test_a_dataset_a_task_a_network_and_a_table_are_added(tmp_path):
     assert set(cells.xs("PSNR", level="metric")["verdict"]) == {"scaled down"}
     assert (cells.xs("PSNR", level="metric")["measured"] > 20).all()
     assert (cells.xs("PSNR", level="metric")["images"] == 2).all()
+
+    records = map(str, tmp_path.glob("results/smoke/eval/posterize-*/*/seed0.json"))
+    for argv in (
+        ["reports.collect", "results.csv", *records],
+        ["reports.claims", "--results", "results.csv", "--out", "."],
+        ["reports.ablations", "--results", "results.csv", "--out", "."],
+    ):
+        subprocess.run([sys.executable, "-m", *argv], cwd=tmp_path, env=environment, check=True)
+    claims = pd.read_csv(tmp_path / "claims.csv").set_index("id")
+    assert claims.loc["more-values-more-decibels", "printed"] == "holds"
+    ablations = pd.read_csv(tmp_path / "ablations.csv")
+    (row,) = ablations[ablations["model"] == "my-network-dense"].itertuples()
+    assert (row.against, row.images, row.conclusion) == ("my-network", 2, "inconclusive")
 
 
 # --- commands and links --------------------------------------------------------------------------
