@@ -2,8 +2,8 @@
 
 python -m reports.ablations --scale mini --results results/mini/results.csv --out reports
 
-Writes ablations.html, ablations.csv (every comparison), and the figures figure03.svg (PSNR over k
-at inference, with its numbers in figure03.csv) and figure05.svg (one model, many levels).
+Writes ablations.html, ablations.csv (every comparison), and three figures as SVG and CSV: figure03
+(PSNR over k at inference), figure05 (one model, many levels) and figure10 (convergence).
 """
 
 import argparse
@@ -32,6 +32,10 @@ PRINTED_LEVELS = (
     "Printed (Fig. 5): one model for several levels; PSNR falls with the noise level and rises "
     "with the quality factor on every set."
 )
+PRINTED_CONVERGENCE = (
+    "Printed (Fig. 10): the PSNR of SemanIR-S and SemanIR-B on Set5 at scale 2 rises over the "
+    "training and levels off."
+)
 
 
 def comparisons(by_image: pd.DataFrame) -> list[Comparison]:
@@ -58,7 +62,10 @@ def changes(model: str) -> str:
 def over_k(results: pd.DataFrame, scale: str) -> pd.DataFrame:
     """PSNR of the random-k and the fixed-k network over k at inference: a line per seed and set."""
     found = []
-    for training, base in (("random", "semanir-u"), ("fixed", "semanir-u-fixed")):
+    for training, base in (
+        *(("random", "semanir-u"), ("fixed", "semanir-u-fixed")),
+        *(("random", "semanir-b"), ("fixed", "semanir-b-fixed")),
+    ):
         largest = results[(results["model"] == base) & (results["metric"] == "psnr")]
         pattern = re.compile(rf"{base}-at-k(\d+)")
         for name, group in results[results["metric"] == "psnr"].groupby("model"):
@@ -88,6 +95,15 @@ def over_levels(results: pd.DataFrame) -> pd.DataFrame:
         number=lambda frame: frame["level"].str.extract(r"(\d+)$")[0].astype(int),
     )
     columns = ["family", "dataset", "level", "number", "model", "seed", "value"]
+    return found[columns].rename(columns={"value": "psnr"}).sort_values(columns[:-1])
+
+
+def over_steps(results: pd.DataFrame) -> pd.DataFrame:
+    """PSNR on the held-out photographs over the iterations of super-resolution at scale 2."""
+    chosen = (results["metric"] == "holdout_psnr") & (results["task"] == "sr-x2")
+    found = results[chosen]
+    found = found.assign(step=found["level"].str.extract(r"step=(\d+)")[0].astype("Int64"))
+    columns = ["model", "seed", "step", "value"]
     return found[columns].rename(columns={"value": "psnr"}).sort_values(columns[:-1])
 
 
@@ -153,6 +169,20 @@ def levels(found: pd.DataFrame) -> str:
     return plots.inline(figure, "One model for many levels")
 
 
+def convergence(found: pd.DataFrame) -> str:
+    """Figure 10: a line per model, the mean over seeds."""
+    if found.empty:
+        return ""
+    figure = plots.panels(1, width=5)
+    (axes,) = figure.axes
+    for color, (model, line) in zip(plots.COLORS, found.groupby("model"), strict=False):
+        mean = line.groupby("step")["psnr"].mean()
+        axes.plot(mean.index.astype(int), mean, "o-", ms=4, color=color, label=str(model))
+    axes.set(xlabel="iteration", ylabel="PSNR on held-out photographs [dB]")
+    axes.legend()
+    return plots.inline(figure, "PSNR over the training")
+
+
 # --- page ------------------------------------------------------------------------------------
 
 
@@ -168,6 +198,7 @@ def render(scale: str, results_path: Path, out: Path) -> list[Comparison]:
     for name, numbers, draw in (
         ("figure03", over_k(results, scale), curves),
         ("figure05", over_levels(results), levels),
+        ("figure10", over_steps(results), convergence),
     ):
         drawn[name] = draw(numbers)
         with replacing(out / f"{name}.csv") as partial:
@@ -182,6 +213,7 @@ def render(scale: str, results_path: Path, out: Path) -> list[Comparison]:
         **drawn,
         "trend": PRINTED_TREND,
         "printed_levels": PRINTED_LEVELS,
+        "printed_convergence": PRINTED_CONVERGENCE,
         "confidence": round(100 * CONFIDENCE),
         "fewest": FEWEST_SEEDS,
     }

@@ -125,6 +125,13 @@ def _rows(record: dict[str, Any], path: Path) -> list[dict[str, Any]]:
             common | place | {"metric": name, "value": value, "protocol": protocol}
             for name, value in record["scores"].items()
         ]
+    if record["kind"] == "train":
+        return [
+            common | {"level": f"{level} step={point['step']}"}
+            | {"metric": "holdout_psnr", "value": psnr}
+            for point in record["history"]
+            for level, psnr in point["psnr"].items()
+        ]  # fmt: skip
     if record["kind"] == "runtime":
         return [
             common

@@ -7,6 +7,7 @@ rule collect:
     input:
         records=plan.records(SCALE, layouts.default_tables(), WITHOUT, SYSTEMS),
         ablations=plan.ablation_records(SCALE, WITHOUT),
+        trainings=plan.train_records(SCALE, layouts.default_tables(), WITHOUT),
         pictures=PICTURES,
     output:
         results=report(
@@ -23,7 +24,7 @@ rule collect:
         code=source_hash("tables"),
     shell:
         "python -m reports.collect {output.results} {input.records}"
-        " {input.ablations} {input.pictures}"
+        " {input.ablations} {input.trainings} {input.pictures}"
         " 2>&1 | tee {log}"
 
 
@@ -126,11 +127,12 @@ rule ablations:
             "reports/ablations.html",
             caption="captions/ablations.rst",
             category="Figures",
-            labels={"figure": "Ablations, figures 3 and 5"},
+            labels={"figure": "Ablations, figures 3, 5 and 10"},
         ),
         csv="reports/ablations.csv",
         figure03="reports/figure03.csv",
         figure05="reports/figure05.csv",
+        figure10="reports/figure10.csv",
     log:
         "logs/reports/ablations.log",
     conda:

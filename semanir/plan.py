@@ -402,12 +402,20 @@ def ablation_runs(scale: str) -> list[Run]:
     """The runs that a scale makes of ablations, each with those of the model it changes."""
     found: dict[Run, None] = {}
     for group in get_scale(scale).get("ablations", []):
-        models = [*map(base_model, group["models"]), *group["models"]]
+        # the fixed-k network itself stands at the end of its curve
+        trained = [trained_models()[name].get("weights_of", name) for name in group["models"]]
+        models = [*map(base_model, group["models"]), *trained, *group["models"]]
         for task in group["tasks"]:
             for model in dict.fromkeys(models):
                 for seed in group["seeds"]:
                     found[Run(scale, task, model, seed)] = None
     return list(found)
+
+
+def train_records(scale: str, names: Iterable[str], without: tuple[str, ...] = ()) -> list[str]:
+    """The records of the trainings that some tables need, with the course of each."""
+    trained = [run for run in runs(scale, names, without) if run.trained]
+    return [f"{run.train_folder}/train.json" for run in trained]
 
 
 def ablation_records(scale: str, without: tuple[str, ...] = ()) -> list[str]:

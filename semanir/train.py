@@ -202,6 +202,13 @@ def resume(training: Training) -> None:
         partial.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
 
+def history(training: Training) -> list[dict[str, Any]]:
+    """{step, psnr: {level: dB}} of every validation that the log holds."""
+    lines = training.log_path.read_text(encoding="utf-8").splitlines()
+    logged = [line for line in map(json.loads, lines) if "holdout_psnr" in line]
+    return [{"step": line["step"], "psnr": line["holdout_psnr"]} for line in logged]
+
+
 def _log(training: Training, facts: dict[str, Any]) -> None:
     with training.log_path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(facts) + "\n")
@@ -298,6 +305,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         fingerprint=training.fingerprint,
         weights_sha256=sha256(weights),
         holdout_psnr=quality,
+        history=history(training),
         iterations_this_time=training.step - first,
         seconds_this_time=round(seconds, 1),
     )

@@ -1,0 +1,131 @@
+"""The page of ablations and its figures, from made-up records."""
+
+import pandas as pd
+import pytest
+from made_records import PROVENANCE, eval_record, put
+
+from reports.ablations import changes, comparisons, main, over_k, over_levels, over_steps
+from reports.collect import means, read_records
+from semanir.plan import Run
+
+TASK = "denoise_gray-sigma25"
+
+
+def denoised(folder, gains, seeds=(0, 1, 2)):
+    """gains: model -> dB above 30, of six images and some seeds."""
+    found = []
+    for model, gain in gains.items():
+        for seed in seeds:
+            values = [("set12", "sigma25", 30 + n + gain, 0.9, 0.9) for n in range(6)]
+            found.append(eval_record(folder, TASK, model, values, seed=seed))
+    return found
+
+
+def train_record(folder, model, points):
+    run = Run("smoke", "sr-x2", model, 0)
+    history = [{"step": step, "psnr": {"x2": psnr}} for step, psnr in points]
+    record = {"schema": 1, "kind": "train", "history": history, "provenance": PROVENANCE}
+    record["identity"] = {"scale": "smoke", "task": "sr-x2", "model": model, "seed": 0}
+    return put(folder / run.train_folder / "train.json", record)
+
+
+GAINS = {
+    "semanir-u": 0.0,
+    "semanir-u-fixed": 0.1,
+    "semanir-u-at-k8": -0.2,
+    "semanir-u-fixed-at-k8": -0.4,
+    "semanir-u-window16": 0.3,
+}
+
+
+def test_each_ablation_is_held_against_what_it_changes(tmp_path):
+    """A training against the base; another k at inference against the training it evaluates."""
+    found = {one.model: one for one in comparisons(read_records(denoised(tmp_path, GAINS)))}
+    against = {name: one.against for name, one in found.items()}
+    assert against == {
+        "semanir-u-fixed": "semanir-u",
+        "semanir-u-at-k8": "semanir-u",
+        "semanir-u-fixed-at-k8": "semanir-u-fixed",
+        "semanir-u-window16": "semanir-u",
+    }
+    means_of = {name: one.mean for name, one in found.items()}
+    assert means_of == pytest.approx(
+        {"semanir-u-fixed": 0.1, "semanir-u-at-k8": -0.2}
+        | {"semanir-u-fixed-at-k8": -0.5, "semanir-u-window16": 0.3}
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "text"),
+    [
+        ("semanir-u-at-k8", "k at inference: 8"),
+        ("semanir-u-window16", "window: 16"),
+        ("semanir-u-with-mask", "attention back end at inference: mask"),
+        ("semanir-u-dense", "all keys instead of the dictionary's"),
+    ],
+)
+def test_words_for_what_is_changed(model, text):
+    assert changes(model) == text
+
+
+def test_curves_over_k_end_at_the_largest(tmp_path):
+    """The two trainings themselves stand at the largest k of their recipe, 32 at this scale."""
+    found = over_k(means(read_records(denoised(tmp_path, GAINS))), "smoke")
+    points = found.groupby(["training", "k"])["psnr"].agg(["mean", "size"])
+    expected = {("fixed", 8): 32.1, ("fixed", 32): 32.6, ("random", 8): 32.3, ("random", 32): 32.5}
+    assert points["mean"].to_dict() == pytest.approx(expected)
+    assert set(points["size"]) == {3}
+
+
+def test_without_both_ways_of_training_there_is_no_curve(tmp_path):
+    gains = {name: GAINS[name] for name in ("semanir-u", "semanir-u-at-k8")}
+    assert over_k(means(read_records(denoised(tmp_path, gains))), "smoke").empty
+
+
+def test_levels_are_sorted_as_numbers(tmp_path):
+    scores = [("live1", f"qf{q}", 20 + q / 10, 0.9, 0.9) for q in (40, 10, 30, 20)]
+    records = [eval_record(tmp_path, "jpeg_color-blind", m, scores) for m in ("semanir-u", "input")]
+    found = over_levels(means(read_records(records)))
+    ours = found[found["model"] == "semanir-u"]
+    assert list(ours["number"]) == [10, 20, 30, 40]
+    assert list(ours["psnr"]) == [21, 22, 23, 24]
+
+
+def test_convergence_is_the_history_of_the_trainings(tmp_path):
+    record = train_record(tmp_path, "semanir-b", [(400, 30.5), (1200, 31.25)])
+    found = over_steps(read_records([record]))
+    assert found[["model", "step", "psnr"]].to_numpy().tolist() == [
+        ["semanir-b", 400, 30.5],
+        ["semanir-b", 1200, 31.25],
+    ]
+
+
+def test_page_figures_and_numbers_are_written(tmp_path, capsys):
+    records = [
+        *denoised(tmp_path, GAINS),
+        train_record(tmp_path, "semanir-s", [(40, 30), (80, 31)]),
+    ]
+    records += [
+        eval_record(tmp_path, "denoise_gray-blind", model, [("set12", "sigma15", 30, 0.9, 0.9)])
+        for model in ("semanir-u", "input")
+    ]
+    read_records(records).to_csv(tmp_path / "results.csv", index=False)
+    main(["--results", str(tmp_path / "results.csv"), "--out", str(tmp_path)])
+    assert "window: 16: +0.300 dB" in capsys.readouterr().out
+    page = (tmp_path / "ablations.html").read_text()
+    assert page.count("<svg") == 4
+    assert "http" not in page and "Printed (Fig. 3" in page
+    table = pd.read_csv(tmp_path / "ablations.csv").set_index("model")
+    assert table.loc["semanir-u-window16", "conclusion"] == "better"
+    for name, rows in (("figure03", 12), ("figure05", 2), ("figure10", 2)):
+        assert len(pd.read_csv(tmp_path / f"{name}.csv")) == rows
+        assert (tmp_path / f"{name}.svg").read_text().startswith("<svg xmlns=")
+
+
+def test_a_scale_without_ablations_says_so(tmp_path):
+    record = eval_record(tmp_path, "sr-x2", "semanir-s", [("set5", "x2", 30, 0.9, 0.9)])
+    read_records([record]).to_csv(tmp_path / "results.csv", index=False)
+    main(["--scale", "release", "--results", str(tmp_path / "results.csv"), "--out", str(tmp_path)])
+    page = (tmp_path / "ablations.html").read_text()
+    assert "No ablation is in the results." in page and page.count("Not measured at this") == 3
+    assert pd.read_csv(tmp_path / "figure03.csv").empty
