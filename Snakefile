@@ -6,6 +6,7 @@
 #   results/<scale>/cost/{<model>/count,runtime,attention/memory,attention/complexity}.json
 #   results/<scale>/{activation,visual}/<task>/<model>/seed<k>.json
 #   results/<scale>/results.csv
+#   reports/<scale>-<machine>/{claims,ablations}.html of reports/accepted/<scale>-<machine>.csv
 #   reports/<table>.html .csv .md .tex    reports/{figure04,visual,ablations,claims,index}.html
 #
 # <task> is a task of data_prep/tasks.yaml; below results/ it carries the level a network is
@@ -32,6 +33,7 @@ wildcard_constraints:
     seed=r"\d+",
     table="(table|extra_)[a-z0-9_]+",
     evidence="memory|complexity",
+    reference="[a-z]+-[a-z0-9-]+",
 
 
 include: "semanir/inputs.smk"

@@ -186,9 +186,13 @@ def convergence(found: pd.DataFrame) -> str:
 # --- page ------------------------------------------------------------------------------------
 
 
-def render(scale: str, results_path: Path, out: Path) -> list[Comparison]:
-    """Write the page, its comparisons as CSV, and the figures as SVG and CSV."""
-    by_image = read_results(results_path)
+def render(
+    scale: str, by_image: pd.DataFrame, out: Path, home: str = "index.html", source: str = ""
+) -> list[Comparison]:
+    """Write the page, its comparisons as CSV, and the figures as SVG and CSV.
+
+    home: the index, seen from the page; source: where results come from that were not made here.
+    """
     results = means(by_image)
     found = comparisons(by_image)
     with replacing(out / "ablations.csv") as partial:
@@ -208,6 +212,8 @@ def render(scale: str, results_path: Path, out: Path) -> list[Comparison]:
     context: dict[str, Any] = {
         "stamp": get_scale(scale)["stamp"],
         "scale": scale,
+        "home": home,
+        "source": source,
         "comparisons": [(changes(one.model), one) for one in found],
         "forest": forest(found),
         **drawn,
@@ -233,7 +239,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, required=True, help="results.csv of the scale")
     parser.add_argument("--out", type=Path, default=Path("reports"), help="folder")
     args = parser.parse_args(argv)
-    for one in render(args.scale, args.results, args.out):
+    for one in render(args.scale, read_results(args.results), args.out):
         print(f"{changes(one.model)}: {one.text}: {one.conclusion}")
 
 

@@ -303,9 +303,13 @@ def _name(row: Any) -> str:
 # --- pages -----------------------------------------------------------------------------------
 
 
-def render(scale: str, results_path: Path, out: Path) -> list[Judged]:
-    """Write claims.html and claims.csv."""
-    by_image = read_results(results_path)
+def render(
+    scale: str, by_image: pd.DataFrame, out: Path, home: str = "index.html", source: str = ""
+) -> list[Judged]:
+    """Write claims.html and claims.csv.
+
+    home: the index, seen from the page; source: where results come from that were not made here.
+    """
     results = means(by_image)
     numbers = frame(scale, results)
     ledger = [judge(claim, numbers, results, by_image) for claim in claims()]
@@ -314,6 +318,8 @@ def render(scale: str, results_path: Path, out: Path) -> list[Judged]:
     context = {
         "stamp": get_scale(scale)["stamp"],
         "scale": scale,
+        "home": home,
+        "source": source,
         "claims": ledger,
         "printed": _tally(claim.printed for claim in ledger),
         "measured": _tally(claim.verdict for claim in ledger),
@@ -338,7 +344,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, required=True, help="results.csv of the scale")
     parser.add_argument("--out", type=Path, default=Path("reports"), help="folder")
     args = parser.parse_args(argv)
-    ledger = render(args.scale, args.results, args.out)
+    ledger = render(args.scale, read_results(args.results), args.out)
     for title, attribute in (("by the paper's own tables", "printed"), ("measured", "verdict")):
         counted = _tally(getattr(claim, attribute) for claim in ledger)
         print(f"{title}: {', '.join(f'{n} {name}' for name, n in counted.items())}")

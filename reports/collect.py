@@ -39,7 +39,7 @@ def read_records(paths: Iterable[str | Path]) -> pd.DataFrame:
             rows += _rows(record, path)
         except KeyError as error:
             raise InputError(f"broken record {path}: no field {error}; delete it") from None
-    return _typed(pd.DataFrame(rows, columns=COLUMNS)).sort_values(COLUMNS[:8], ignore_index=True)
+    return typed(pd.DataFrame(rows, columns=COLUMNS)).sort_values(COLUMNS[:8], ignore_index=True)
 
 
 def read_results(path: Path) -> pd.DataFrame:
@@ -54,10 +54,10 @@ def read_results(path: Path) -> pd.DataFrame:
     missing = [name for name in COLUMNS if name not in frame]
     if missing:
         raise InputError(f"{path} has no column {missing[0]}; delete it, run snakemake")
-    return _typed(frame[COLUMNS])
+    return typed(frame[COLUMNS])
 
 
-def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+def typed(frame: pd.DataFrame) -> pd.DataFrame:
     """Whole numbers stay whole where some rows have none; what rows are found by is text."""
     text = ["level", "image", "network"]
     frame[text] = frame[text].astype("object").fillna("").astype("str")

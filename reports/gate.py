@@ -115,9 +115,13 @@ def _unique(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
     return frame
 
 
-def accept(scale: str, path: Path) -> str:
-    """Write the accepted file of a scale from a results.csv; returns the difference as a text."""
-    target = ACCEPTED / f"{pick(scale, scales(), 'scale')}.csv"
+def accept(scale: str, path: Path, machine: str = "") -> str:
+    """Write the accepted file of a scale from a results.csv; returns the difference as a text.
+
+    machine: a name that goes into the file's, for results that are shown where none are made.
+    """
+    name = "-".join(filter(None, [pick(scale, scales(), "scale"), machine]))
+    target = ACCEPTED / f"{name}.csv"
     candidate = read_candidate(path, scale).sort_values(KEY, ignore_index=True)
     broken = candidate[candidate["value"].isna()]
     if len(broken):
@@ -211,9 +215,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     accepting = commands.add_parser("accept", help="make results the accepted ones")
     accepting.add_argument("--scale", default="smoke", help="whose accepted file is written")
     accepting.add_argument("--results", type=Path, required=True, help="results.csv of the scale")
+    accepting.add_argument(
+        "--machine",
+        default="",
+        help="its name in the file's: results to show, see reports.committed",
+    )
     args = parser.parse_args(argv)
     if args.command == "accept":
-        print(accept(args.scale, args.results))
+        print(accept(args.scale, args.results, args.machine))
         return
     sys.exit(check(args))
 

@@ -18,6 +18,7 @@ from data_prep.errors import InputError, one_line_errors
 from data_prep.files import write_text
 from reports import figure04, visual
 from reports.collect import means, read_results
+from reports.committed import committed
 from reports.layouts import default_tables, layouts
 from reports.missing import gaps
 from reports.tables import SYMBOLS, environment
@@ -145,6 +146,7 @@ def render(
         "match": sum(entry["match"] for entry in summaries),
         "gaps": gaps((v for verdicts in judged.values() for v in verdicts), scale),
         "claims": claims(out.parent),
+        "committed": [one for one in committed() if one.scale != scale],
         "gains": gains(results).to_dict("records"),
         "makers": makers(by_image),
         "timings": timings(results),

@@ -145,8 +145,32 @@ rule ablations:
         " --out reports 2>&1 | tee {log}"
 
 
+# results of other machines that are committed with the project
+rule committed:
+    input:
+        accepted="reports/accepted/{reference}.csv",
+    output:
+        claims="reports/{reference}/claims.html",
+        ablations="reports/{reference}/ablations.html",
+    log:
+        "logs/reports/{reference}.log",
+    conda:
+        "../environment.yml"
+    params:
+        code=source_hash("tables"),
+    shell:
+        "python -m reports.committed {input.accepted} --out reports/{wildcards.reference}"
+        " 2>&1 | tee {log}"
+
+
 rule index:
     input:
+        committed=expand(
+            "reports/{reference}/claims.html",
+            reference=glob_wildcards(
+                "reports/accepted/{reference,[a-z]+-.+}.csv"
+            ).reference,
+        ),
         ablations="reports/ablations.html",
         claims="reports/claims.html",
         figure="reports/figure04.html",
