@@ -99,8 +99,17 @@ def test_a_difference_within_the_spread_of_the_images_is_inconclusive():
 
 def test_equal_results_are_no_difference_for_certain():
     (found,) = compare(scores([0.0, 0.0, 0.0], noise=0), "one", "other")
-    assert (found.low, found.mean, found.high) == (0, 0, 0) and found.conclusion == "inconclusive"
-    assert found.p == 1
+    assert (found.low, found.mean, found.high) == (0, 0, 0) and found.conclusion == "equal"
+    assert (found.p, found.effect) == (1, 0)
+
+
+def test_rounding_is_no_difference():
+    """Another back end moves every image by a millionth, all alike."""
+    frame = scores([0.0, 0.0, 0.0], noise=1e-6)
+    frame.loc[frame["model"] == "one", "value"] += 5e-6
+    (found,) = compare(frame, "one", "other")
+    assert found.low > 0 and set(np.sign(list(found.by_seed.values()))) == {1}
+    assert found.conclusion == "equal"
 
 
 @pytest.mark.parametrize(
@@ -111,6 +120,7 @@ def test_equal_results_are_no_difference_for_certain():
         ("better", None, [0.1, -0.1, 0.1], "open"),
         ("worse", None, [-0.1, -0.1, -0.1], "yes"),
         ("as good", 0.05, [0.0, 0.001, 0.0], "yes"),
+        ("as good", 0.05, [0.3, 0.3, -0.2], "open"),  # one training lost it
         ("as good", 0.05, [-0.2, -0.2, -0.2], "no"),
         ("as good", 0.05, [-0.045, -0.045, -0.045], "open"),
     ],
