@@ -112,6 +112,7 @@ def judge_claim(form: dict[str, Any], by_image: pd.DataFrame) -> tuple[str, str]
     expect: "better", "worse", or "as good": interval and seeds stay above -`within` dB.
     """
     found = compare(by_image, form["ablation"], form["against"])
+    found = [one for one in found if one.task == form.get("task", one.task)]
     if not found:
         return "", f"{form['ablation']} was not run beside {form['against']}"
     answers = []

@@ -15,6 +15,7 @@ from data_prep.errors import InputError
 from reports import index
 from reports.collect import collect, read_records
 from reports.collect import main as collect_main
+from reports.committed import Committed
 from reports.layouts import default_tables, layouts
 from reports.missing import gaps
 from reports.verdicts import MEASURED, coverage, judge_table
@@ -58,6 +59,12 @@ def test_gains_by_hand(tmp_path):
 
 
 # --- the page --------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def nothing_committed(monkeypatch):
+    """Results of other machines have a test of their own."""
+    monkeypatch.setattr(index, "committed", list)
 
 
 @pytest.fixture
@@ -312,6 +319,25 @@ def test_times_have_their_ratio(tmp_path):
     shown = {row["model"]: (row["task"], row["median_ms"], row["ratio"]) for row in found}
     assert shown == {"swinir:x4": ("sr", 50, 1), "semanir-s:x4:k=64": ("sr", 40, 0.8)}
     assert index.timings(collect([count_record(tmp_path, "semanir-s")])) == []
+
+
+def test_results_of_other_machines_are_linked(one_table, results_csv, tmp_path, monkeypatch):
+    """Those of other scales, with their source as text; nothing without any."""
+    found = [
+        Committed("mini-box", "mini", "Measured on <b>A & B</b>"),
+        Committed("smoke-box", "smoke", ""),
+    ]
+    out = tmp_path / "index.html"
+    arguments = ["--scale", "smoke", "--results", str(results_csv), "--out", str(out)]
+    index.main(arguments)
+    assert "Measured elsewhere" not in out.read_text(encoding="utf-8")
+    monkeypatch.setattr(index, "committed", lambda: found)
+    index.main(arguments)
+    text = out.read_text(encoding="utf-8")
+    assert (
+        '<a href="mini-box/claims.html">' in text and '<a href="mini-box/ablations.html">' in text
+    )
+    assert "Measured on &lt;b&gt;A &amp; B&lt;/b&gt;" in text and "smoke-box" not in text
 
 
 def test_claims_are_shown_as_soon_as_there_are_some(one_table, results_csv, tmp_path):

@@ -137,3 +137,6 @@ def test_a_claim_without_results_is_open_for_want_of_them():
     form = {"ablation": "one", "against": "third", "expect": "better"}
     assert judge_claim(form, scores([0.1, 0.1, 0.1])) == ("", "one was not run beside third")
     assert judge_claim({**form, "against": "other"}, scores([0.1], (0,)))[0] == "open"
+    of_task = {**form, "against": "other", "task": "t"}
+    assert judge_claim(of_task, scores([0.1, 0.1, 0.1]))[0] == "yes"
+    assert judge_claim({**of_task, "task": "u"}, scores([0.1, 0.1, 0.1]))[0] == ""

@@ -198,7 +198,7 @@ def test_tooltip_of_a_window_that_is_not_planned(rendered):
         "window 8, Set12",
         "printed: 31.01 dB (paper Table 5 p. 8)",
         "verdict: no data",
-        "reason: no run is planned for 'sigma25 window8' yet",
+        "reason: no ablation of the smoke scale",
     ]
 
 

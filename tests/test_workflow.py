@@ -146,13 +146,14 @@ def test_snakemake_makes_a_report_of_its_own(finished):
         assert archive.testzip() is None
         inside = {Path(name).name: archive.read(name) for name in archive.namelist()}
     tables = [f"{table}.html" for table in default_tables()]
-    pages = ["index.html", "visual.html", "figure04.html", *tables, "results.csv"]
+    pages = ["index.html", "visual.html", "figure04.html", "claims.html", "ablations.html"]
+    pages += [*tables, "results.csv"]
     assert set(inside) == {"report.html", *pages}
     for name in pages:
         folder = "results/smoke" if name == "results.csv" else "reports"
         assert inside[name] == (finished / folder / name).read_bytes()
     report = inside["report.html"].decode()
-    for category in ("Tables", "Figures", "Index", "Results"):
+    for category in ("Tables", "Figures", "Claims", "Index", "Results"):
         assert f'"{category}"' in report
     # of the captions: a wildcard, a parameter, a count of inputs, the scale
     for told in (
