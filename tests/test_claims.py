@@ -77,6 +77,12 @@ def test_the_papers_own_tables_contradict_these_and_no_others(numbers):
         assert evidence in found[name].printed_detail, found[name].printed_detail
 
 
+def test_the_readme_counts_them_right():
+    text = " ".join((ledger.HERE.parent / "README.md").read_text(encoding="utf-8").split())
+    assert f"{len(ledger.claims())} sentences, tables and equations" in text
+    assert f"{len(CONTRADICTED)} of them do not hold by the paper's own tables" in text
+
+
 def test_no_verdict_is_written_in_a_claim():
     """A note may explain; words of verdicts come from evaluation alone."""
     for path in Path(ledger.HERE / "claims").glob("*.yaml"):
