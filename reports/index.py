@@ -17,6 +17,7 @@ import pandas as pd
 from data_prep.errors import InputError, one_line_errors
 from data_prep.files import write_text
 from reports import figure04, visual
+from reports.claims import VERDICTS
 from reports.collect import means, read_results
 from reports.committed import committed
 from reports.layouts import default_tables, layouts
@@ -109,7 +110,7 @@ def counted(results: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def claims(folder: Path) -> dict[str, int]:
-    """Verdict -> how many of the paper's claims have it, of claims.csv beside claims.html.
+    """Verdict by our measurement -> how many of the paper's claims have it, of claims.csv.
 
     Empty where no claims were rendered. InputError names a file without verdicts.
     """
@@ -117,9 +118,11 @@ def claims(folder: Path) -> dict[str, int]:
     if not path.is_file():
         return {}
     try:
-        return dict(Counter(pd.read_csv(path, dtype=str)["verdict"]))
+        counted = Counter(pd.read_csv(path, dtype=str)["verdict"])
     except (KeyError, pd.errors.ParserError, pd.errors.EmptyDataError):
         raise InputError(f"{path} has no column verdict; delete it and run snakemake") from None
+    order = {verdict: place for place, verdict in enumerate(VERDICTS)}
+    return dict(sorted(counted.items(), key=lambda item: order.get(item[0], len(order))))
 
 
 def render(
