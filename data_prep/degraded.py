@@ -20,7 +20,7 @@ from data_prep.images import match_channels, read_image, write_image
 from data_prep.names import pick
 from data_prep.prepared import convert, load_index, pairs_of
 from data_prep.real_pairs import flat_name
-from data_prep.tasks import BLIND, families
+from data_prep.tasks import BLIND, all_levels, families
 
 
 def degrade_set(family: str, level: str, clean: Path, out: Path, raw: Path = RAW) -> None:
@@ -34,7 +34,8 @@ def degrade_set(family: str, level: str, clean: Path, out: Path, raw: Path = RAW
         pick(level, (*task["levels"], BLIND), f"level of {family}")
         index = _copy_real(clean, out, raw)
     else:
-        value = task["levels"][pick(level, task["levels"], f"level of {family}")]
+        levels = all_levels(family)
+        value = levels[pick(level, levels, f"level of {family}")]
         index = _degrade(task, value, clean, out)
     write_json(out / "index.json", index)
 

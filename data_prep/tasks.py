@@ -9,12 +9,13 @@ import yaml
 
 from data_prep.names import pick
 
-BLIND = "blind"
+BLIND = "blind"  # one network for all levels of the tables
+MULTI = "multi"  # one network for these and the further levels of Figure 5
 
 
 @dataclass(frozen=True)
 class Task:
-    """A task at one level, or over all its levels with one model ("blind").
+    """A task at one level, or over many with one model ("blind", "multi").
 
     name "denoise_gray-sigma50" or "denoise_gray-blind"; family "denoise_gray"; levels: level name
     -> value given to the degradation; gray: how colour becomes grey, "full" or "y"; seed 0, or
@@ -46,14 +47,21 @@ def families() -> dict[str, dict[str, Any]]:
     return yaml.safe_load((Path(__file__).parent / "tasks.yaml").read_text(encoding="utf-8"))
 
 
+def all_levels(family: str) -> dict[str, Any]:
+    """The levels of the tables, and those that only Figure 5 has."""
+    entry = families()[family]
+    return {**entry["levels"], **entry.get("figure_levels", {})}
+
+
 def task_names() -> list[str]:
-    """Every task at each of its levels and blind, as far as the paper has such networks."""
+    """Every task at each of its levels, blind and multi, as far as the paper has such networks."""
     return [
         f"{family}-{level}"
         for family, entry in families().items()
         for level in [
             *(entry["levels"] if "level" in entry["networks"] else []),
             *([BLIND] if BLIND in entry["networks"] else []),
+            *([MULTI] if "figure_levels" in entry else []),
         ]
     ]
 
@@ -63,10 +71,11 @@ def get_task(name: str) -> Task:
     pick(name, task_names(), "task")
     family, _, level = name.rpartition("-")
     entry = families()[family]
+    together = {BLIND: entry["levels"], MULTI: all_levels(family)}
     return Task(
         name=name,
         family=family,
-        levels=entry["levels"] if level == BLIND else {level: entry["levels"][level]},
+        levels=together.get(level) or {level: entry["levels"][level]},
         channels=entry["channels"],
         gray=entry.get("gray", "full"),
         degradation=entry["degradation"],

@@ -126,7 +126,10 @@ def _rows(record: dict[str, Any], path: Path) -> list[dict[str, Any]]:
             for name, value in record["scores"].items()
         ]
     if record["kind"] == "train":
-        return [
+        steps, taken = record["iterations_this_time"], record["seconds_this_time"]
+        # of the whole training, where it went on from an earlier one
+        whole = taken / steps * record["recipe"]["iterations"] if steps else None
+        return [common | {"metric": "train_seconds", "value": whole}] * bool(whole) + [
             common | {"level": f"{level} step={point['step']}"}
             | {"metric": "holdout_psnr", "value": psnr}
             for point in record["history"]
@@ -146,6 +149,10 @@ def _rows(record: dict[str, Any], path: Path) -> list[dict[str, Any]]:
         protocol = record["protocols"][score["level"]]
         place["protocol"] = f"{protocol['name']} v{protocol['version']}"
         rows += [place | {"metric": m, "value": score[m]} for m in METRICS if m in score]
+    if "counted" in record:
+        counted = record["counted"]
+        row = {"level": counted["input"], "metric": "eval_multiply_adds"}
+        rows.append(common | row | {"value": counted["multiply_adds"]})
     return rows
 
 

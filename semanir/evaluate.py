@@ -5,6 +5,7 @@ Writes results/<scale>/eval/<task>/<model>/seed<k>.json with the scores of every
 
 import argparse
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,7 @@ def trained_restorer(run: plan.Run, threads: int) -> tuple[Restorer, dict[str, A
     import torch
 
     from semanir.checkpoint import load
+    from semanir.flops import multiply_adds
     from semanir.network.config import to_dict
     from semanir.restore import restore
     from semanir.tiling import fitting_tile
@@ -90,10 +92,16 @@ def trained_restorer(run: plan.Run, threads: int) -> tuple[Restorer, dict[str, A
     preset, switches = plan.network(run.scale, run.model)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = load(run.weights, device=device, **switches)
+    side = 64 if get_task(run.task).upscale else 256
+    shape = (1, network.config.channels, side, side)
     facts = {
         "network": preset,
         "config": to_dict(network.config),
         "parameters": sum(p.numel() for p in network.parameters()),
+        "counted": {
+            "input": "x".join(map(str, shape[1:])),
+            "multiply_adds": multiply_adds(deepcopy(network), shape),
+        },
     }
 
     def apply(

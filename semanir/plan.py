@@ -19,7 +19,7 @@ import yaml
 from data_prep.datasets import datasets, downloads, entry_of, get_set, in_scale, prepared_sets
 from data_prep.errors import InputError
 from data_prep.names import pick
-from data_prep.tasks import BLIND, families, get_task
+from data_prep.tasks import BLIND, MULTI, families, get_task
 from semanir.ablations import expand
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -399,7 +399,10 @@ def runs(
 
 
 def ablation_runs(scale: str) -> list[Run]:
-    """The runs that a scale makes of ablations, each with those of the model it changes."""
+    """The runs that a scale makes beside the tables', each with those of the model it changes.
+
+    Ablations, and networks for the many levels of Figure 5 with the input's own quality.
+    """
     found: dict[Run, None] = {}
     for group in get_scale(scale).get("ablations", []):
         # the fixed-k network itself stands at the end of its curve
@@ -409,6 +412,8 @@ def ablation_runs(scale: str) -> list[Run]:
             for model in dict.fromkeys(models):
                 for seed in group["seeds"]:
                     found[Run(scale, task, model, seed)] = None
+            if task.endswith(f"-{MULTI}"):
+                found[Run(scale, task, "input", 0)] = None
     return list(found)
 
 
@@ -451,6 +456,8 @@ def visual_runs(scale: str, names: Iterable[str], without: tuple[str, ...] = ())
 def input_run(run: Run) -> Run:
     """The evaluation of the degraded input that a run starts from, on the same images."""
     task = get_task(run.task)
+    if task.name.endswith(f"-{MULTI}"):
+        return replace(run, model="input", seed=0)
     blind = BLIND in families()[task.family]["networks"]
     return Run(run.scale, f"{task.family}-{BLIND}" if blind else run.task, "input", 0)
 
@@ -484,7 +491,10 @@ def records(
 def test_places(
     scale: str, task: str, without: tuple[str, ...] = ()
 ) -> tuple[tuple[str, str], ...]:
-    """The (prepared set, level) pairs a task is evaluated on: those of every printed cell of it."""
+    """The (prepared set, level) pairs a task is evaluated on: those of every printed cell of it.
+
+    Where Figure 5 has further levels, the sets of the cells at each of its levels.
+    """
     wanted = get_task(task)
     found: dict[tuple[str, str], None] = {}
     for table in tables():
@@ -493,7 +503,8 @@ def test_places(
                 continue
             place = answer(cell, scale)
             if place.level in wanted.levels and not _left_out(place.datasets, without):
-                found |= {(name, place.level): None for name in place.datasets}
+                levels = wanted.levels if task.endswith(f"-{MULTI}") else [place.level]
+                found |= {(name, level): None for name in place.datasets for level in levels}
     names = dict.fromkeys(name for name, _ in found)
     return tuple(
         (name, level) for name in names for level in wanted.levels if (name, level) in found

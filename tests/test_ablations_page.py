@@ -25,6 +25,7 @@ def train_record(folder, model, points):
     run = Run("smoke", "sr-x2", model, 0)
     history = [{"step": step, "psnr": {"x2": psnr}} for step, psnr in points]
     record = {"schema": 1, "kind": "train", "history": history, "provenance": PROVENANCE}
+    record |= {"recipe": {"iterations": 80}, "iterations_this_time": 40, "seconds_this_time": 6.0}
     record["identity"] = {"scale": "smoke", "task": "sr-x2", "model": model, "seed": 0}
     return put(folder / run.train_folder / "train.json", record)
 

@@ -588,6 +588,7 @@ def test_every_metric_of_the_tables_is_of_some_kind(everything):
     told = set(read_records(everything)["metric"])
     others = {name for name in told if paired.kind_of(name) == "other"}
     costs = {"median_ms", "ratio", "memory_cpu", "memory_cuda", "memory_predicted"}
+    costs |= {"train_seconds"}
     # of the median picture, which another rounding may make another one
     crops = {"psnr_crop", "psnr_crop_input"}
     assert others <= costs | crops

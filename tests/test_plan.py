@@ -578,7 +578,7 @@ def test_a_wrong_task_in_a_csv_is_named(tmp_path, monkeypatch):
 def test_tasks_and_their_levels():
     """One network per level or for all, as the paper trains them; only sr enlarges."""
     blind = {name.removesuffix("-blind") for name in task_names() if name.endswith("-blind")}
-    assert len(task_names()) == 4 + 4 + 3 + 5 + 5 + 1 + 1 + 1
+    assert len(task_names()) == 5 + 5 + 3 + 6 + 6 + 1 + 1 + 1
     assert blind == {"denoise_gray", "denoise_color", "jpeg_color", "jpeg_gray", "weather"}
     assert [name for name in task_names() if name.startswith("weather")] == ["weather-blind"]
     assert list(get_task("weather-blind").levels) == ["snow", "rainfog", "raindrop"]
@@ -586,6 +586,9 @@ def test_tasks_and_their_levels():
     assert {n for n in families() if get_task(first(n)).gray == "y"} == {"jpeg_gray"}
     assert get_task("denoise_gray-blind").levels == {"sigma15": 15, "sigma25": 25, "sigma50": 50}
     assert get_task("denoise_gray-sigma50").levels == {"sigma50": 50}
+    assert list(get_task("denoise_gray-multi").levels.values()) == [15, 25, 50, 75]  # Figure 5
+    assert list(get_task("jpeg_color-multi").levels.values()) == list(range(10, 100, 10))
+    assert not [name for name in task_names() if name in ("sr-multi", "weather-multi")]
     assert [get_task(name).upscale for name in ("sr-x2", "sr-x3", "sr-x4")] == [2, 3, 4]
     assert get_task("denoise_color-sigma15").upscale is None
     assert get_task("sr-x3").protocol("x3") == "sr-x3"
