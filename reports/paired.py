@@ -47,7 +47,16 @@ KINDS = {
     "other": Kind(3, trained=None, untrained=None),
 }
 COUNTS = frozenset(
-    "params stages layers_per_stage multiply_adds eval_multiply_adds bias dictionary floats".split()
+    [
+        "params",
+        "stages",
+        "layers_per_stage",
+        "multiply_adds",
+        "eval_multiply_adds",
+        "bias",
+        "dictionary",
+        "floats",
+    ]
 )
 
 
