@@ -83,13 +83,15 @@ def collect(paths: Iterable[str | Path]) -> pd.DataFrame:
 
 def _rows(record: dict[str, Any], path: Path) -> list[dict[str, Any]]:
     made = record["provenance"]
+    gpu = made.get("accelerator")
     common = {
         **record["identity"],
         "network": record.get("network", ""),
         "parameters": record.get("parameters"),
         "k": record.get("config", {}).get("k"),
         "batch": record.get("batch"),
-        **{key: made.get(key) for key in ("commit", "source", "created", "machine")},
+        **{key: made.get(key) for key in ("commit", "source", "created")},
+        "machine": made["machine"] if gpu in (None, "none") else gpu,
         **{key: made.get(key) for key in ("instruction_set", "threads")},
         "torch": made["versions"].get("torch"),
         "record": str(path),

@@ -1,6 +1,6 @@
 """How long functions take beside each other, and how much memory they hold at their peak.
 
-Only ratios of times taken in one run mean anything on another machine. No GPU has run this file.
+Only ratios of times taken in one run mean anything on another machine.
 """
 
 import time

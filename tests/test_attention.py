@@ -64,7 +64,8 @@ def outputs(tensors, table, dictionary, window, backend):
     """Output and gradients by name."""
     inputs = [x for x in (*tensors, table) if x is not None]
     out = attend(*tensors, dictionary, table, window, backend=backend)
-    weight = torch.linspace(-1, 2, out.numel(), dtype=out.dtype).view(out.shape)
+    weight = torch.linspace(-1, 2, out.numel(), dtype=out.dtype, device=out.device)
+    weight = weight.view(out.shape)
     grads = torch.autograd.grad(out, inputs, weight)
     return {"out": out.detach(), **dict(zip(NAMES, grads, strict=False))}
 

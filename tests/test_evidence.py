@@ -44,7 +44,7 @@ def test_peak_of_a_known_pattern_of_allocations():
 
 
 def test_memory_is_measured_and_close_to_its_prediction(monkeypatch):
-    monkeypatch.setattr(evidence, "SWEEPS", SMALL)
+    monkeypatch.setattr(evidence, "SWEEPS", {"cpu": SMALL})
     rows = evidence.memory()
     assert {row["backend"] for row in rows} >= {"mask", "gather"}
     for row in rows:
@@ -55,7 +55,7 @@ def test_memory_is_measured_and_close_to_its_prediction(monkeypatch):
 
 
 def test_a_cell_that_would_not_fit_is_skipped_with_a_message(monkeypatch, capsys):
-    monkeypatch.setattr(evidence, "SWEEPS", SMALL)
+    monkeypatch.setattr(evidence, "SWEEPS", {"cpu": SMALL})
     monkeypatch.setattr(evidence, "LIMIT", 30 * MIB)
     rows = {(row["setting"], row["backend"]): row for row in evidence.memory()}
     assert rows["k=64", "gather"]["bytes"] is None

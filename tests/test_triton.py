@@ -16,11 +16,14 @@ from test_attention import CASES, IDS, assert_close, make, outputs
 
 from data_prep.errors import InputError
 from semanir.attention import attend, dispatch
+from semanir.attention.select import select, select_plainly
 
 TESTS = Path(__file__).resolve().parent
 needs_triton = pytest.mark.skipif(
     importlib.util.find_spec("triton") is None, reason="the package triton is not installed"
 )
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 
 
 def start(*command, **environment):
@@ -61,13 +64,15 @@ def compiling(tmp_path_factory):
 def test_machine_code_spills_nothing_and_uses_the_tensor_cores(architecture, compiling):
     """What an A100 (80) and an H100 (90) would run, with the launches' own choices."""
     found = json.loads(result(compiling[architecture]))
-    assert len(found) == 2 * (2 * 3 + 2 * 2 + 4)
+    assert len(found) == 2 * (2 * 3 + 2 * 2 + 4) + 2
     for name, use in found.items():
         assert use["instructions"] > 300, name  # it was disassembled
         assert (use["stack"], use["spills"], use["atomics"]) == (0, 0, 0), (name, use)
         assert (use["mma"] > 0) == name.startswith("flash"), (name, use)
-        # a row of 32 floats is added by the 32 threads of a warp, a float each
-        assert use["wide_loads"] or name.startswith("gather_add_pieces"), (name, use)
+        # a row of 32 floats is added by the 32 threads of a warp, a float each; rows of N
+        # similarities start anywhere
+        narrow = name.startswith(("gather_add_pieces", "select"))
+        assert use["wide_loads"] or narrow, (name, use)
 
 
 @needs_triton
@@ -94,6 +99,19 @@ def test_without_a_gpu_it_is_refused_by_name(backend, monkeypatch):
         attend(*tensors, dictionary, table, window, backend=backend)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "k", "expected"),
+    [
+        (torch.float32, 170, "triton-gather"),
+        (torch.float32, 171, "triton"),
+        (torch.bfloat16, 64, "triton-gather"),
+        (torch.float16, 65, "triton"),
+    ],
+)
+def test_few_keys_are_read_one_by_one_on_a_gpu(dtype, k, expected):
+    assert dispatch.on_gpu(dtype, 1024, k) == expected
+
+
 def test_the_kernels_are_not_imported_before_they_are_needed():
     code = (
         "import semanir, sys; print([name for name in sys.modules if 'attention.triton' in name])"
@@ -102,7 +120,7 @@ def test_the_kernels_are_not_imported_before_they_are_needed():
 
 
 @needs_triton
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@needs_gpu
 @pytest.mark.parametrize("backend", ["triton", "triton-gather"])
 @pytest.mark.parametrize("case", [*CASES, ((16, 17), 60, 30, "")], ids=[*IDS, "N272"])
 def test_on_a_gpu(case, backend):
@@ -113,4 +131,16 @@ def test_on_a_gpu(case, backend):
     on_gpu = type(dictionary)(dictionary.indices.cuda(), dictionary.counts.cuda())
     got = outputs(moved[:3], moved[3], on_gpu, window, backend)
     assert_close({name: x.cpu() for name, x in got.items()}, expected, 1e-5)
-    assert dispatch._automatic(moved[0], on_gpu) == "triton"
+
+
+@needs_triton
+@needs_gpu
+@pytest.mark.parametrize("n", [1, 63, 1000, 4096, 8192])
+def test_the_selection_on_a_gpu(n):
+    similarity = torch.randn(2, 9, n, generator=torch.Generator().manual_seed(n))
+    similarity[1] = (4 * similarity[1]).round()  # many ties
+    similarity[1, 0, n // 3 :] = -torch.inf
+    for k in {1, max(1, n // 3), n}:
+        found = select(similarity.cuda(), k)
+        for got, expected in zip(found, select_plainly(similarity, k), strict=True):
+            assert torch.equal(got.cpu(), expected)

@@ -16,7 +16,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from semanir.attention import triton_flash, triton_gather
+from semanir.attention import triton_flash, triton_gather, triton_select
 from semanir.attention.triton_blocks import COLUMNS, PIECE, ROWS
 from semanir.attention.triton_gather import SLOTS
 
@@ -33,7 +33,7 @@ INTEGERS = {"words", "tiles", "counts", "indices", "queries"}  # pointers to int
 LONG = {"starts", "keys", "begins", "firsts"}  # pointers to int64
 SUMS = {"table", "lse", "delta", "parts"}  # pointers to float32, whatever the heads are
 TYPES = {torch.float32: "fp32", torch.bfloat16: "bf16"}  # float16 compiles to the same shapes
-SIZES = {*triton_flash.SIZES, "pieces"}
+SIZES = {*triton_flash.SIZES, "pieces", "k_most"}
 
 
 def source(kernel, dtype, chosen):
@@ -59,11 +59,11 @@ def source(kernel, dtype, chosen):
     return ASTSource(kernel, types, constants, aligned)
 
 
-def measured(kernel, dtype, chosen, warps, architecture):
+def measured(kernel, dtype, chosen, warps, stages, architecture):
     """Registers, stack and spills in bytes, and counts of instructions, from the machine code."""
     target = GPUTarget("cuda", architecture, 32)
     compiled = triton.compile(
-        source(kernel, dtype, chosen), target, {"num_warps": warps, "num_stages": 2}
+        source(kernel, dtype, chosen), target, {"num_warps": warps, "num_stages": stages}
     )
     tools = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
     with tempfile.TemporaryDirectory() as folder:
@@ -84,21 +84,28 @@ def measured(kernel, dtype, chosen, warps, architecture):
     }
 
 
-def cases():
-    """(name, kernel, type, constants, warps): as the launches of the two back ends choose them."""
+def cases(architecture):
+    """(name, kernel, type, constants, warps, stages): as the launches choose them."""
     for dtype, short in TYPES.items():
         for width, name in product(triton_flash.WIDTHS, FLASH):
             code = getattr(triton_flash, name)
-            rows = triton_flash.rows_of(code, dtype, width)
-            yield f"flash{name} {short} D{width}", code, short, {"D": width, "ROWS": rows}, 4
+            rows = triton_flash.rows_of(code, dtype, width, architecture >= 90)
+            chosen = {"D": width, "ROWS": rows}
+            yield f"flash{name} {short} D{width}", code, short, chosen, 4, triton_flash.STAGES
         for width, w in product(triton_flash.WIDTHS, (16, 32)):
             code, strip = triton_flash._backward_table, triton_flash.strip_of(dtype, width, w)
             name = f"flash_backward_table {short} D{width} window {w}"
-            yield name, code, short, {"D": width, "STRIP": strip}, strip // 8
+            launch = triton_flash.table_warps(strip), triton_flash.TABLE_STAGES
+            yield name, code, short, {"D": width, "STRIP": strip}, *launch
         for name in GATHER:
-            yield f"gather{name} {short} D32", getattr(triton_gather, name), short, {"D": 32}, 1
+            code = getattr(triton_gather, name)
+            yield f"gather{name} {short} D32", code, short, {"D": 32}, triton_gather.WARPS, 3
+    for n in (1024, 8192):
+        warps = triton_select.warps_of(n)
+        yield f"select {n} keys", triton_select._select, "fp32", {"BLOCK": n}, warps, 3
 
 
 if __name__ == "__main__":
     architecture = int(sys.argv[1])
-    print(json.dumps({name: measured(*case, architecture) for name, *case in cases()}))
+    found = {name: measured(*case, architecture) for name, *case in cases(architecture)}
+    print(json.dumps(found))

@@ -16,7 +16,9 @@ from semanir.attention import (
     triton_blocks,
     triton_gather,
 )
+from semanir.attention.select import select_plainly
 from semanir.attention.triton_blocks import PIECE, blocks_of
+from semanir.attention.triton_select import select
 
 BACKENDS = ["triton", "triton-gather"]
 WIDE = [((5, 7), 6, width, "regions") for width in (16, 33, 40, 64)]
@@ -44,6 +46,26 @@ def test_output_and_gradients_of_the_block_kernels(case):
 @pytest.mark.parametrize("case", SMALL, ids=[IDS[CASES.index(case)] for case in SMALL])
 def test_output_and_gradients_of_the_gather_kernels(case):
     check(case, True, "triton-gather", heads=1)
+
+
+@pytest.mark.parametrize("window", [(5, 13), (6, 22)], ids=["N65", "N132"])
+def test_windows_of_several_blocks_of_queries(window):
+    """Each block walks a list of tiles of its own, in every window of the batch."""
+    check((window, 9, 30, ""), True, "triton", heads=2)
+
+
+@pytest.mark.parametrize(("n", "k"), [(1, 1), (7, 3), (33, 32), (64, 64), (100, 31)])
+@pytest.mark.parametrize("ties", [False, True], ids=["", "ties"])
+def test_selection_equals_that_of_torch(n, k, ties):
+    similarity = torch.randn(2, 5, n, generator=torch.Generator().manual_seed(n))
+    if ties:
+        similarity = similarity.round()
+        similarity[0, 0] = -torch.inf
+        similarity[0, 1, ::2] = -torch.inf
+        similarity[0, 2] = 0.0
+        similarity[0, 2, ::2] = -0.0  # equals 0.0
+    for got, expected in zip(select(similarity, k), select_plainly(similarity, k), strict=True):
+        assert got.dtype == torch.int32 and torch.equal(got, expected)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -80,8 +80,8 @@ def text(found: dict[str, Any]) -> str:
     where = found["device"]
     where = where if where != "cpu" else f"{found['threads']} threads, {found['instructions']}"
     lines = [
-        f"4096 tokens, 6 heads of 30, float32, {where}; median ms (times faster than dense window "
-        f"attention)",
+        f"{found['tokens']} tokens, 6 heads of 30, float32, {where}; median ms (times faster than "
+        f"dense window attention)",
         "",
         " " * 22 + "".join(f"{name:>18}" for name in names) + f"{'dense':>10}",
     ]
@@ -104,8 +104,12 @@ def text(found: dict[str, Any]) -> str:
         f"stage of 6 layers, N=1024 k=256: {stage['sparse']:.1f} ms, "
         f"6 dense layers {stage['dense']:.1f} "
         f"({stage['dense'] / stage['sparse']:.2f}x)",
-        f"{names[0]} against mask, N=1024, forward: "
-        + ", ".join(f"k={row['K']} {row['mask'] / row[names[0]]:.2f}x" for row in found["switch"]),
+        *(
+            f"{name} against mask, N=1024, forward: "
+            + ", ".join(f"k={row['K']} {row['mask'] / row[name]:.2f}x" for row in found["switch"])
+            for name in names
+            if name in found["switch"][0] and name != "mask"
+        ),
         "peak memory, one window of N=4096, k=128, forward: "
         + ", ".join(f"{name} {size / 2**20:.1f} MiB" for name, size in memory["peak"].items()),
         "error against float64, relative: "

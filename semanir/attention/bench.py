@@ -1,8 +1,8 @@
 """What sparsity gains: time and memory of the back ends beside dense window attention.
 
 Everything that is compared runs interleaved in one process; times are medians of wall-clock
-milliseconds, and only their ratios mean anything on another machine. No GPU has run this file:
-with device="cuda" it waits for the GPU around every function and compares the Triton back ends.
+milliseconds, and only their ratios mean anything on another machine. With device="cuda" it waits
+for the GPU around every function and compares the Triton back ends.
 
 # B windows, H heads, N = h * w tokens, K keys per query, D head width
 """
@@ -21,9 +21,12 @@ from semanir.attention.dictionary import Dictionary, build_dictionary
 from semanir.attention.dispatch import attend
 from semanir.timing import interleaved, peak_bytes, peak_bytes_cuda
 
-TOKENS, HEADS, WIDTH, CHANNELS = 4096, 6, 30, 180  # of one 64x64 feature map of SemanIR-S
+TOKENS = {"cpu": 4096, "cuda": 65536}  # of one 64x64 feature map; of one that fills a GPU
+HEADS, WIDTH, CHANNELS = 6, 30, 180  # of SemanIR-S
 CASES = [(256, 64), (1024, 64), (1024, 256), (1024, 512)]
 LAYERS = 6  # of a stage
+SHARES = {"cpu": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9), "cuda": (1 / 64, 1 / 32, 1 / 16, 1 / 8)}
+SHARES["cuda"] += (0.25, 0.5, 0.75)
 BACKENDS = {  # by device; the first is what is measured against the others
     "cpu": ("fused", "mask", "gather"),
     "cuda": ("triton", "triton-gather", "mask", "gather"),
@@ -33,11 +36,11 @@ BACKENDS = {  # by device; the first is what is measured against the others
 class Layer:
     """Random q, k, v, a bias table and a dictionary: the attention of one layer."""
 
-    def __init__(self, n: int, k: int, device: str = "cpu", tokens: int = TOKENS) -> None:
+    def __init__(self, n: int, k: int, device: str = "cpu", tokens: int | None = None) -> None:
         side = max(d for d in range(1, isqrt(n) + 1) if n % d == 0)
         self.window = (side, n // side)
         source = torch.Generator().manual_seed(n)
-        b = max(1, tokens // n)
+        b = max(1, (tokens or TOKENS[device]) // n)
         self.tokens = torch.randn(b, n, CHANNELS, generator=source).to(device)
         # as the projection of a layer makes them
         qkv = torch.randn(b, n, 3, HEADS, WIDTH, generator=source).to(device)
@@ -82,6 +85,7 @@ def bench(seconds: float = 4, device: str = "cpu") -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
+        "tokens": TOKENS[device],
         "backends": BACKENDS[device],
         "layers": layers,
         "dictionary": _dictionary(seconds, device),
@@ -128,12 +132,12 @@ def _stage(seconds: float, device: str) -> dict[str, Any]:
 
 @torch.no_grad()
 def _switch(seconds: float, device: str) -> list[dict[str, Any]]:
-    """The first back end against mask at growing K: where `backend="auto"` should change over."""
+    """All but gather against mask at growing K: where `backend="auto"` should change over."""
     found = []
-    for share in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9):
+    for share in SHARES[device]:
         layer = Layer(1024, int(share * 1024), device)
-        pair = {b: partial(layer.run, b) for b in (BACKENDS[device][0], "mask")}
-        found.append({"N": 1024, "K": layer.k, **interleaved(pair, seconds / 4)})
+        some = {b: partial(layer.run, b) for b in BACKENDS[device][:-1]}
+        found.append({"N": 1024, "K": layer.k, **interleaved(some, seconds / 4)})
     return found
 
 

@@ -14,7 +14,7 @@ from semanir.attention.select import compiled_products, most_similar_op, select
 from semanir.attention.twins import first_twins
 
 # Similarities held at a time, 16 MiB in float32: all of four windows of 1024 tokens, or 512 rows of
-# one window of 8192.
+# one window of 8192. Four times as many on a GPU, which smaller products do not fill.
 CHUNK = 2**22
 
 
@@ -109,8 +109,9 @@ def build_dictionary(
 
     indices = torch.full((b, n, k), n, dtype=torch.int32, device=tokens.device)
     counts = torch.zeros(b, n, dtype=torch.int32, device=tokens.device)
-    height = max(1, min(n, CHUNK // n))
-    depth = max(1, CHUNK // (height * n))
+    chunk = CHUNK * (4 if tokens.is_cuda else 1)
+    height = max(1, min(n, chunk // n))
+    depth = max(1, chunk // (height * n))
     for windows in _blocks(b, depth):
         group = tokens[windows]
         twins = first_twins(group)

@@ -1,8 +1,10 @@
-"""The k largest similarities of each query: the compiled selection on CPUs, plain torch elsewhere.
+"""The k largest similarities of each query: compiled on CPUs, by Triton on GPUs, else plain torch.
 
 # B windows, R queries, N keys, C channels
 """
 
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -22,6 +24,11 @@ def select(similarity: Tensor, k: int) -> tuple[Tensor, Tensor]:
     if on_cpu and kernels() is not None:
         indices, counts = select_op(similarity, k)
         return indices, counts
+    if similarity.is_cuda and find_spec("triton") is not None:
+        on_gpu: Any = import_module("semanir.attention.triton_select")
+        if on_gpu.supported(similarity):
+            indices, counts = on_gpu.select(similarity, k)
+            return indices, counts
     return select_plainly(similarity, k)
 
 

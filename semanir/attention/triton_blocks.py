@@ -100,7 +100,7 @@ class Blocks:
             words.view(-1).scatter_add_(0, place, bit)  # each bit comes once: the sum is the union
 
         used = F.pad(words != 0, (0, -n % ROWS)).view(*words.shape[:2], -1, ROWS).any(-1)
-        used = used.transpose(1, 2)  # [B,R,W]
+        used = used.transpose(1, 2).contiguous()  # [B,R,W], and so what is made of it
         # a stable sort leaves the tiles that are used in ascending order
         tiles = used.logical_not().byte().argsort(dim=-1, stable=True).int()
         return Bits(words, tiles, used.sum(-1, dtype=torch.int32))

@@ -1,6 +1,7 @@
 """Flash attention over the tiles of keys that a block of queries needs; bits hide the other keys.
 
-Compiled for sm_80 and sm_90 and run by Triton's interpreter only; no GPU has run it.
+Tested and tuned on an H100 (sm_90). For sm_80 it is compiled and run by Triton's interpreter only;
+no such GPU has run it.
 
 Forward: a program has up to 64 queries of a head and walks their tiles of 32 keys with an online
 softmax.
@@ -34,7 +35,9 @@ WIDTHS = (32, 64)  # of the kernels; narrower heads are padded, so that loads ar
 LOG2E = 1.4426950408889634  # scores are in base 2, for exp2
 LN2 = tl.constexpr(0.6931471805599453)
 PRECISION = "tf32x3"  # of float32 products on tensor cores: three of TF32, near float32
-PROGRAMS = 512  # that the table's gradient is spread over, where there are windows enough
+PROGRAMS = 8192  # that the table's gradient is spread over, where there are windows enough
+STAGES = 1  # of the walks; loads ahead of their use cost registers and gain nothing (H100)
+TABLE_STAGES = 2
 SIZES = ("windows", "heads", "n", "h", "w", "entries", "most", "shares")  # one binary serves all
 
 
@@ -318,23 +321,35 @@ def backward(x: Inputs, grad: Tensor, lse: Tensor, delta: Tensor) -> Grads:
 
 def _walk(kernel: Any, x: Inputs, bits: Bits, *rest: Tensor) -> None:
     b, heads, n, d = x.q.shape
-    rows = rows_of(kernel, x.q.dtype, d)
+    hopper = x.q.is_cuda and torch.cuda.get_device_capability(x.q.device) >= (9, 0)
+    rows = rows_of(kernel, x.q.dtype, d, hopper)
     kernel[(b * heads * triton.cdiv(n, rows),)](
         x.q, x.k, x.v, x.table, bits.words, bits.tiles, bits.counts, *rest, *x.sizes(),
-        D=d, ROWS=rows, BLOCK=ROWS, COLUMNS=COLUMNS, PRECISION=PRECISION, num_warps=4, num_stages=2,
+        D=d, ROWS=rows, BLOCK=ROWS, COLUMNS=COLUMNS, PRECISION=PRECISION, num_warps=4,
+        num_stages=STAGES,
     )  # fmt: skip
 
 
-def rows_of(kernel: Any, dtype: torch.dtype, d: int) -> int:
-    """Rows of a program, at most a block's: as many as spill nothing (tests/test_triton.py)."""
-    if dtype == torch.float32:
-        return 16 if kernel is _backward_kv else ROWS * WIDTHS[0] // d
-    return ROWS // 2 if kernel is _backward_kv and d > WIDTHS[0] else ROWS
+def rows_of(kernel: Any, dtype: torch.dtype, d: int, hopper: bool) -> int:
+    """Rows of a program, at most a block's: as many as spill nothing (tests/test_triton.py).
+
+    hopper: products of 64 rows and more are the hardware's own there, and take fewer registers.
+    """
+    single = dtype == torch.float32
+    if kernel is not _backward_kv:
+        return ROWS * WIDTHS[0] // d if single else ROWS
+    if hopper and not (single and d > WIDTHS[0]):
+        return ROWS
+    return 16 if single else ROWS // 2
 
 
 def strip_of(dtype: torch.dtype, d: int, w: int) -> int:
     """Tokens of a strip: 32, or 16 where a row of the window has no more or 32 would spill."""
     return 16 if w <= 16 or (dtype == torch.float32 and d > WIDTHS[0]) else 32
+
+
+def table_warps(strip: int) -> int:
+    return strip // 8
 
 
 def backward_table(x: Inputs, grad: Tensor, lse: Tensor, delta: Tensor) -> Tensor:
@@ -351,7 +366,7 @@ def backward_table(x: Inputs, grad: Tensor, lse: Tensor, delta: Tensor) -> Tenso
         x.q, x.k, x.v, x.table, x.blocks.by_query.words, grad, lse, delta, parts, scale,
         b, heads, h, w, entries, shares,
         D=d, STRIP=strip, COLUMNS=COLUMNS, PRECISION=PRECISION,
-        num_warps=strip // 8, num_stages=2,
+        num_warps=table_warps(strip), num_stages=TABLE_STAGES,
     )  # fmt: skip
 
     # a place (query x, key y of their strips) belongs to dx = apart * strip + x - y: flipped and

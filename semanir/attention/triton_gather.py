@@ -1,6 +1,7 @@
-"""A program per query reads the rows of its keys: the plain Triton reference of triton_flash.py.
+"""A program per query reads the rows of its keys; the plain reference of triton_flash.py.
 
-Compiled for sm_80 and sm_90 and run by Triton's interpreter only; no GPU has run it.
+The faster of the two where a query has few of its window's keys. Tested and tuned on an H100
+(sm_90); for sm_80 compiled and run by Triton's interpreter only.
 
 dk and dv are summed by key: each program walks a piece of a key's queries, at most 128, and a
 second kernel adds the pieces in order. All arithmetic is in float32.
@@ -21,6 +22,7 @@ from semanir.attention.triton_blocks import PIECE
 from semanir.attention.triton_flash import LN2, SIZES, Grads, Inputs, attention, codes
 
 SLOTS = 32  # keys or queries read at a time
+WARPS = 1
 
 
 @triton.jit
@@ -189,7 +191,7 @@ def forward(x: Inputs) -> tuple[Tensor, Tensor]:
     out, lse = torch.empty_like(x.q), torch.empty(b, heads, n, device=x.q.device)
     _forward[(b * n, heads)](
         x.q, x.k, x.v, x.table, indices, counts, out, lse, *x.sizes(), indices.shape[-1],
-        D=d, SLOTS=SLOTS, num_warps=1,
+        D=d, SLOTS=SLOTS, num_warps=WARPS,
     )  # fmt: skip
     return out, lse
 
@@ -204,7 +206,7 @@ def backward(x: Inputs, grad: Tensor, lse: Tensor, delta: Tensor) -> Grads:
     dq, dk, dv = (torch.empty_like(x.q) for _ in range(3))
     _backward_q[(b * n, heads)](
         x.q, x.k, x.v, x.table, indices, counts, grad, lse, delta, dq, *x.sizes(),
-        indices.shape[-1], D=d, SLOTS=SLOTS, num_warps=1,
+        indices.shape[-1], D=d, SLOTS=SLOTS, num_warps=WARPS,
     )  # fmt: skip
 
     number = len(pieces.keys)
@@ -212,7 +214,9 @@ def backward(x: Inputs, grad: Tensor, lse: Tensor, delta: Tensor) -> Grads:
     if number:
         _backward_kv[(number, heads)](
             x.q, x.k, x.v, x.table, pieces.queries, pieces.starts, pieces.keys, pieces.begins,
-            grad, lse, delta, parts, *x.sizes(), D=d, SLOTS=SLOTS, PIECE=PIECE, num_warps=1,
+            grad, lse, delta, parts, *x.sizes(), D=d, SLOTS=SLOTS, PIECE=PIECE, num_warps=WARPS,
         )  # fmt: skip
-    _add_pieces[(b * n, heads)](parts, pieces.firsts, dk, dv, heads, n, number, D=d, num_warps=1)
+    _add_pieces[(b * n, heads)](
+        parts, pieces.firsts, dk, dv, heads, n, number, D=d, num_warps=WARPS
+    )
     return dq, dk, dv
