@@ -95,7 +95,7 @@ def cases(architecture):
         for width, w in product(triton_flash.WIDTHS, (16, 32)):
             code, strip = triton_flash._backward_table, triton_flash.strip_of(dtype, width, w)
             name = f"flash_backward_table {short} D{width} window {w}"
-            launch = triton_flash.table_warps(strip), triton_flash.TABLE_STAGES
+            launch = triton_flash.table_launch(dtype, strip)
             yield name, code, short, {"D": width, "STRIP": strip}, *launch
         for name in GATHER:
             code = getattr(triton_gather, name)
