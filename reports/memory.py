@@ -2,20 +2,31 @@
 
 from collections.abc import Sequence
 from math import log2
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from reports.collect import read_results
 from reports.plots import COLORS, inline, panels
 from semanir.plan import Cell
 
 GIB = 2**30
+ELSEWHERE = Path(__file__).parent / "elsewhere"  # results.csv of machines that few people have
 CONTEXT = 0.25  # GiB of the fitted model that do not depend on N and k
 # the paper states neither the batch nor the other sweep's value: with these the model fits
 SWEEPS = {"N": {"B": 4, "k": 128}, "k": {"B": 512, "N": 512}}
-OURS = {"Triton": ("triton", "fused"), "Torch-Gather": ("gather",), "Torch-Mask": ("mask",)}
-NAMES = {"fused": "our fused kernel", "triton": "our Triton kernel"}
+OURS = {
+    "Triton": ("triton", "triton-gather", "fused"),
+    "Torch-Gather": ("gather",),
+    "Torch-Mask": ("mask",),
+}
+NAMES = {
+    "fused": "our fused kernel",
+    "triton": "our Triton kernel (blocks)",
+    "triton-gather": "our Triton kernel (gather)",
+}
 ALIKE = 0.15  # difference of two exponents that is called the same growth
 
 
@@ -30,34 +41,45 @@ def section(cells: Sequence[Cell], results: pd.DataFrame) -> dict[str, Any]:
         )
         for method in OURS
     }
-    found = measured(results)
     settings = list(dict.fromkeys(cell.setting for cell in cells))
+    parts = []
+    for one in (results, *(read_results(path) for path in sorted(ELSEWHERE.glob("*.csv")))):
+        found = measured(one)
+        if not found:
+            continue
+        first = next(iter(found.values()))
+        parts.append(
+            {
+                "backends": list(dict.fromkeys(backend for _, backend in found)),
+                "batches": {setting: row["B"] for (setting, _), row in found.items()},
+                "measured": found,
+                "device": first["device"],
+                "machine": first["machine"],
+                "commit": first["commit"],
+                "growth": growth(numbers, found),
+                "plot": plot(numbers, fits, found),
+            }
+        )
     return {
         "fits": fits,
         "fit_errors": errors,
-        "backends": list(dict.fromkeys(backend for _, backend in found)),
-        "batches": {s: next((row["B"] for (t, _), row in found.items() if t == s), None)
-                    for s in settings},
         "settings": settings,
         "printed": {s: {m: printed[s, m].value or "OOM" for m in OURS} for s in settings},
-        "measured": found,
-        "device": next((row["device"] for row in found.values()), None),
-        "machine": next((row["machine"] for row in found.values()), None),
-        "growth": growth(numbers, found),
-        "plot": plot(numbers, fits, found),
+        "parts": parts,
         "context": CONTEXT,
         "sweeps": SWEEPS,
-    }  # fmt: skip
+    }
 
 
 def measured(results: pd.DataFrame) -> dict[tuple[str, str], dict[str, Any]]:
-    """(setting, back end) -> {bytes (None: skipped), predicted, B, device, machine}."""
+    """(setting, back end) -> {bytes (None: skipped), predicted, B, device, machine, commit}."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for row in results[results["metric"].str.startswith("memory_")].to_dict("records"):
         kind, value = row["metric"].removeprefix("memory_"), float(row["value"])
         place = found.setdefault(
             (row["level"], row["model"]),
-            {"bytes": None, "B": int(row["batch"]), "machine": row["machine"], "device": "cpu"},
+            {"bytes": None, "B": int(row["batch"]), "device": "cpu"}
+            | {name: row[name] for name in ("machine", "commit")},
         )
         if kind == "predicted":
             place["predicted"] = value

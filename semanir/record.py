@@ -44,6 +44,7 @@ _PLAN += ["semanir/scales.yaml", "semanir/models.yaml", "baselines/models.yaml"]
 # not all of reports/: the rendered tables are written there
 _REPORTS = [f"reports/{path.name}" for path in ROOT.glob("reports/*.py")]
 _REPORTS += ["reports/layouts.yaml", "reports/templates", "reports/paper", "reports/claims"]
+_REPORTS += ["reports/elsewhere"]
 _REPORTS += ["reports/claims.schema.yaml"]
 SOURCES = {
     "prepare": _PREPARE,

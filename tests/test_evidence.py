@@ -153,6 +153,7 @@ def test_page_of_table_1(tmp_path, monkeypatch):
         for b, size in (("fused", 2 * MIB), ("mask", None), ("gather", 5 * MIB))
     ]
     path = put(tmp_path, "memory", device="cpu", rows=rows)
+    monkeypatch.setattr(memory, "ELSEWHERE", tmp_path)
     results = collect([path])
     assert set(results["metric"]) == {"memory_cpu", "memory_predicted"}
     tables.render("table01", "smoke", [path], tmp_path)
@@ -176,9 +177,28 @@ def test_page_of_table_12(tmp_path, monkeypatch):
     assert all(line["space_ratio"] < 1 for line in lines)
 
 
-def test_pages_without_a_record(tmp_path):
+def test_memory_of_a_gpu_is_shown_beside_that_of_this_machine(tmp_path):
+    """The committed sweep: mask and gather are near print with the assumed batch, Triton is not."""
     empty = pd.DataFrame(columns=["metric", "model", "level", "value", "batch", "machine"])
-    assert memory.section(plan.cells("table01"), empty)["growth"] == []
+    (part,) = memory.section(plan.cells("table01"), empty)["parts"]
+    assert part["device"] == "cuda" and "H100" in part["machine"]
+    printed = {(c.setting, c.method): float(c.value) for c in plan.cells("table01") if c.value}
+    for setting in ("N=8192", "k=32", "k=64"):
+        for method, backend in (("Torch-Mask", "mask"), ("Torch-Gather", "gather")):
+            found = part["measured"][setting, backend]["bytes"] / 2**30
+            assert 0.55 < found / printed[setting, method] < 1, (setting, backend)
+        ours = part["measured"][setting, "triton"]["bytes"] / 2**30
+        assert ours < printed[setting, "Triton"] / 5
+    assert part["measured"]["k=512", "gather"]["bytes"] is None  # printed: OOM
+    tables.render("table01", "smoke", [], tmp_path)
+    page = (tmp_path / "table01.html").read_text()
+    assert "On an NVIDIA H100" in page and "How memory grows on a CPU" not in page
+
+
+def test_pages_without_a_record(tmp_path, monkeypatch):
+    empty = pd.DataFrame(columns=["metric", "model", "level", "value", "batch", "machine"])
+    monkeypatch.setattr(memory, "ELSEWHERE", tmp_path)
+    assert memory.section(plan.cells("table01"), empty)["parts"] == []
     assert complexity.section(plan.cells("table12"), empty)["lines"] == []
 
 

@@ -56,7 +56,12 @@ def memory(device: str = "cpu") -> list[dict[str, Any]]:
             if expected <= limit:
                 layer.dictionary = made  # frees what the last back end kept, before it is measured
                 measure = peak_bytes if device == "cpu" else peak_bytes_cuda
-                row["bytes"] = measure(partial(_block, layer, backend))
+                try:
+                    row["bytes"] = measure(partial(_block, layer, backend))
+                except (
+                    torch.OutOfMemoryError
+                ):  # on a GPU, whose allocator needs more than shapes say
+                    tqdm.write(f"{backend} at {sweep['setting']}: out of memory; skipped")
             else:
                 tqdm.write(
                     f"{backend} at {sweep['setting']}: about {expected / 2**30:.1f} GiB predicted, "
