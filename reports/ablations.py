@@ -17,6 +17,7 @@ import pandas as pd
 
 from data_prep.errors import one_line_errors
 from data_prep.files import replacing, write_text
+from data_prep.tasks import BLIND, MULTI
 from reports import plots
 from reports.collect import means, read_results
 from reports.statistics import CONFIDENCE, FEWEST_SEEDS, Comparison, compare
@@ -26,7 +27,7 @@ from semanir.plan import get_model, get_scale, recipe, trained_models
 PRINTED_TREND = (
     "Printed (Fig. 3, 8, 9, 11): with k fixed at 512 in training PSNR falls as k at inference gets "
     "smaller, most of all at 64; with random k it is stable, and better at small k; beyond 384 "
-    "nothing is gained. The curves are printed without numbers."
+    "nothing is gained. The curves are printed without numbers; circles are as large as the FLOPs."
 )
 PRINTED_LEVELS = (
     "Printed (Fig. 5): one model for several levels; PSNR falls with the noise level and rises "
@@ -59,8 +60,21 @@ def changes(model: str) -> str:
     return f"{entry['changes']}: {number[1]}" if number else entry["changes"]
 
 
+def costs(results: pd.DataFrame, model: str, task: str) -> dict[str, float | None]:
+    """{multiply_adds: of one image, seconds: of a training} of a model, means over its seeds."""
+    rows = results[results["task"] == task]
+    of_image = rows[(rows["model"] == model) & (rows["metric"] == "eval_multiply_adds")]
+    trainee = get_model(model).get("weights_of", model)
+    training = rows[(rows["model"] == trainee) & (rows["metric"] == "train_seconds")]
+    found = {"multiply_adds": of_image["value"], "seconds": training["value"]}
+    return {name: float(values.mean()) if len(values) else None for name, values in found.items()}
+
+
 def over_k(results: pd.DataFrame, scale: str) -> pd.DataFrame:
-    """PSNR of the random-k and the fixed-k network over k at inference: a line per seed and set."""
+    """PSNR of the random-k and the fixed-k network over k at inference: a line per seed and set.
+
+    multiply_adds: of restoring one image at that k, which the records state the size of.
+    """
     found = []
     for training, base in (
         *(("random", "semanir-u"), ("fixed", "semanir-u-fixed")),
@@ -79,21 +93,31 @@ def over_k(results: pd.DataFrame, scale: str) -> pd.DataFrame:
     columns = ["task", "dataset", "level", "training", "k", "seed", "value"]
     if not found:
         return pd.DataFrame(columns=columns)
-    both = pd.concat(found)[columns].rename(columns={"value": "psnr"})
+    counted = results[results["metric"] == "eval_multiply_adds"]
+    counted = counted[["task", "model", "value"]].drop_duplicates(["task", "model"])
+    counted = counted.rename(columns={"value": "multiply_adds"})
+    both = pd.concat(found).merge(counted, how="left", on=["task", "model"])
+    both = both[[*columns, "multiply_adds"]].rename(columns={"value": "psnr"})
     pairs = both.groupby("task")["training"].nunique()
     both = both[both["task"].isin(pairs[pairs == 2].index)]
     return both.drop_duplicates().sort_values(columns[:-1], ignore_index=True)
 
 
 def over_levels(results: pd.DataFrame) -> pd.DataFrame:
-    """PSNR of the networks trained for all levels, and of their input, at every level."""
-    chosen = results["task"].str.endswith("-blind") & (results["metric"] == "psnr")
+    """PSNR of the networks trained for many levels, and of their input, at every level.
+
+    Of a family the network for all of Figure 5's levels where one was trained, else the blind one.
+    """
+    end = rf"-(?:{BLIND}|{MULTI})$"
+    chosen = results["task"].str.contains(end) & (results["metric"] == "psnr")
     chosen &= results["model"].isin(["semanir-u", "input"])
     chosen &= results["level"].str.fullmatch(r"[a-z]+[0-9]+")
     found = results[chosen].assign(
-        family=lambda frame: frame["task"].str.removesuffix("-blind"),
+        family=lambda frame: frame["task"].str.replace(end, "", regex=True),
         number=lambda frame: frame["level"].str.extract(r"(\d+)$")[0].astype(int),
     )
+    multi = found["task"].str.endswith(f"-{MULTI}")
+    found = found[multi | ~found["family"].isin(found["family"][multi])]
     columns = ["family", "dataset", "level", "number", "model", "seed", "value"]
     return found[columns].rename(columns={"value": "psnr"}).sort_values(columns[:-1])
 
@@ -105,6 +129,15 @@ def over_steps(results: pd.DataFrame) -> pd.DataFrame:
     found = found.assign(step=found["level"].str.extract(r"step=(\d+)")[0].astype("Int64"))
     columns = ["model", "seed", "step", "value"]
     return found[columns].rename(columns={"value": "psnr"}).sort_values(columns[:-1])
+
+
+def shares(results: pd.DataFrame, one: Comparison) -> dict[str, float | None]:
+    """`costs` of a model divided by those of the model it is compared with."""
+    ours, others = (costs(results, model, one.task) for model in (one.model, one.against))
+    return {
+        name: value / other if value and (other := others[name]) else None
+        for name, value in ours.items()
+    }
 
 
 # --- figures ---------------------------------------------------------------------------------
@@ -139,7 +172,9 @@ def curves(found: pd.DataFrame) -> str:
     for axes, ((task, dataset, level), group) in zip(figure.axes, groups, strict=True):
         for color, (training, line) in zip(plots.COLORS, group.groupby("training"), strict=False):
             over = line.groupby("k")["psnr"].agg(["mean", "min", "max"])
-            axes.plot(over.index, over["mean"], "o-", ms=4, color=color, label=f"{training} k")
+            axes.plot(over.index, over["mean"], "o-", ms=3, color=color, label=f"{training} k")
+            size = line.groupby("k")["multiply_adds"].mean() / found["multiply_adds"].max()
+            axes.scatter(over.index, over["mean"], s=400 * size**2, color=color, alpha=0.25)
             axes.fill_between(over.index, over["min"], over["max"], color=color, alpha=0.15)
         axes.set_title(f"{task}, {dataset}" if level in task else f"{task} {level}, {dataset}")
         axes.set_xlabel("k at inference")
@@ -214,7 +249,7 @@ def render(
         "scale": scale,
         "home": home,
         "source": source,
-        "comparisons": [(changes(one.model), one) for one in found],
+        "comparisons": [(changes(one.model), one, shares(results, one)) for one in found],
         "forest": forest(found),
         **drawn,
         "trend": PRINTED_TREND,

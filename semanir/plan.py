@@ -418,9 +418,11 @@ def ablation_runs(scale: str) -> list[Run]:
 
 
 def train_records(scale: str, names: Iterable[str], without: tuple[str, ...] = ()) -> list[str]:
-    """The records of the trainings that some tables need, with the course of each."""
-    trained = [run for run in runs(scale, names, without) if run.trained]
-    return [f"{run.train_folder}/train.json" for run in trained]
+    """The records of all trainings, those of a scale's ablations too: course and cost of each."""
+    left = (run for run in ablation_runs(scale) if test_places(scale, run.task, without))
+    trained = [run for run in (*runs(scale, names, without), *left) if run.trained]
+    folders = dict.fromkeys(replace(run, model=run.trainee).train_folder for run in trained)
+    return [f"{folder}/train.json" for folder in folders]
 
 
 def ablation_records(scale: str, without: tuple[str, ...] = ()) -> list[str]:

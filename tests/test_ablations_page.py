@@ -4,7 +4,16 @@ import pandas as pd
 import pytest
 from made_records import PROVENANCE, eval_record, put
 
-from reports.ablations import changes, comparisons, main, over_k, over_levels, over_steps
+from reports.ablations import (
+    changes,
+    comparisons,
+    costs,
+    main,
+    over_k,
+    over_levels,
+    over_steps,
+    shares,
+)
 from reports.collect import means, read_records
 from semanir.plan import Run
 
@@ -21,12 +30,17 @@ def denoised(folder, gains, seeds=(0, 1, 2)):
     return found
 
 
-def train_record(folder, model, points):
-    run = Run("smoke", "sr-x2", model, 0)
-    history = [{"step": step, "psnr": {"x2": psnr}} for step, psnr in points]
+def train_record(folder, model, points, task="sr-x2", seconds=6.0):
+    """Of the second half of a training that was interrupted, in some seconds."""
+    run = Run("smoke", task, model, 0)
+    history = [{"step": step, "psnr": {task.split("-")[1]: psnr}} for step, psnr in points]
     record = {"schema": 1, "kind": "train", "history": history, "provenance": PROVENANCE}
-    record |= {"recipe": {"iterations": 80}, "iterations_this_time": 40, "seconds_this_time": 6.0}
-    record["identity"] = {"scale": "smoke", "task": "sr-x2", "model": model, "seed": 0}
+    record |= {
+        "recipe": {"iterations": 80},
+        "iterations_this_time": 40,
+        "seconds_this_time": seconds,
+    }
+    record["identity"] = {"scale": "smoke", "task": task, "model": model, "seed": 0}
     return put(folder / run.train_folder / "train.json", record)
 
 
@@ -90,6 +104,34 @@ def test_levels_are_sorted_as_numbers(tmp_path):
     ours = found[found["model"] == "semanir-u"]
     assert list(ours["number"]) == [10, 20, 30, 40]
     assert list(ours["psnr"]) == [21, 22, 23, 24]
+
+
+def test_the_network_for_more_levels_stands_for_the_blind_one(tmp_path):
+    names = ("sigma15", "sigma25", "sigma50", "sigma75")
+    scores = [("set12", name, 30 + n, 0.9, 0.9) for n, name in enumerate(names)]
+    records = [
+        eval_record(tmp_path, f"denoise_gray-{end}", "semanir-u", some)
+        for end, some in (("multi", scores), ("blind", [("set12", "sigma15", 99, 0.9, 0.9)]))
+    ]
+    found = over_levels(means(read_records(records)))
+    assert list(found["number"]) == [15, 25, 50, 75] and list(found["psnr"]) == [30, 31, 32, 33]
+
+
+def test_costs_are_shares_of_what_is_compared_with(tmp_path):
+    scores = [("set12", "sigma25", 30.0, 0.9, 0.9)]
+    records = [
+        eval_record(
+            tmp_path, TASK, model, scores, counted={"input": "1x256x256", "multiply_adds": count}
+        )
+        for model, count in (("semanir-u", 4 * 10**9), ("semanir-u-dense", 5 * 10**9))
+    ]
+    for model, seconds in (("semanir-u", 10.0), ("semanir-u-dense", 30.0)):
+        records.append(train_record(tmp_path, model, [], TASK, seconds))
+    results = read_records(records)
+    assert costs(results, "semanir-u", TASK) == {"multiply_adds": 4e9, "seconds": 20.0}
+    assert costs(results, "semanir-u-at-k8", TASK) == {"multiply_adds": None, "seconds": 20.0}
+    (one,) = comparisons(results)
+    assert shares(results, one) == {"multiply_adds": 1.25, "seconds": 3.0}
 
 
 def test_convergence_is_the_history_of_the_trainings(tmp_path):
