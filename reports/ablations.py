@@ -174,7 +174,8 @@ def curves(found: pd.DataFrame) -> str:
             over = line.groupby("k")["psnr"].agg(["mean", "min", "max"])
             axes.plot(over.index, over["mean"], "o-", ms=3, color=color, label=f"{training} k")
             size = line.groupby("k")["multiply_adds"].mean() / found["multiply_adds"].max()
-            axes.scatter(over.index, over["mean"], s=400 * size**2, color=color, alpha=0.25)
+            if size.notna().all():  # records of before have no counts
+                axes.scatter(over.index, over["mean"], s=400 * size**2, color=color, alpha=0.25)
             axes.fill_between(over.index, over["min"], over["max"], color=color, alpha=0.15)
         axes.set_title(f"{task}, {dataset}" if level in task else f"{task} {level}, {dataset}")
         axes.set_xlabel("k at inference")

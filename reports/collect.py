@@ -123,9 +123,14 @@ def _rows(record: dict[str, Any], path: Path) -> list[dict[str, Any]]:
         # names of their own: a mean over the images of a set must not take in a crop of one
         protocol = f"{record['protocol']['name']} v{record['protocol']['version']}"
         place = {name: record[name] for name in ("dataset", "level", "image")}
-        return [
+        rows = [
             common | place | {"metric": name, "value": value, "protocol": protocol}
             for name, value in record["scores"].items()
+        ]
+        alien = {"network": "", "parameters": None, "metric": "psnr_crop", "protocol": protocol}
+        return rows + [
+            common | place | alien | {"model": other["model"], "value": other["psnr_crop"]}
+            for other in record["beside"]
         ]
     if record["kind"] == "train":
         steps, taken = record["iterations_this_time"], record["seconds_this_time"]

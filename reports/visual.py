@@ -7,6 +7,7 @@ import argparse
 import base64
 import binascii
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from reports.tables import environment
 from semanir.plan import Run, get_scale, input_run
 from semanir.record import read_record
 
-PICTURES = ("degraded", "restored", "clean")
+PICTURES = ("whole", "degraded", "restored", "clean")
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -33,8 +34,11 @@ def comparison(record: dict[str, Any], path: Path, results: pd.DataFrame) -> dic
         run = Run(**record["identity"])
         place = {name: record[name] for name in ("dataset", "level", "image")}
         pictures = {name: _data_uri(record["pictures"][name], path) for name in PICTURES}
-        facts = {name: record[name] for name in ("crop", "images")}
-    except (KeyError, TypeError) as error:
+        others = {other["model"]: _data_uri(other["picture"], path) for other in record["beside"]}
+        facts = {"images": record["images"], "mark": _mark(record["crop"], record["size"])}
+    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"broken record {path}: {error}; delete it and run snakemake") from None
 
     def psnr(of: Run, metric: str) -> float | None:
@@ -44,15 +48,33 @@ def comparison(record: dict[str, Any], path: Path, results: pd.DataFrame) -> dic
             chosen &= (results[column] == value).fillna(False)
         return float(results["value"][chosen].iloc[0]) if chosen.any() else None
 
+    systems = {
+        name: (psnr(other, "psnr_crop"), psnr(other, "psnr"))
+        for name in others
+        for other in [replace(run, model=name)]
+    }
     return {
         **{"task": run.task, "model": run.model, "seed": run.seed, **place, **facts},
         "upscale": get_task(run.task).upscale,
         "synthetic": get_task(run.task).synthetic,
         "pictures": pictures,
+        "others": others,
         "psnr": {
             "degraded": (psnr(run, "psnr_crop_input"), psnr(input_run(run), "psnr")),
+            **systems,
             "restored": (psnr(run, "psnr_crop"), psnr(run, "psnr")),
         },
+    }
+
+
+def _mark(crop: Sequence[int], size: Sequence[int]) -> dict[str, float]:
+    """Where the crop lies in its image, in percent of the image's sides."""
+    (top, left, side), (height, width) = crop, size
+    return {
+        "top": 100 * top / height,
+        "left": 100 * left / width,
+        "width": 100 * side / width,
+        "height": 100 * side / height,
     }
 
 

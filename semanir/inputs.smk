@@ -41,7 +41,23 @@ def evaluation_sets(wildcards):
 
 def scores_with_input(wildcards):
     run = wanted_run(wildcards)
-    return [run.record, plan.input_run(run).record]
+    others = runs_beside(wildcards)
+    weights = [other.weights for other in others if other.weights]
+    return [
+        run.record,
+        plan.input_run(run).record,
+        *(other.record for other in others),
+        *weights,
+    ]
+
+
+def runs_beside(wildcards):
+    run = wanted_run(wildcards)
+    return plan.beside(run, layouts.default_tables(), WITHOUT, SYSTEMS)
+
+
+def systems_beside(wildcards):
+    return [other.model for other in runs_beside(wildcards)]
 
 
 def raw_photographs(wildcards):

@@ -446,13 +446,22 @@ def figure_run(scale: str) -> Run:
 def visual_runs(scale: str, names: Iterable[str], without: tuple[str, ...] = ()) -> list[Run]:
     """The runs of which pictures are shown: of each task family the first that some tables train.
 
-    First in the order in which the tables print their cells, so that nobody picks what looks well.
+    First in the order in which the tables print their cells, so that nobody picks what looks well;
+    no ablations.
     """
     found: dict[str, Run] = {}
     for run in runs(scale, names, without):
-        if run.trained:
+        if run.trained and base_model(run.model) == run.model:
             found.setdefault(get_task(run.task).family, run)
     return list(found.values())
+
+
+def beside(
+    run: Run, names: Iterable[str], without: tuple[str, ...], systems: tuple[str, ...]
+) -> list[Run]:
+    """The evaluations of other systems on the task of a run, which pictures show beside it."""
+    found = runs(run.scale, names, without, systems)
+    return [other for other in found if other.task == run.task and other.model in systems]
 
 
 def input_run(run: Run) -> Run:

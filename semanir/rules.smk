@@ -100,9 +100,11 @@ rule visual:
     threads: 1
     params:
         code=source_hash("visual"),
+        beside=systems_beside,
     shell:
         "python -m semanir.visual --scale {wildcards.scale} --task {wildcards.task}"
-        " --model {wildcards.model} --seed {wildcards.seed} --threads {threads} 2>&1 | tee {log}"
+        " --model {wildcards.model} --seed {wildcards.seed} --threads {threads}"
+        " --beside {params.beside} 2>&1 | tee {log}"
 
 
 rule attention:

@@ -1,6 +1,7 @@
 """A crop of one test image before and after its restoration: pictures for reports/visual.py.
 
 python -m semanir.visual --scale smoke --task sr-x4 --model semanir-s
+python -m semanir.visual --scale mini --task denoise_gray-blind --model semanir-u --beside dncnn
 
 Writes results/<scale>/visual/<task>/<model>/seed<k>.json. Nobody picks the image or the crop: the
 image is that of the first test set, at its first level, whose PSNR gains the median over its input;
@@ -11,6 +12,7 @@ import argparse
 import base64
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ from semanir.metrics import PROTOCOLS, score
 from semanir.record import read_record, write_record
 
 CROP, STEP = 96, 48  # pixels of the clean image; multiples of every enlargement, 2, 3 and 4
+WHOLE = 288  # longest side of the picture that shows where the crop lies
 
 
 def median_image(scores: Sequence[dict[str, Any]], inputs: Sequence[dict[str, Any]]) -> str:
@@ -75,11 +78,13 @@ def busiest_crop(clean: NDArray[np.uint8], unit: int = 1) -> tuple[int, int, int
     return top, left, side
 
 
-def compare(run: plan.Run, threads: int = 1) -> dict[str, Any]:
+def compare(run: plan.Run, threads: int = 1, beside: Sequence[str] = ()) -> dict[str, Any]:
     """Everything of the record but identity and provenance.
 
-    {dataset, level, image, images (of that set), protocol, crop: [top, left, side], pictures:
-    {degraded, restored, clean}, scores: {psnr_crop, psnr_crop_input}}; pictures are PNG in base64.
+    {dataset, level, image, images (of that set), protocol, size: [height, width] of the image,
+    crop: [top, left, side], pictures: {whole, degraded, restored, clean}, scores: {psnr_crop,
+    psnr_crop_input}, beside: [{model, picture, psnr_crop}] of other systems on the same task};
+    pictures are PNG in base64, `whole` the clean image made small.
     """
     task, source = get_task(run.task), plan.input_run(run)
     measured = read_record(Path(run.record))
@@ -103,6 +108,12 @@ def compare(run: plan.Run, threads: int = 1) -> dict[str, Any]:
         name: score(_square(output, *crop), target, protocol)["psnr"]
         for name, output in (("psnr_crop", restored), ("psnr_crop_input", inputs))
     }
+    others = []
+    for model in beside:
+        restorer, _ = make_restorer(replace(run, model=model, seed=0), threads)
+        output = _square(restorer(degraded, level, None)[0], *crop)
+        quality = score(output, target, protocol)["psnr"]
+        others.append({"model": model, "picture": as_png(output), "psnr_crop": quality})
     return {
         "dataset": dataset,
         "level": level,
@@ -110,13 +121,16 @@ def compare(run: plan.Run, threads: int = 1) -> dict[str, Any]:
         "images": sum((row["dataset"], row["level"]) == (dataset, level) for row in scores),
         "protocol": {"name": protocol, "version": PROTOCOLS[protocol].version},
         "network": measured.get("network", ""),
+        "size": list(clean.shape[:2]),
         "crop": list(crop),
         "pictures": {
+            "whole": as_png(smaller(clean)),
             "degraded": as_png(shown),
             "restored": as_png(_square(restored, *crop)),
             "clean": as_png(target),
         },
         "scores": crop_scores,
+        "beside": others,
     }
 
 
@@ -133,6 +147,13 @@ def read_pair(
     clean = match_channels(read_image(path), task.channels, path, task.gray)
     unit = task.upscale or 1
     return degraded, clean[: degraded.shape[0] * unit, : degraded.shape[1] * unit]
+
+
+def smaller(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """[H,W] or [H,W,3] with its longest side WHOLE, as it is where it is smaller."""
+    picture = Image.fromarray(image)
+    picture.thumbnail((WHOLE, WHOLE), Image.Resampling.LANCZOS)
+    return np.asarray(picture)
 
 
 def as_png(image: NDArray) -> str:
@@ -156,12 +177,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", required=True, help="a network trained here")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
+    parser.add_argument(
+        "--beside", nargs="*", default=[], help="systems with released weights on the same task"
+    )
     args = parser.parse_args(argv)
     run = plan.Run(args.scale, get_task(args.task).name, args.model, args.seed)
     if not run.trained:
         raise InputError(f"{run.model} is not trained here; pictures show trained networks only")
     identity = {"scale": run.scale, "task": run.task, "model": run.model, "seed": run.seed}
-    found = compare(run, args.threads)
+    found = compare(run, args.threads, args.beside)
     write_record(Path(run.visual), "visual", identity, "visual", **found)
     print(f"{run.task} {run.model}: {found['image']} of {found['dataset']}, {run.visual}")
 

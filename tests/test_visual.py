@@ -86,7 +86,7 @@ def test_one_run_for_each_family_that_the_tables_train():
         for table in default_tables():
             for cell in plan.cells(table):
                 found = plan.answer(cell, scale)
-                if found.task and found.model in plan.trained_models():
+                if found.task and "of" not in plan.trained_models().get(found.model, {"of": ""}):
                     first.setdefault(cell.task, (found.task, found.model))
         runs = plan.visual_runs(scale, default_tables())
         assert [(run.task, run.model) for run in runs] == list(first.values())
@@ -165,6 +165,8 @@ def test_a_record_holds_the_three_crops_and_their_psnr(enlarging, tmp_path):
     assert (record["dataset"], record["level"], record["image"]) == (*PLACE, "photo")
     assert record["images"] == 1
     assert record["protocol"] == {"name": "sr-x2", "version": 1}
+    assert record["size"] == [100, 200] and record["beside"] == []
+    assert pixels(record["pictures"]["whole"]).shape == (100, 200, 3)
     square = np.s_[0:96, 96:192]
     np.testing.assert_array_equal(pixels(record["pictures"]["clean"]), clean[square])
     np.testing.assert_array_equal(pixels(record["pictures"]["restored"]), restored[square])
@@ -195,6 +197,40 @@ def test_results_hold_the_crops_and_no_mean_takes_them_in(enlarging, tmp_path):
     assert psnr.to_dict() == {"semanir-s": 22.0, "input": 20.0}
 
 
+def test_other_systems_stand_beside_the_network(enlarging, tmp_path):
+    """One that returns the clean image: infinite PSNR, and its own line of the results."""
+    clean, _, _ = enlarging
+    given = visual.make_restorer
+
+    def make(run, threads):
+        if run.model == "swinir":
+            return (lambda image, level, tile: ((clean / 255).astype(np.float32), None)), {}
+        return given(run, threads)
+
+    visual.make_restorer = make  # the fixture puts the project's own back
+    visual.main(["--task", "sr-x2", "--model", "semanir-s", "--beside", "swinir"])
+    path = tmp_path / plan.Run("smoke", "sr-x2", "semanir-s", 0).visual
+    (other,) = read_record(path)["beside"]
+    assert (other["model"], other["psnr_crop"]) == ("swinir", math.inf)
+    np.testing.assert_array_equal(pixels(other["picture"]), clean[0:96, 96:192])
+    results = read_records([path])
+    assert list(results.query("metric == 'psnr_crop'")["model"]) == ["semanir-s", "swinir"]
+    assert list(results.query("model == 'swinir'")["network"]) == [""]
+    shown = page.comparison(read_record(path), path, results)
+    assert list(shown["psnr"]) == ["degraded", "swinir", "restored"]
+    assert shown["psnr"]["swinir"] == (math.inf, None)
+    page.render("smoke", [shown], tmp_path)
+    text = (tmp_path / "visual.html").read_text(encoding="utf-8")
+    assert "swinir inf dB" in text and "Restored by swinir" in text
+
+
+def test_systems_beside_a_run_are_those_evaluated_on_its_task():
+    run = plan.Run("mini", "denoise_gray-sigma25", "semanir-u", 0)
+    found = plan.beside(run, default_tables(), (), ("dncnn", "ffdnet", "deepjoint"))
+    assert [(other.task, other.model) for other in found] == [(run.task, "dncnn")]
+    assert plan.beside(run, default_tables(), (), ()) == []
+
+
 def test_pictures_are_of_trained_networks(capsys):
     with pytest.raises(SystemExit):
         visual.main(["--task", "sr-x2", "--model", "input"])
@@ -207,13 +243,14 @@ def test_pictures_are_of_trained_networks(capsys):
 def visual_record(folder, task="sr-x2", model="semanir-s", image="0.png", **more):
     """A made-up record whose three pictures are grey of three kinds."""
     run = plan.Run("smoke", task, model, 0)
-    shade = {"degraded": 40, "restored": 120, "clean": 200}
+    shade = {"whole": 220, "degraded": 40, "restored": 120, "clean": 200}
     record = {
         "schema": 1,
         "kind": "visual",
         "identity": {"scale": "smoke", "task": task, "model": model, "seed": 0},
         **{"dataset": "embedded_rgb", "level": task.partition("-")[2], "image": image},
         **{"images": 8, "protocol": {"name": "p", "version": 1}, "crop": [48, 96, 96]},
+        **{"size": [192, 384], "beside": []},
         "pictures": {n: visual.as_png(np.full((96, 96), v, np.uint8)) for n, v in shade.items()},
         "scores": {"psnr_crop": 27.125, "psnr_crop_input": 23.5},
         "provenance": PROVENANCE,
@@ -245,7 +282,8 @@ def test_a_page_is_rendered_and_escapes_what_comes_from_data(tmp_path):
     assert evil not in text and "alert(1)&lt;/script&gt;" in text
     assert text.count("<script>") == 1
     assert "http" not in text and "url(" not in text
-    assert text.count("data:image/png;base64,") == 3
+    assert text.count("data:image/png;base64,") == 4
+    assert "top:25.00%;left:25.00%;width:25.00%;height:50.00%;" in text
     assert "27.12" in text and "23.50" in text
     assert " ".join(STAMP.split()) in " ".join(text.split())
 
@@ -254,9 +292,9 @@ def test_a_page_is_rendered_and_escapes_what_comes_from_data(tmp_path):
     "pictures",
     [
         {},
-        {"degraded": "", "restored": "", "clean": ""},
-        dict.fromkeys(("degraded", "restored", "clean"), '" onerror="alert(1)'),
-        dict.fromkeys(("degraded", "restored", "clean"), base64.b64encode(b"<svg/>").decode()),
+        dict.fromkeys(page.PICTURES, ""),
+        dict.fromkeys(page.PICTURES, '" onerror="alert(1)'),
+        dict.fromkeys(page.PICTURES, base64.b64encode(b"<svg/>").decode()),
     ],
     ids=["none", "empty", "markup", "svg"],
 )
