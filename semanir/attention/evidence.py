@@ -58,9 +58,7 @@ def memory(device: str = "cpu") -> list[dict[str, Any]]:
                 measure = peak_bytes if device == "cpu" else peak_bytes_cuda
                 try:
                     row["bytes"] = measure(partial(_block, layer, backend))
-                except (
-                    torch.OutOfMemoryError
-                ):  # on a GPU, whose allocator needs more than shapes say
+                except torch.OutOfMemoryError:  # a GPU's allocator can need more than shapes say
                     tqdm.write(f"{backend} at {sweep['setting']}: out of memory; skipped")
             else:
                 tqdm.write(
