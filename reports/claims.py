@@ -24,7 +24,7 @@ import yaml
 from data_prep.errors import InputError, one_line_errors
 from data_prep.files import replacing, write_text
 from reports import statistics
-from reports.collect import means, read_results
+from reports.collect import elsewhere, means, read_results
 from reports.tables import environment
 from reports.verdicts import judge_table
 from semanir.plan import cells, get_scale, tables
@@ -312,7 +312,8 @@ def render(
     """
     results = means(by_image)
     numbers = frame(scale, results)
-    ledger = [judge(claim, numbers, results, by_image) for claim in claims()]
+    everywhere = pd.concat([results, *elsewhere()])
+    ledger = [judge(claim, numbers, everywhere, by_image) for claim in claims()]
     with replacing(out / "claims.csv") as partial:
         pd.DataFrame(map(asdict, ledger)).to_csv(partial, index=False)
     context = {

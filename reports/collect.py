@@ -18,6 +18,7 @@ METRICS = (
     *("psnr", "psnr_rgb", "psnr_transweather_legacy", "psnr_tiled"),
     *("ssim_matlab", "ssim_zero_padded", "ssim_matlab_3d"),
 )
+ELSEWHERE = Path(__file__).parent / "elsewhere"
 COLUMNS = [
     *("scale", "model", "task", "seed", "dataset", "level", "metric", "image", "value", "images"),
     *("protocol", "network", "parameters", "k", "batch"),
@@ -55,6 +56,11 @@ def read_results(path: Path) -> pd.DataFrame:
     if missing:
         raise InputError(f"{path} has no column {missing[0]}; delete it, run snakemake")
     return typed(frame[COLUMNS])
+
+
+def elsewhere() -> list[pd.DataFrame]:
+    """The committed results of machines that few people have, a GPU."""
+    return [read_results(path) for path in sorted(ELSEWHERE.glob("*.csv"))]
 
 
 def typed(frame: pd.DataFrame) -> pd.DataFrame:
@@ -104,6 +110,15 @@ def _rows(record: dict[str, Any], path: Path) -> list[dict[str, Any]]:
             for row in record["rows"]
             for kind, value in ((record["device"], row["bytes"]), ("predicted", row["predicted"]))
             if value is not None
+        ]
+    if record["kind"] == "bench":
+        return [
+            common
+            | {"model": name, "level": f"N={row['N']} k={row['K']}", "k": row["K"]}
+            | {"metric": f"{what}_ms", "value": milliseconds}
+            for row in record["layers"]
+            for what in ("forward", "forward_backward")
+            for name, milliseconds in row[what].items()
         ]
     if record["kind"] == "complexity":
         return [

@@ -2,18 +2,16 @@
 
 from collections.abc import Sequence
 from math import log2
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from reports.collect import read_results
+from reports import collect
 from reports.plots import COLORS, inline, panels
 from semanir.plan import Cell
 
 GIB = 2**30
-ELSEWHERE = Path(__file__).parent / "elsewhere"  # results.csv of machines that few people have
 CONTEXT = 0.25  # GiB of the fitted model that do not depend on N and k
 # the paper states neither the batch nor the other sweep's value: with these the model fits
 SWEEPS = {"N": {"B": 4, "k": 128}, "k": {"B": 512, "N": 512}}
@@ -43,7 +41,7 @@ def section(cells: Sequence[Cell], results: pd.DataFrame) -> dict[str, Any]:
     }
     settings = list(dict.fromkeys(cell.setting for cell in cells))
     parts = []
-    for one in (results, *(read_results(path) for path in sorted(ELSEWHERE.glob("*.csv")))):
+    for one in (results, *collect.elsewhere()):
         found = measured(one)
         if not found:
             continue

@@ -95,6 +95,22 @@ def test_without_results_nothing_is_measured(numbers):
         assert judge(claim, numbers, EMPTY, EMPTY).verdict in (ledger.UNMEASURED, ledger.NOTHING)
 
 
+@pytest.mark.parametrize(
+    ("name", "verdict", "number"),
+    [
+        ("triton-slow", "does not hold", "0.2962 of the mask's time"),
+        ("triton-saves-memory", "holds", "0.01791 of the mask's memory"),
+        ("triton-grows-with-k", "holds", "1.501 times as much"),
+    ],
+)
+def test_what_a_gpu_measured_is_known_at_every_scale(name, verdict, number, tmp_path):
+    """The ratios worked out from reports/elsewhere/ by hand."""
+    ledger.render("smoke", EMPTY, tmp_path)
+    table = pd.read_csv(tmp_path / "claims.csv").set_index("id")
+    assert table.loc[name, "verdict"] == verdict
+    assert table.loc[name, "detail"].startswith(number)
+
+
 # --- forms -----------------------------------------------------------------------------------
 
 ROWS = [

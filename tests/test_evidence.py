@@ -153,7 +153,7 @@ def test_page_of_table_1(tmp_path, monkeypatch):
         for b, size in (("fused", 2 * MIB), ("mask", None), ("gather", 5 * MIB))
     ]
     path = put(tmp_path, "memory", device="cpu", rows=rows)
-    monkeypatch.setattr(memory, "ELSEWHERE", tmp_path)
+    monkeypatch.setattr("reports.collect.ELSEWHERE", tmp_path)
     results = collect([path])
     assert set(results["metric"]) == {"memory_cpu", "memory_predicted"}
     tables.render("table01", "smoke", [path], tmp_path)
@@ -162,6 +162,16 @@ def test_page_of_table_1(tmp_path, monkeypatch):
     assert "9 skipped" in page and ">2.0<" in page and "The batch is\n3 over N" in page
     assert page.count("<svg") == 1 and "grows less" in page
     assert "<script src" not in page and "http" not in page
+
+
+def test_times_of_the_back_ends_are_collected(tmp_path):
+    layers = [{"N": 64, "K": 8, "forward": {"mask": 3.0, "dense": 2.0}, "forward_backward": {}}]
+    results = collect([put(tmp_path, "bench", device="cpu", layers=layers)])
+    rows = results[["model", "level", "metric", "value", "k"]].to_numpy().tolist()
+    assert rows == [
+        ["dense", "N=64 k=8", "forward_ms", 2.0, 8],
+        ["mask", "N=64 k=8", "forward_ms", 3.0, 8],
+    ]
 
 
 def test_page_of_table_12(tmp_path, monkeypatch):
@@ -197,7 +207,7 @@ def test_memory_of_a_gpu_is_shown_beside_that_of_this_machine(tmp_path):
 
 def test_pages_without_a_record(tmp_path, monkeypatch):
     empty = pd.DataFrame(columns=["metric", "model", "level", "value", "batch", "machine"])
-    monkeypatch.setattr(memory, "ELSEWHERE", tmp_path)
+    monkeypatch.setattr("reports.collect.ELSEWHERE", tmp_path)
     assert memory.section(plan.cells("table01"), empty)["parts"] == []
     assert complexity.section(plan.cells("table12"), empty)["lines"] == []
 

@@ -31,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="for each comparison; default 4, about 1 min in all",
     )
     command.add_argument("--json", action="store_true", help="print one JSON object")
+    command.add_argument("--scale", help="write results/SCALE/cost/attention/bench.json as well")
     for name, told in (
         ("memory", "peak memory of one layer over N and k, for Table 1"),
         ("complexity", "counted multiply-adds of the three attention forms, for Table 12"),
@@ -57,6 +58,10 @@ def run_bench(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None
         parser.error("--device cuda: torch finds no GPU here")
     torch.set_num_threads(args.threads)
     found = bench(args.seconds, args.device)
+    if args.scale:
+        identity = {"scale": args.scale, "model": "attention"}
+        path = Path(f"results/{args.scale}/cost/attention/bench.json")
+        write_record(path, "bench", identity, "attention", **found)
     print(json.dumps(found, indent=1) if args.json else text(found))
 
 
