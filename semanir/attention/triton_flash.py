@@ -348,7 +348,10 @@ def strip_of(dtype: torch.dtype, d: int, w: int) -> int:
 
 
 def table_launch(dtype: torch.dtype, strip: int) -> tuple[int, int]:
-    """(warps, stages), the fastest on an H100 of those that spill nothing."""
+    """(warps, stages), the fastest on an H100 of those that spill nothing.
+
+    (2, 1) was timed there; results were compared with float64 there under (4, 2).
+    """
     if dtype == torch.float32 and strip == 32:
         return 2, 1
     return strip // 8, 2

@@ -23,7 +23,8 @@ def _select(similarity, indices, counts, k_most, n, BLOCK: tl.constexpr):
     columns = tl.arange(0, BLOCK)
     x = tl.load(similarity + row * n + columns, mask=columns < n, other=float("-inf"))
 
-    # as whole numbers without sign in the order of the values; -0.0 is 0.0
+    # float32 as whole numbers in the same order: negative ones with all bits turned, others with
+    # their sign alone; -0.0 equals 0.0
     bits = tl.where(x == 0, 0.0, x).to(tl.int32, bitcast=True)
     bits = tl.where(bits < 0, ~bits, bits ^ -2147483648).to(tl.uint32, bitcast=True)
     kth = tl.full([], 0, tl.uint32)
