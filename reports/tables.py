@@ -37,7 +37,7 @@ MEANINGS = {
     "quoted": "printed value only; the cell says why",
     "no data": "photographs or a run are missing; the cell says which",
     "no weights": "nobody released weights for it",
-    "no hardware": "printed for hardware that has not run it",
+    "no hardware": "printed for hardware or a setting that nobody can repeat",
 }
 
 # what a page shows below its table: templates/<table>.html.j2
