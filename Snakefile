@@ -15,7 +15,7 @@
 from snakemake.utils import min_version, validate
 
 from reports import layouts
-from semanir import plan
+from semanir import models, plan
 from semanir.record import source_hash
 
 min_version("9.0")

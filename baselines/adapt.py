@@ -17,7 +17,7 @@ from baselines import matconvnet, networks
 from baselines.weights import find, verify
 from data_prep.errors import InputError
 from data_prep.tasks import Task
-from semanir import plan
+from semanir import models
 from semanir.evaluate import Restorer
 from semanir.restore import in_tiles, restore
 from semanir.tiling import fitting_tile
@@ -52,7 +52,7 @@ class Adapted(nn.Module):
 
 def adapted(model: str, variant: str = "") -> Adapted:
     """A system of models.yaml with random weights; errors as `baselines.networks.build`."""
-    entry = plan.get_model(model)
+    entry = models.get_model(model)
     network = networks.build(model, variant)
     return Adapted(network, entry, entry["variants"][variant or next(iter(entry["variants"]))])
 
@@ -62,8 +62,8 @@ def load(model: str, task: str) -> tuple[Adapted, dict[str, Any]]:
 
     Raises InputError where the weights are missing, changed, or not of this network.
     """
-    entry = plan.get_model(model)
-    variant = plan.variant_for(entry, task)
+    entry = models.get_model(model)
+    variant = models.variant_for(entry, task)
     network = adapted(model, variant)
     weights = find(model, task)
     digest = verify(model, weights)

@@ -15,7 +15,7 @@ from torch import nn
 
 from data_prep.errors import InputError
 from data_prep.names import pick
-from semanir import plan
+from semanir import models
 
 LIBRARIES = ("spandrel", "spandrel_extra_arches")
 INSTALL = "pip install --no-deps -r baselines/requirements.txt"
@@ -27,10 +27,10 @@ def build(model: str, variant: str = "") -> nn.Module:
     Raises InputError for a name that has no network, an unknown variant, a library that is not
     installed or a licence that was not accepted.
     """
-    entry = plan.get_model(model)
+    entry = models.get_model(model)
     if "network" not in entry:
         raise InputError(f"{model} has no network: {entry.get('quoted', 'a classical method')}")
-    plan.check_licence(model)
+    models.check_licence(model)
     variant = pick(variant or next(iter(entry["variants"])), entry["variants"], "variant")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch.meshgrid's, of code that is not ours

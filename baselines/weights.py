@@ -23,14 +23,14 @@ from data_prep.files import replacing
 from data_prep.files import sha256 as sha256_of
 from data_prep.mirror import mirror_from_environment
 from data_prep.names import pick
-from semanir import plan
+from semanir import models
 
 
-def find(model: str, name: str) -> plan.Weights:
+def find(model: str, name: str) -> models.Weights:
     """Weights of a system by task or by file name; InputError lists what there is."""
-    files = plan.get_model(model).get("weights", {}).get("files", {})
+    files = models.get_model(model).get("weights", {}).get("files", {})
     by_name = {Path(found.path).name: found for found in map(_of(model), files) if found}
-    found = plan.weights_for(model, name) or by_name.get(name)
+    found = models.weights_for(model, name) or by_name.get(name)
     if found is None:
         raise InputError(f"{model} has no weights for {name}; it has {', '.join(files) or 'none'}")
     return found
@@ -42,9 +42,9 @@ def get(model: str, name: str) -> Path:
     name: a task, or the file's name. Raises InputError for a licence that was not accepted, weights
     that no programme may fetch, and bytes that are not the expected ones.
     """
-    plan.check_licence(model)
+    models.check_licence(model)
     weights = find(model, name)
-    source, target = plan.get_model(model)["weights"], Path(weights.path)
+    source, target = models.get_model(model)["weights"], Path(weights.path)
     target.parent.mkdir(parents=True, exist_ok=True)
     local = _local(model, target.name)
     if local is not None:
@@ -64,7 +64,7 @@ def get(model: str, name: str) -> Path:
     return target
 
 
-def verify(model: str, weights: plan.Weights) -> str:
+def verify(model: str, weights: models.Weights) -> str:
     """The SHA-256 of weights on disk; InputError where they are missing or not what they were."""
     path = Path(weights.path)
     if not path.is_file():
@@ -81,8 +81,8 @@ def verify(model: str, weights: plan.Weights) -> str:
     return found
 
 
-def _of(model: str) -> Callable[[str], plan.Weights | None]:
-    return lambda task: plan.weights_for(model, task)
+def _of(model: str) -> Callable[[str], models.Weights | None]:
+    return lambda task: models.weights_for(model, task)
 
 
 def _local(model: str, name: str) -> Path | None:
@@ -120,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("model", help="a system of baselines/models.yaml, for example dncnn")
     parser.add_argument("name", help="task, for example sr-x4, or file name")
     args = parser.parse_args(argv)
-    pick(args.model, plan.baseline_models(), "model")
+    pick(args.model, models.baseline_models(), "model")
     print(get(args.model, args.name))
 
 

@@ -22,7 +22,8 @@ from reports import plots
 from reports.collect import means, read_results
 from reports.statistics import CONFIDENCE, FEWEST_SEEDS, Comparison, compare
 from reports.tables import environment
-from semanir.plan import get_model, get_scale, recipe, trained_models
+from semanir.models import get_model, get_scale, trained_models
+from semanir.plan import recipe
 
 PRINTED_TREND = (
     "Printed (Fig. 3, 8, 9, 11): with k fixed at 512 in training PSNR falls as k at inference gets "

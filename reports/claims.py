@@ -27,7 +27,8 @@ from reports import statistics
 from reports.collect import elsewhere, means, read_results
 from reports.tables import environment
 from reports.verdicts import judge_table
-from semanir.plan import cells, get_scale, tables
+from semanir.models import get_scale
+from semanir.plan import cells, tables
 
 HERE = Path(__file__).parent
 HOLDS, FAILS, OPEN = "holds", "does not hold", "inconclusive"

@@ -5,7 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from semanir.plan import Cell, get_model, model_of_method
+from semanir.models import get_model, model_of_method
+from semanir.plan import Cell
 
 PARTS = ("rest", "attention", "dictionary")
 NAMED = {"sr": "×4 super-resolution", "denoise_gray": "denoising"}

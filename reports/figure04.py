@@ -14,7 +14,7 @@ from data_prep.errors import one_line_errors
 from data_prep.files import write_text
 from reports.plots import COLORS, inline, panels
 from reports.tables import environment
-from semanir.plan import get_scale
+from semanir.models import get_scale
 from semanir.record import read_record
 
 

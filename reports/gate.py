@@ -43,7 +43,7 @@ from data_prep.names import pick
 from reports.collect import read_results
 from reports.gate_text import annotations, junit, markdown, summary, table
 from reports.paired import FAILURES, KEY, KINDS, compare, kind_of
-from semanir.plan import scales
+from semanir.models import scales
 
 ACCEPTED = Path(__file__).parent / "accepted"
 

@@ -24,7 +24,8 @@ from reports.layouts import default_tables, layouts
 from reports.missing import gaps
 from reports.tables import SYMBOLS, environment
 from reports.verdicts import MEASURED, Verdict, judge_table
-from semanir.plan import cells, get_scale, tables, trained_models
+from semanir.models import get_scale, trained_models
+from semanir.plan import cells, tables
 from semanir.record import read_record
 
 SHOWN = 4  # comparisons on the index; visual.html has all

@@ -4,16 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from reports.verdicts import Verdict
-from semanir.plan import (
-    Answer,
-    Cell,
-    answer,
-    get_model,
-    get_scale,
-    model_of_method,
-    released_systems,
-    scales,
-)
+from semanir.models import get_model, get_scale, model_of_method, released_systems, scales
+from semanir.plan import Answer, Cell, answer
 
 ALL = "snakemake --cores 4 all"
 

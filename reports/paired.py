@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from reports.collect import METRICS
-from semanir.plan import trained_models
+from semanir.models import trained_models
 
 CELL = ["task", "model", "dataset", "level", "metric"]
 KEY = ["task", "model", "dataset", "level", "seed", "metric", "image"]

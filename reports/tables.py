@@ -22,7 +22,8 @@ from reports.latex import as_latex
 from reports.layouts import arrange, column_of, columns_of, header, layouts, ranks
 from reports.text import SYMBOLS, as_csv, as_markdown, difference, number, printed
 from reports.verdicts import MEASURED, Verdict, coverage, judge_table
-from semanir.plan import cells, get_scale
+from semanir.models import get_scale
+from semanir.plan import cells
 
 TEMPLATES = Path(__file__).parent / "templates"
 

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from data_prep.tasks import families
-from semanir.plan import QUALITY, Answer, Cell, answer, get_model, get_scale, trained_models
+from semanir.models import get_model, get_scale, trained_models
+from semanir.plan import QUALITY, Answer, Cell, answer
 
 MEASURED = ("match", "differs", "better than printed", "scaled down", "synthetic data")
 COLUMN_OF_METRIC = {"PSNR": "psnr", "SSIM": "ssim_matlab"}

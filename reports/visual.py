@@ -18,7 +18,8 @@ from data_prep.files import write_text
 from data_prep.tasks import get_task
 from reports.collect import read_results
 from reports.tables import environment
-from semanir.plan import Run, get_scale, input_run
+from semanir.models import get_scale
+from semanir.plan import Run, input_run
 from semanir.record import read_record
 
 PICTURES = ("whole", "degraded", "restored", "clean")

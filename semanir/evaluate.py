@@ -19,7 +19,7 @@ from data_prep.errors import InputError, one_line_errors
 from data_prep.images import match_channels, read_image
 from data_prep.prepared import load_index
 from data_prep.tasks import Task, get_task
-from semanir import plan
+from semanir import models, plan
 from semanir.metrics import PROTOCOLS, score
 from semanir.record import write_record
 
@@ -66,7 +66,7 @@ def evaluate(
 
 def make_restorer(run: plan.Run, threads: int) -> tuple[Restorer, dict[str, Any]]:
     """The function that restores images for a run, and the facts about it that go on record."""
-    entry = plan.get_model(run.model)
+    entry = models.get_model(run.model)
     if "quoted" in entry:
         raise InputError(f"{run.model} cannot run: {entry['quoted']}")
     if run.trained:
@@ -89,7 +89,7 @@ def trained_restorer(run: plan.Run, threads: int) -> tuple[Restorer, dict[str, A
     from semanir.tiling import fitting_tile
 
     torch.set_num_threads(threads)
-    preset, switches = plan.network(run.scale, run.model)
+    preset, switches = models.network(run.scale, run.model)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = load(run.weights, device=device, **switches)
     side = 64 if get_task(run.task).upscale else 256
@@ -128,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
 
     task = get_task(args.task)
-    plan.get_scale(args.scale)
+    models.get_scale(args.scale)
     run = plan.Run(args.scale, task.name, args.model, args.seed)
     restorer, facts = make_restorer(run, args.threads)
     places = plan.test_places(args.scale, task.name, tuple(args.without))

@@ -16,7 +16,7 @@ def training_files(wildcards):
 
 
 def training_workers(wildcards):
-    return plan.get_scale(wildcards.scale).get("workers", 0)
+    return models.get_scale(wildcards.scale).get("workers", 0)
 
 
 def training_threads(wildcards):
@@ -24,11 +24,11 @@ def training_threads(wildcards):
 
 
 def gpus(wildcards):
-    return plan.get_scale(wildcards.scale).get("gpus", 0)
+    return models.get_scale(wildcards.scale).get("gpus", 0)
 
 
 def network_preset(wildcards):
-    return plan.network(wildcards.scale, wildcards.model)
+    return models.network(wildcards.scale, wildcards.model)
 
 
 def weights_if_any(wildcards):

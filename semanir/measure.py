@@ -23,7 +23,7 @@ from torch import nn
 
 from data_prep.errors import InputError, one_line_errors
 from data_prep.names import pick
-from semanir import plan, timing
+from semanir import models, timing
 from semanir.network import Columnar, UShape, build
 from semanir.record import write_record
 
@@ -37,8 +37,8 @@ def network_of(name: str) -> nn.Module:
     """
     model, _, rest = name.partition(":")
     variant, _, given = rest.partition(":")
-    entry = plan.get_model(model)
-    if model not in plan.trained_models():
+    entry = models.get_model(model)
+    if model not in models.trained_models():
         if given:
             raise InputError(f"{name}: only our own networks take options, {model} takes none")
         network = import_module("baselines.adapt").adapted(model, variant)
@@ -106,7 +106,7 @@ def memory(name: str, shape: tuple[int, ...]) -> int:
 
 def count_rows(model: str) -> list[dict[str, Any]]:
     """Rows (variant, metric, value) of every variant of a model of models.yaml, at full size."""
-    entry = plan.get_model(model)
+    entry = models.get_model(model)
     rows: list[dict[str, Any]] = []
     for variant in entry["variants"]:
         network = network_of(f"{model}:{variant}")
@@ -119,13 +119,13 @@ def count_rows(model: str) -> list[dict[str, Any]]:
             rows.append({"variant": part, "metric": "layers_per_stage", "value": layers})
     for cell, given in entry.get("flops", {}).items():
         given = {"input": given} if isinstance(given, str) else given
-        variant = given.get("variant") or plan.variant_for(entry, cell)
+        variant = given.get("variant") or models.variant_for(entry, cell)
         found = count(f"{model}:{variant}", parse_input(given["input"]))
         row = {"variant": cell, "metric": "FLOPs", "value": found["multiply_adds"]}
         rows.append(row | {"protocol": f"{CONVENTION}, {given['input']}, variant {variant}"})
         modules = {"metric": "FLOPs_by_modules", "value": found["multiply_adds_by_modules"]}
         rows.append({"variant": cell, **modules})
-        if model in plan.trained_models():
+        if model in models.trained_models():
             rows += decomposition(model, variant, cell, parse_input(given["input"]))
     return rows
 
@@ -163,7 +163,7 @@ def _stages(network: nn.Module) -> dict[str, list[nn.Module]]:
 def compare(scale: str) -> list[dict[str, Any]]:
     """Runtime of the networks of Table 3 beside each other, at the inputs of a scale."""
     rows = []
-    for group, given in plan.get_scale(scale)["runtime"].items():
+    for group, given in models.get_scale(scale)["runtime"].items():
         names = [name for name in given["networks"] if _allowed(name)]
         shape = parse_input(given["input"])
         for row in runtime(names, shape, seconds=0, least=given["rounds"]):
@@ -173,7 +173,7 @@ def compare(scale: str) -> list[dict[str, Any]]:
 
 def _allowed(name: str) -> bool:
     try:
-        plan.check_licence(name.partition(":")[0])
+        models.check_licence(name.partition(":")[0])
     except InputError as error:
         print(f"left out: {error}")
         return False
@@ -234,7 +234,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _write(args: argparse.Namespace) -> None:
-    plan.get_scale(args.scale)
+    models.get_scale(args.scale)
     if args.command == "record":
         path = Path(f"results/{args.scale}/cost/{args.model}/count.json")
         identity = {"scale": args.scale, "model": args.model}

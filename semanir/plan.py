@@ -11,21 +11,28 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
-
-import jsonschema
-import yaml
 
 from data_prep.datasets import datasets, downloads, entry_of, get_set, in_scale, prepared_sets
 from data_prep.errors import InputError
 from data_prep.names import pick
 from data_prep.tasks import BLIND, MULTI, families, get_task
-from semanir.ablations import expand
+from semanir.models import (
+    COMMERCIAL,
+    base_model,
+    check_licence,
+    get_model,
+    get_scale,
+    model_of_method,
+    released_systems,
+    scales,
+    trained_models,
+    variant_for,
+    weights_for,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 PAPER = ROOT / "reports" / "paper"
 QUALITY = ("PSNR", "SSIM")
-COMMERCIAL = "SEMANIR_ACCEPT_NONCOMMERCIAL"
 # what else a table is rendered from, below results/<scale>/cost/
 EVIDENCE = {
     "table01": "attention/memory",
@@ -98,15 +105,6 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Weights:
-    """One released file: where it lies here, its name at the source, its SHA-256 if published."""
-
-    path: str
-    file: str
-    sha256: str | None = None
-
-
-@dataclass(frozen=True)
 class Answer:
     """Where the measurement of a cell is found in the results, or why there is none.
 
@@ -126,19 +124,6 @@ class Answer:
 
 
 # --- names -----------------------------------------------------------------------------------
-
-
-@cache
-def _read_yaml(path: Path) -> dict[str, Any]:
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
-
-
-def scales() -> dict[str, Any]:
-    return _read_yaml(ROOT / "semanir" / "scales.yaml")
-
-
-def get_scale(name: str) -> dict[str, Any]:
-    return scales()[pick(name, scales(), "scale")]
 
 
 OPTIONS = ("scale", "without", "systems", "accept_noncommercial", "mirror", "weights_dir")
@@ -178,89 +163,6 @@ def choose(config: dict[str, Any]) -> tuple[str, tuple[str, ...], tuple[str, ...
         return scale, without, asked or tuple(get_scale(scale)["systems"])
     except InputError as error:
         raise SystemExit(f"error: {error}") from None
-
-
-@cache
-def trained_models() -> dict[str, Any]:
-    """Entries of semanir/models.yaml, every ablation among them under a name of its own."""
-    return expand(_read_yaml(ROOT / "semanir" / "models.yaml"))
-
-
-def base_model(model: str) -> str:
-    """The model of the paper that an ablation changes; of others the name itself."""
-    return get_model(model).get("of", model)
-
-
-def network(scale: str, model: str) -> tuple[str, dict[str, Any]]:
-    """(preset, switches of semanir.build) of the network that a model is at a scale.
-
-    Raises InputError for a model that the scale does not train.
-    """
-    presets = get_scale(scale)["networks"]
-    known = [name for name in trained_models() if base_model(name) in presets]
-    pick(model, known, "model")
-    return presets[base_model(model)], dict(get_model(model).get("switches", {}))
-
-
-@cache
-def baseline_models() -> dict[str, Any]:
-    """Entries of baselines/models.yaml; InputError names the entry and the field that is wrong."""
-    entries = _read_yaml(ROOT / "baselines" / "models.yaml")
-    schema = _read_yaml(ROOT / "baselines" / "models.schema.yaml")
-    problem = jsonschema.exceptions.best_match(
-        jsonschema.Draft202012Validator(schema).iter_errors(entries)
-    )
-    if problem is not None:
-        place = ".".join(map(str, problem.absolute_path))
-        raise InputError(f"baselines/models.yaml, {place or 'top level'}: {problem.message}")
-    return entries
-
-
-def released_systems() -> list[str]:
-    """The baselines that have weights."""
-    return [name for name, entry in baseline_models().items() if "weights" in entry]
-
-
-def weights_for(model: str, task: str) -> Weights | None:
-    """The released weights a baseline uses for a task, those of its family where it has one."""
-    entry = get_model(model)
-    files = entry.get("weights", {}).get("files", {})
-    found = next((files[name] for name in _names_of(task) if name in files), None)
-    if found is None:
-        return None
-    file, digest = (found, None) if isinstance(found, str) else (found["file"], found["sha256"])
-    return Weights(f"data/weights/{model}/{unquote(file).rpartition('/')[2]}", file, digest)
-
-
-def variant_for(entry: dict[str, Any], *names: str) -> str:
-    """The first variant that is called like one of the names (of tasks also level and family)."""
-    known = [short for name in names for short in _names_of(name) if short in entry["variants"]]
-    return known[0] if known else next(iter(entry["variants"]))
-
-
-def _names_of(task: str) -> list[str]:
-    family, _, level = task.partition("-")
-    return [task, level, family]
-
-
-def check_licence(model: str) -> None:
-    """InputError where a system is licensed for non-commercial use and nobody accepted that."""
-    if get_model(model).get("noncommercial") and os.environ.get(COMMERCIAL) != "true":
-        raise InputError(
-            f"{model} is licensed for non-commercial use: {get_model(model)['licence']}; "
-            f"--config accept_noncommercial=true (or {COMMERCIAL}=true) accepts that"
-        )
-
-
-def get_model(name: str) -> dict[str, Any]:
-    models = trained_models() | baseline_models()
-    return models[pick(name, models, "model")]
-
-
-@cache
-def model_of_method() -> dict[str, str]:
-    models = trained_models() | baseline_models()
-    return {method: name for name, entry in models.items() for method in entry.get("answers", [])}
 
 
 # --- cells -----------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from data_prep.datasets import get_set
 from data_prep.errors import one_line_errors
 from data_prep.inventory import columns
 from data_prep.tasks import get_task
-from semanir import plan
+from semanir import models, plan
 from semanir.flops import multiply_adds
 from semanir.losses import l1
 from semanir.network import build
@@ -54,7 +54,7 @@ def prices(scale: str, without: tuple[str, ...] = ()) -> list[Price]:
     found = []
     for (model, kind), runs in tqdm(sorted(kinds.items()), unit="kind", delay=5):
         recipe = make_recipe(plan.recipe(scale, runs[0].task, model))
-        preset, switches = plan.network(scale, model)
+        preset, switches = models.network(scale, model)
         counted, seconds = step(preset, tuple(switches.items()), shape_of(runs[0], recipe), recipe)
         steps = recipe.iterations * len(runs)
         price = (len(runs), recipe.iterations, recipe.batch, recipe.patch)
@@ -165,7 +165,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args(argv)
-    plan.get_scale(args.scale)
+    models.get_scale(args.scale)
     torch.set_num_threads(1)  # as the workflow trains
     found = prices(args.scale, tuple(args.without))
     if args.json:

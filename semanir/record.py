@@ -39,7 +39,7 @@ _TRAIN += ["semanir/recipe.py", "semanir/vgg.py"]
 _EVALUATE = [*_NETWORK, *_DEGRADE, "semanir/evaluate.py", "semanir/restore.py", "baselines"]
 _EVALUATE += ["semanir/metrics.py", "semanir/tiling.py"]
 _PLAN = [*_TASKS, "data_prep/datasets.py", "data_prep/datasets.yaml", "semanir/plan.py"]
-_PLAN += ["semanir/ablations.py"]
+_PLAN += ["semanir/ablations.py", "semanir/models.py"]
 _PLAN += ["semanir/scales.yaml", "semanir/models.yaml", "baselines/models.yaml"]
 # not all of reports/: the rendered tables are written there
 _REPORTS = [f"reports/{path.name}" for path in ROOT.glob("reports/*.py")]

@@ -26,7 +26,7 @@ from tqdm import tqdm
 from data_prep.errors import InputError, one_line_errors
 from data_prep.files import replacing, sha256
 from data_prep.tasks import Task, get_task
-from semanir import checkpoint, plan
+from semanir import checkpoint, models, plan
 from semanir.attention import NonFiniteTokensError
 from semanir.losses import Loss, make_loss
 from semanir.metrics import score
@@ -274,7 +274,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     torch.set_num_threads(args.threads)
     task = get_task(args.task)
-    network_name, switches = plan.network(args.scale, args.model)
+    network_name, switches = models.network(args.scale, args.model)
     recipe = make_recipe(plan.recipe(args.scale, task.name, args.model))
     run = plan.Run(args.scale, task.name, args.model, args.seed)
     folder = Path(run.train_folder)

@@ -7,13 +7,13 @@ import torch
 
 import semanir
 from data_prep.errors import InputError
-from semanir import checkpoint, plan
+from semanir import checkpoint, models, plan
 from semanir.ablations import expand
 from semanir.network.config import configure, fields
 from semanir.plan import Run
 from semanir.recipe import make_recipe
 
-ABLATIONS = {name: entry for name, entry in plan.trained_models().items() if "of" in entry}
+ABLATIONS = {name: entry for name, entry in models.trained_models().items() if "of" in entry}
 
 
 def test_a_sweep_becomes_one_model_per_value():
@@ -36,10 +36,10 @@ def test_a_sweep_becomes_one_model_per_value():
 def test_every_ablation_builds_and_changes_something(name):
     """Known model, known switches, a label; inference alone where the weights are another's."""
     entry = ABLATIONS[name]
-    base = plan.base_model(name)
-    assert base in plan.trained_models() and "of" not in plan.get_model(base)
+    base = models.base_model(name)
+    assert base in models.trained_models() and "of" not in models.get_model(base)
     assert entry["changes"]
-    preset, switches = plan.network("paper", name)
+    preset, switches = models.network("paper", name)
     assert switches or entry["recipe"]
     plain, changed = configure(preset), configure(preset, **switches)
     differing = {
@@ -49,7 +49,7 @@ def test_every_ablation_builds_and_changes_something(name):
     assert differing == set(switches) or switches.items() <= {"k": 512, "window": 32}.items()
     if "weights_of" in entry:
         assert set(switches) <= {"k", "backend"} and "recipe" not in entry
-        assert entry["weights_of"] in plan.trained_models()
+        assert entry["weights_of"] in models.trained_models()
     make_recipe(plan.recipe("paper", "denoise_gray-sigma25", name))
 
 
@@ -77,7 +77,7 @@ def test_planned_ablations_come_with_the_model_they_change():
     runs = plan.ablation_runs("mini")
     assert len(runs) == len(set(runs))
     for run in runs:
-        base = Run(run.scale, run.task, plan.base_model(run.model), run.seed)
+        base = Run(run.scale, run.task, models.base_model(run.model), run.seed)
         assert base in runs
     seeds = {run.seed for run in runs if run.model == "semanir-u-dense"}
     assert seeds == {0, 1, 2, 3, 4}
@@ -99,9 +99,9 @@ def test_window_sizes_answer_tables_5_and_6():
 
 def test_a_model_of_another_scale_is_refused():
     with pytest.raises(InputError, match="unknown model 'semanir-s-dense'"):
-        plan.network("mini", "semanir-s-dense")
+        models.network("mini", "semanir-s-dense")
     with pytest.raises(InputError, match="unknown model 'semanir-s'"):
-        plan.network("release", "semanir-s")
+        models.network("release", "semanir-s")
 
 
 # --- the networks ------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from data_prep.degrade import awgn, jpeg, mosaic
 from data_prep.errors import InputError
 from data_prep.images import read_image
 from data_prep.tasks import get_task
-from semanir import plan
+from semanir import models
 from semanir.metrics import score
 from semanir.restore import restore
 
@@ -51,11 +51,11 @@ PARAMETERS = {
 
 @pytest.fixture(autouse=True)
 def accepted(monkeypatch):
-    monkeypatch.setenv(plan.COMMERCIAL, "true")
+    monkeypatch.setenv(models.COMMERCIAL, "true")
 
 
 def with_networks():
-    return [name for name, entry in plan.baseline_models().items() if "network" in entry]
+    return [name for name, entry in models.baseline_models().items() if "network" in entry]
 
 
 # --- every network -----------------------------------------------------------------------------
@@ -73,7 +73,7 @@ def test_parameters_are_those_of_the_released_networks(model, variant):
 @pytest.mark.parametrize("model", with_networks())
 def test_every_network_runs_at_full_size_on_meta_tensors_and_on_an_odd_image(model):
     """Every variant by shape; the smallest input of odd sides for real, finite and cropped back."""
-    for variant, options in plan.get_model(model)["variants"].items():
+    for variant, options in models.get_model(model)["variants"].items():
         network = adapt.adapted(model, variant).eval().to("meta")
         scale = options.get("upscale") or np.max(options.get("scale", 1))
         channels = 1 if "gray" in variant else 3
@@ -104,7 +104,7 @@ def test_what_cannot_be_built_says_why(monkeypatch):
         networks.build("edt")
     with pytest.raises(InputError, match="unknown variant 'x5'; did you mean"):
         networks.build("swinir", "x5")
-    monkeypatch.delenv(plan.COMMERCIAL)
+    monkeypatch.delenv(models.COMMERCIAL)
     with pytest.raises(InputError, match="restormer is licensed for non-commercial use"):
         networks.build("restormer")
     monkeypatch.setitem(sys.modules, "spandrel.architectures.SwinIR", None)
@@ -254,7 +254,7 @@ def test_networks_are_told_the_level():
             return x[:, :1]
 
     for model, variant in (("ffdnet", "denoise_gray"), ("drunet", "denoise_gray")):
-        entry = plan.get_model(model)
+        entry = models.get_model(model)
         network = adapt.Adapted(Recorder(), entry, entry["variants"][variant])
         network.level = 51.0
         network(torch.zeros(1, 1, 16, 16))
@@ -273,7 +273,7 @@ def test_ipt_is_shown_crops_and_the_middle_of_each_is_kept():
             marked[..., 24:72, 24:72] = 1
             return marked
 
-    entry = plan.get_model("ipt")
+    entry = models.get_model("ipt")
     network = adapt.Adapted(Marker(), entry, entry["variants"]["x2"])
     out = network(torch.rand(1, 3, 84, 50))
     assert out.shape == (1, 3, 168, 100) and set(seen) == {(1, 3, 48, 48)}
@@ -309,7 +309,7 @@ def test_tiles_meet_without_seams(model):
     tile = -(-tile // unit) * unit
     overlap = min(-(-overlap // unit) * unit, tile - unit)
     picture = read_image(REPOSITORY / "data_prep/embedded/test_rgb/chelsea.png")
-    channels = 1 if "gray" in next(iter(plan.get_model(model)["variants"])) else 3
+    channels = 1 if "gray" in next(iter(models.get_model(model)["variants"])) else 3
     picture = np.concatenate((picture, picture[:, ::-1], picture), axis=1)  # flipped: no new edge
     image = picture[:192, : tile * 3 // 2, 0 if channels == 1 else slice(None)]
     image = image[: min(tile, unit) if model.startswith("grl") else tile]
@@ -324,7 +324,7 @@ def test_tiles_meet_without_seams(model):
 
 
 def shallow_grl(model):
-    entry = plan.get_model(model)
+    entry = models.get_model(model)
     options = dict(next(iter(entry["variants"].values())))
     for name in ("depths", "num_heads_window", "num_heads_stripe"):
         options[name] = [2]
@@ -347,7 +347,7 @@ def test_tiles_of_ipt_give_what_the_whole_picture_does():
             means = nn.functional.avg_pool2d(sides, 25, stride=1) * self.gain
             return means.repeat_interleave(2, 2).repeat_interleave(2, 3)
 
-    entry = plan.get_model("ipt")
+    entry = models.get_model("ipt")
     network = adapt.Adapted(Average(), entry, entry["variants"]["x2"]).eval()
     picture = read_image(REPOSITORY / "data_prep/embedded/test_rgb/chelsea.png")[:96]
     whole = restore(network, picture)
@@ -503,7 +503,7 @@ FFDNET = f"{CSZN}/FFDNet/e787f46df2f374ff3591186706229cb9a0591fea"
 
 def released(mirror, tmp_path, monkeypatch, model, task):
     """The restorer of a system whose weights lie in the mirror; skipped where they do not."""
-    entry, found = plan.get_model(model), plan.weights_for(model, task)
+    entry, found = models.get_model(model), models.weights_for(model, task)
     url = entry["weights"]["url"].removeprefix("https://") + found.file.replace("%3D", "=")
     if not (mirror / url).is_file():
         pytest.skip(f"no {mirror / url}")

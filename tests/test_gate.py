@@ -19,7 +19,7 @@ from reports import gate, gate_text, paired
 from reports.collect import COLUMNS, METRICS, read_records
 from reports.collect import main as collect_main
 from reports.layouts import default_tables
-from semanir import metrics, plan
+from semanir import metrics, models, plan
 
 BLIND = "denoise_gray-blind"
 CELL = "semanir-u on denoise_gray-blind, set_a sigma50: psnr"
@@ -607,7 +607,7 @@ def test_accepted_results_in_git_are_well_formed(path):
     assert head["scale"] == scale
     assert all(head[name] for name in ("machine", "torch", "commit", "date", "tolerances"))
     assert np.isfinite(lines["value"]).all()
-    planned = set(plan.records(scale, default_tables(), (), tuple(plan.released_systems())))
+    planned = set(plan.records(scale, default_tables(), (), tuple(models.released_systems())))
     planned |= set(plan.ablation_records(scale))
     scored = lines[lines["metric"].isin(METRICS)]
     for task, model, seed in set(zip(scored["task"], scored["model"], scored["seed"], strict=True)):

@@ -19,7 +19,7 @@ from reports.committed import Committed
 from reports.layouts import default_tables, layouts
 from reports.missing import gaps
 from reports.verdicts import MEASURED, coverage, judge_table
-from semanir import plan
+from semanir import models, plan
 from semanir.plan import cells
 
 
@@ -217,14 +217,14 @@ def test_commands_are_ones_that_the_workflow_takes(nothing, scale, monkeypatch):
         asked = set(filter(None, config.get("systems", "").split(",")))
         named |= asked
         # at the mini scale no run of a system is planned for want of its set
-        assert asked <= {run.model for run in runs} | set(plan.get_scale(chosen)["systems"])
+        assert asked <= {run.model for run in runs} | set(models.get_scale(chosen)["systems"])
         monkeypatch.setenv("SEMANIR_ACCEPT_NONCOMMERCIAL", "")
     wanted = {
         found.model
         for table in default_tables()
         for cell in cells(table)
         for found in [plan.answer(cell, scale)]
-        if found.task and found.model in plan.released_systems()
+        if found.task and found.model in models.released_systems()
     }
     assert wanted <= named
 
@@ -274,8 +274,8 @@ def test_a_gap_by_hand(tmp_path, cell, command, reason):
     if "{" in command:
         system = command.partition("{")[2].rstrip("}")
         scale = "paper" if "scale=paper" in command else "mini"
-        wanted = {system, *plan.get_scale(scale)["systems"]}
-        names = ",".join(name for name in plan.released_systems() if name in wanted)
+        wanted = {system, *models.get_scale(scale)["systems"]}
+        names = ",".join(name for name in models.released_systems() if name in wanted)
         command = command.replace(f"{{{system}}}", names)
     assert (gap.command, gap.count, gap.tables) == (command, 1, [cell[0]])
     assert reason in gap.reason

@@ -10,13 +10,13 @@ from torch import nn
 
 from baselines.weights import get as get_weights
 from data_prep.errors import InputError
-from semanir import flops, measure, plan
+from semanir import flops, measure, models
 from semanir.measure import count, memory, network_of, parse_input, runtime
 
 
 @pytest.fixture(autouse=True)
 def accepted(monkeypatch):
-    monkeypatch.setenv(plan.COMMERCIAL, "true")
+    monkeypatch.setenv(models.COMMERCIAL, "true")
 
 
 # --- printed counts ------------------------------------------------------------------------------

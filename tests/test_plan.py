@@ -17,14 +17,14 @@ from data_prep.errors import InputError
 from data_prep.names import UnknownNameError, pick
 from data_prep.tasks import families, get_task, task_names
 from reports.layouts import column_of, label, layouts
-from semanir import plan
+from semanir import models, plan
 from semanir.plan import Answer, Run
 from semanir.recipe import make_recipe
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGES = ("data_prep", "semanir", "baselines", "reports")
 
-PAPER_MODELS = [name for name, entry in plan.trained_models().items() if "of" not in entry]
+PAPER_MODELS = [name for name, entry in models.trained_models().items() if "of" not in entry]
 
 
 def find(table, **fields):
@@ -53,30 +53,30 @@ def test_every_method_of_a_table_has_one_answering_entry(table):
     """Over both models.yaml; none is answered for twice, none is left out."""
     with (plan.PAPER / f"{table}.csv").open(encoding="utf-8", newline="") as file:
         printed = {row["method"] for row in csv.DictReader(file)}
-    entries = [*plan.trained_models().items(), *plan.baseline_models().items()]
+    entries = [*models.trained_models().items(), *models.baseline_models().items()]
     answering = Counter(method for _, entry in entries for method in entry.get("answers", []))
     assert {method: answering[method] for method in printed} == dict.fromkeys(printed, 1)
 
 
 def test_no_entry_answers_for_a_method_that_is_not_printed():
     printed = {cell.method for table in plan.tables() for cell in plan.cells(table)}
-    for name, entry in (plan.trained_models() | plan.baseline_models()).items():
+    for name, entry in (models.trained_models() | models.baseline_models()).items():
         assert set(entry.get("answers", [])) <= printed, name
 
 
 def test_every_entry_runs_or_says_why_not():
     """A trained model is counted; a baseline has either a builder or a reason, not both."""
-    assert not set(plan.trained_models()) & set(plan.baseline_models())
+    assert not set(models.trained_models()) & set(models.baseline_models())
     assert PAPER_MODELS == ["semanir-s", "semanir-b", "semanir-u"]
-    for entry in plan.trained_models().values():
+    for entry in models.trained_models().values():
         assert "of" in entry or entry["variants"]
-    for name, entry in plan.baseline_models().items():
+    for name, entry in models.baseline_models().items():
         assert len({"builder", "network", "quoted", "no_hardware"} & set(entry)) == 1, name
 
 
 def test_scales_name_known_models_and_tasks():
     """Networks for every trained model, stand-ins for known tasks and registered test sets."""
-    for name, scale in plan.scales().items():
+    for name, scale in models.scales().items():
         assert set(scale["networks"]) <= set(PAPER_MODELS)
         assert name == "release" or set(scale["networks"]) == set(PAPER_MODELS)
         assert set(scale.get("stand_in", {})) <= set(families())
@@ -115,7 +115,7 @@ def test_paper_scale_trains_as_printed(task, wanted):
     found = (len(recipe.datasets), recipe.iterations, recipe.batch, recipe.patch)
     assert (*found, recipe.loss, recipe.optimizer) == wanted
     assert recipe.topk == (64, 128, 192, 256, 384, 512) and recipe.lr == 2e-4
-    assert plan.get_scale("paper")["networks"] == {m: m for m in PAPER_MODELS}
+    assert models.get_scale("paper")["networks"] == {m: m for m in PAPER_MODELS}
 
 
 def test_paper_scale_uses_real_pairs_and_no_stand_in():
@@ -184,7 +184,9 @@ def test_a_table_of_one_level_needs_one_network_and_its_input(table, task):
 
 def test_the_input_is_scored_once_however_many_seeds_a_scale_has(monkeypatch):
     """Nothing in it is random, and one run holds all levels."""
-    monkeypatch.setattr(plan, "get_scale", lambda name: plan.scales()["smoke"] | {"seeds": [0, 1]})
+    monkeypatch.setattr(
+        plan, "get_scale", lambda name: models.scales()["smoke"] | {"seeds": [0, 1]}
+    )
     found = [run for run in plan.runs("smoke", ["table04"]) if run.model == "input"]
     assert found == [Run("smoke", "jpeg_color-blind", "input", 0)]
     assert len(plan.runs("smoke", ["table04"])) == 1 + 2 * 5
@@ -215,27 +217,27 @@ def test_systems_are_evaluated_where_a_scale_or_the_user_names_them():
     assert run.weights in plan.to_download("smoke", systems=("dncnn",))
     assert plan.to_download("smoke") == []
     assert "data/weights/ffdnet/FFDNet_color.mat" in plan.to_download(
-        "mini", systems=tuple(plan.get_scale("mini")["systems"])
+        "mini", systems=tuple(models.get_scale("mini")["systems"])
     )
 
 
 def test_weights_are_those_of_the_task_or_of_its_family():
-    assert plan.weights_for("dncnn", "denoise_gray-sigma15").file == "specifics/sigma%3D15.mat"
-    assert plan.weights_for("ffdnet", "denoise_gray-sigma15").file == "FFDNet_gray.mat"
-    assert plan.weights_for("swinir", "weather-blind") is None
+    assert models.weights_for("dncnn", "denoise_gray-sigma15").file == "specifics/sigma%3D15.mat"
+    assert models.weights_for("ffdnet", "denoise_gray-sigma15").file == "FFDNet_gray.mat"
+    assert models.weights_for("swinir", "weather-blind") is None
     cell = find("table08", row="SwinIR", dataset="RainDrop")
     assert plan.answer(cell, "smoke").verdict == "no weights"
 
 
 def test_licences_for_non_commercial_use_must_be_accepted(monkeypatch):
     """For counts as for weights; the option of --config goes into the environment."""
-    monkeypatch.delenv(plan.COMMERCIAL, raising=False)
+    monkeypatch.delenv(models.COMMERCIAL, raising=False)
     cell = find("table03", method="Restormer", metric="FLOPs")
     refused = plan.answer(cell, "smoke")
     assert refused.verdict == "quoted" and "accept_noncommercial=true" in refused.reason
     with pytest.raises(SystemExit, match="restormer is licensed for non-commercial use"):
         plan.choose({"systems": "restormer"})
-    monkeypatch.setenv(plan.COMMERCIAL, "true")
+    monkeypatch.setenv(models.COMMERCIAL, "true")
     assert plan.answer(cell, "smoke") == Answer("restormer", level="denoise_gray", metric="FLOPs")
     assert plan.choose({"systems": "restormer"})[2] == ("restormer",)
     with pytest.raises(SystemExit, match="unknown system with released weights 'edt'"):
@@ -275,7 +277,7 @@ def test_an_average_is_over_both_sets(monkeypatch):
     """Here of real pairs, which no wired scale has; elsewhere the stand-in is its own average."""
     cell = find("table02", row="SemanIR", dataset="Average", metric="PSNR")
     assert plan.answer(cell, "mini").datasets == ("embedded_rgb",)
-    real = plan.scales()["mini"] | {"stand_in": {}}
+    real = models.scales()["mini"] | {"stand_in": {}}
     monkeypatch.setattr(plan, "get_scale", lambda name: real)
     monkeypatch.setattr(plan, "in_scale", lambda name, scale: True)
     assert plan.answer(cell, "mini").datasets == ("gopro_test", "hide")
@@ -311,7 +313,7 @@ def test_left_out_datasets_leave_the_plan():
 
 def test_runs_of_all_layouts_are_unique_and_the_union_of_their_tables():
     """What two tables need is planned once."""
-    for scale in plan.scales():
+    for scale in models.scales():
         together = plan.records(scale, layouts())
         assert len(together) == len(set(together))
         assert set(together) == {r for table in layouts() for r in plan.records(scale, [table])}
@@ -347,7 +349,7 @@ def test_test_sets_and_inputs_of_a_run():
 
 
 def test_recipe_of_a_task_lies_on_top_of_the_common_one():
-    smoke = plan.scales()["smoke"]
+    smoke = models.scales()["smoke"]
     recipe = plan.recipe("smoke", "sr-x2")
     assert recipe == smoke["recipe"] | smoke["recipes"]["sr"]
     assert plan.recipe("smoke", "sr-x3") == recipe
@@ -465,7 +467,7 @@ def test_printed_times_are_never_held_against_those_of_another_machine():
 
 def test_every_answer_has_a_place_or_a_reason():
     """Exactly one of the two; places name planned tasks, registered sets and counted variants."""
-    for scale in plan.scales():
+    for scale in models.scales():
         for table in plan.tables():
             for cell in plan.cells(table):
                 found = plan.answer(cell, scale)
@@ -474,7 +476,7 @@ def test_every_answer_has_a_place_or_a_reason():
                     assert found.level in get_task(found.task).levels
                     assert all(get_set(name).role == "test" for name in found.datasets)
                 elif found.metric == "params":
-                    assert found.level in plan.get_model(found.model)["variants"]
+                    assert found.level in models.get_model(found.model)["variants"]
 
 
 def test_a_method_without_an_entry_is_an_error():
@@ -533,12 +535,12 @@ def test_options_of_the_command_line(monkeypatch):
 @pytest.mark.parametrize(
     ("look_up", "line"),
     [
-        (lambda: plan.get_scale("smoek"), "unknown scale 'smoek'; did you mean smoke?"),
+        (lambda: models.get_scale("smoek"), "unknown scale 'smoek'; did you mean smoke?"),
         (
-            lambda: plan.get_model("semanir-x"),
+            lambda: models.get_model("semanir-x"),
             "unknown model 'semanir-x'; did you mean semanir-u or semanir-s or semanir-b?",
         ),
-        (lambda: plan.get_model("swinr"), "unknown model 'swinr'; did you mean swinir"),
+        (lambda: models.get_model("swinr"), "unknown model 'swinr'; did you mean swinir"),
         (lambda: plan.cells("table13"), "unknown table 'table13'; did you mean table1"),
         (lambda: plan.records("smoke", ["tabel10"]), "unknown table 'tabel10'; did you mean table"),
         (lambda: get_task("sr-x5"), "unknown task 'sr-x5'; did you mean sr-x"),
@@ -619,7 +621,7 @@ def test_no_two_cells_share_a_place_in_a_rendered_table(table):
 
 def test_planning_and_rendering_leave_torch_unloaded():
     """Also every module of data_prep and of reports: torch costs seconds a process."""
-    names = ["semanir", "semanir.plan", "semanir.record"]
+    names = ["semanir", "semanir.models", "semanir.plan", "semanir.record"]
     for package in ("data_prep", "reports"):
         paths = sorted((REPOSITORY / package).glob("*.py"))
         names += [f"{package}.{path.stem}" for path in paths if path.stem != "__init__"]
@@ -653,7 +655,7 @@ ALLOWED = {
     "data_prep": ("data_prep.",),
     "semanir": ("semanir.", "data_prep."),
     "baselines": ("baselines.", "semanir.", "data_prep."),
-    "reports": ("reports.", "semanir.plan.", "semanir.record.", "data_prep."),
+    "reports": ("reports.", "semanir.plan.", "semanir.models.", "semanir.record.", "data_prep."),
 }
 
 
@@ -671,8 +673,8 @@ def test_imports_point_in_one_direction(package):
 
 
 def test_torch_stays_out_of_the_files_that_plan():
-    """Not even inside a function: data_prep, reports, semanir.plan; record only looks it up."""
-    files = [REPOSITORY / "semanir" / name for name in ("plan.py", "record.py")]
+    """Not even inside a function: data_prep, reports, models and plan; record only looks it up."""
+    files = [REPOSITORY / "semanir" / name for name in ("models.py", "plan.py", "record.py")]
     for package in ("data_prep", "reports"):
         files += sorted((REPOSITORY / package).rglob("*.py"))
     for path in files:
@@ -683,7 +685,7 @@ def test_semanir_reaches_baselines_by_dotted_name_only():
     """The names stand in baselines/models.yaml, and each is a function that exists."""
     for path in sorted((REPOSITORY / "semanir").rglob("*.py")):
         assert not re.search(r"^\s*(from|import) baselines", path.read_text(encoding="utf-8"), re.M)
-    entries = plan.baseline_models().values()
+    entries = models.baseline_models().values()
     builders = [e["builder"] for e in entries if "builder" in e]
     builders += [e["network"] for e in entries if e.get("network", "").startswith("baselines.")]
     assert len(builders) > 5
@@ -697,7 +699,8 @@ def test_semanir_reaches_baselines_by_dotted_name_only():
 
 def test_the_snakefile_imports_only_the_planner():
     """Everything else is a command of a rule."""
-    allowed = {"snakemake.utils", "reports.layouts", "semanir.plan", "semanir.record"}
+    allowed = {"snakemake.utils", "reports.layouts"}
+    allowed |= {f"semanir.{name}" for name in ("models", "plan", "record")}
     files = [REPOSITORY / "Snakefile", *sorted(REPOSITORY.glob("*/*.smk"))]
     assert len(files) >= 4
     for path in files:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from data_prep.tasks import get_task
-from semanir import plan
+from semanir import models, plan
 from semanir.flops import multiply_adds
 from semanir.network import build
 from semanir.price import (
@@ -50,7 +50,7 @@ def test_every_training_of_the_scale_is_priced_once(monkeypatch):
     found = prices("smoke")
     wanted = trainings("smoke")
     assert len(wanted) == len(set(wanted)) == sum(price.trainings for price in found)
-    assert all("weights_of" not in plan.get_model(run.model) for run in wanted)
+    assert all("weights_of" not in models.get_model(run.model) for run in wanted)
     kinds = [(price.model, price.task) for price in found]
     assert kinds == sorted(set(kinds))
     assert {"sr-x2", "sr-x3", "sr-x4", "denoise_gray", "weather"} < {task for _, task in kinds}

@@ -12,7 +12,7 @@ from data_prep.datasets import datasets, downloads, entry_of, in_scale, prepared
 from data_prep.errors import InputError
 from data_prep.names import UnknownNameError
 from data_prep.tasks import families
-from semanir import plan
+from semanir import models, plan
 
 MANIFESTS = Path(registry.__file__).parent / "manifests"
 SOURCES = [
@@ -154,10 +154,10 @@ def test_every_set_of_a_task_is_registered_for_it():
                 assert family in datasets()[entry_of(name)]["tasks"], (family, name)
 
 
-@pytest.mark.parametrize("scale", sorted(plan.scales()))
+@pytest.mark.parametrize("scale", sorted(models.scales()))
 def test_what_a_scale_uses_is_tagged_with_it(scale):
     """Training sets, stand-ins and evaluated sets: so `download` fetches all of them."""
-    chosen = plan.get_scale(scale)
+    chosen = models.get_scale(scale)
     recipes = [chosen["recipe"], *chosen.get("recipes", {}).values()]
     used = {name for recipe in recipes for name in recipe.get("datasets", [])}
     used |= set(chosen.get("stand_in", {}).values())

@@ -19,7 +19,7 @@ from data_prep.errors import InputError
 from data_prep.files import sha256
 from data_prep.names import UnknownNameError
 from data_prep.tasks import get_task
-from semanir import plan
+from semanir import models
 from semanir import train as train_module
 from semanir.checkpoint import load
 from semanir.losses import LOSSES
@@ -482,7 +482,7 @@ def place(tmp_path, monkeypatch):
     names = [f"pond_{i}.png" for i in range(5)] + ["wine_0.png"]
     write_set(tmp_path / "data/sets/ponds", textures(names))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(plan, "scales", lambda: SCALES)
+    monkeypatch.setattr(models, "scales", lambda: SCALES)
     return tmp_path
 
 
@@ -511,7 +511,7 @@ def test_command_line_trains_and_writes_the_record(place, capsys, uninterrupted)
 KILLED = """
 import sys, time
 from semanir import plan, train
-plan.scales = lambda: {scales!r}
+models.scales = lambda: {scales!r}
 iterate = train._iterate
 def wait_at_10(training, *batch):
     if training.step == 10:

@@ -19,7 +19,7 @@ from data_prep.tasks import families
 from reports import visual as page
 from reports.collect import collect, main, means, read_records
 from reports.layouts import default_tables, layouts
-from semanir import plan, visual
+from semanir import models, plan, visual
 from semanir.record import read_record
 
 PLACE = ("embedded_rgb", "x2")
@@ -86,7 +86,7 @@ def test_one_run_for_each_family_that_the_tables_train():
         for table in default_tables():
             for cell in plan.cells(table):
                 found = plan.answer(cell, scale)
-                if found.task and "of" not in plan.trained_models().get(found.model, {"of": ""}):
+                if found.task and "of" not in models.trained_models().get(found.model, {"of": ""}):
                     first.setdefault(cell.task, (found.task, found.model))
         runs = plan.visual_runs(scale, default_tables())
         assert [(run.task, run.model) for run in runs] == list(first.values())
