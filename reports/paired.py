@@ -46,17 +46,9 @@ KINDS = {
     "count": Kind(0, trained=0, untrained=0),
     "other": Kind(3, trained=None, untrained=None),
 }
-COUNTS = frozenset(
-    [
-        "params",
-        "stages",
-        "layers_per_stage",
-        "multiply_adds",
-        "eval_multiply_adds",
-        "bias",
-        "dictionary",
-        "floats",
-    ]
+COUNTS = (
+    *("params", "stages", "layers_per_stage"),
+    *("multiply_adds", "eval_multiply_adds", "bias", "dictionary", "floats"),
 )
 
 
