@@ -510,7 +510,7 @@ def test_command_line_trains_and_writes_the_record(place, capsys, uninterrupted)
 
 KILLED = """
 import sys, time
-from semanir import plan, train
+from semanir import models, train
 models.scales = lambda: {scales!r}
 iterate = train._iterate
 def wait_at_10(training, *batch):
