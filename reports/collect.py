@@ -18,6 +18,7 @@ METRICS = (
     *("psnr", "psnr_rgb", "psnr_transweather_legacy", "psnr_tiled"),
     *("ssim_matlab", "ssim_zero_padded", "ssim_matlab_3d"),
 )
+TEXT = ["level", "image", "network"]
 ELSEWHERE = Path(__file__).parent / "elsewhere"
 COLUMNS = [
     *("scale", "model", "task", "seed", "dataset", "level", "metric", "image", "value", "images"),
@@ -47,7 +48,9 @@ def read_results(path: Path) -> pd.DataFrame:
     """What read_records gave when a results.csv was written. InputError names a broken file."""
     try:
         # a set may be called "nan", and shows as that
-        frame = pd.read_csv(path, keep_default_na=False, na_values=[""], low_memory=False)
+        # and images called 01, 02, ... are no numbers
+        names = dict.fromkeys(TEXT, "str")
+        frame = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=names)
     except FileNotFoundError:
         raise InputError(f"no results {path}; run snakemake, or reports.collect") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
@@ -65,8 +68,7 @@ def elsewhere() -> list[pd.DataFrame]:
 
 def typed(frame: pd.DataFrame) -> pd.DataFrame:
     """Whole numbers stay whole where some rows have none; what rows are found by is text."""
-    text = ["level", "image", "network"]
-    frame[text] = frame[text].astype("object").fillna("").astype("str")
+    frame[TEXT] = frame[TEXT].astype("object").fillna("").astype("str")
     return frame.astype(dict.fromkeys(WHOLE, "Int64"))
 
 

@@ -141,3 +141,14 @@ def test_broken_results_are_named(tmp_path):
 def test_collecting_nothing_is_an_empty_table():
     assert list(collect([]).columns) == COLUMNS
     assert len(collect([])) == 0
+
+
+def test_images_with_numbers_for_names_keep_them(tmp_path):
+    """01 is not 1, nor 1.0 beside lines without an image."""
+    record = eval_record(tmp_path, "sr-x2", "input", [("set5", "x2", 30, 0.9, 0.9)] * 2)
+    text = record.read_text().replace('"0.png"', '"01"').replace('"1.png"', '"2"')
+    record.write_text(text)
+    counted = count_record(tmp_path, "semanir-s")
+    read_records([record, counted]).to_csv(tmp_path / "results.csv", index=False)
+    found = read_results(tmp_path / "results.csv")
+    assert set(found["image"]) == {"01", "2", ""}
