@@ -109,21 +109,27 @@ def spread(differences: NDArray[np.float64]) -> tuple[float, float, float, float
 def judge_claim(form: dict[str, Any], by_image: pd.DataFrame) -> tuple[str, str]:
     """("yes", "no", "open" or "" without results, the numbers) of a claim over two models.
 
-    expect: "better", "worse", or "as good": interval and seeds stay above -`within` dB.
+    expect: "better", "worse", or "as good": interval and seeds stay above -`within` dB. Where some
+    sets have enough seeds, those with fewer are told but decide nothing: they never can.
     """
     found = compare(by_image, form["ablation"], form["against"])
     found = [one for one in found if one.task == form.get("task", one.task)]
     if not found:
         return "", f"{form['ablation']} was not run beside {form['against']}"
+    enough = [one for one in found if len(one.by_seed) >= FEWEST_SEEDS]
     answers = []
-    for one in found:
+    for one in enough or found:
         if form["expect"] == "as good":
             answers.append(_as_good(one, form.get("within", 0.05)))
         else:
             other = {"better": "worse", "worse": "better"}[form["expect"]]
             table = {form["expect"]: "yes", other: "no", "equal": "no", "inconclusive": "open"}
             answers.append(table[one.conclusion])
-    detail = "; ".join(one.text for one in found)
+    detail = "; ".join(one.text for one in enough or found)
+    rest = [one for one in found if one not in enough]
+    if enough and rest:
+        told = (f"{one.mean:+.3f} dB on {one.dataset} {one.level}" for one in rest)
+        detail += f"; with fewer seeds {', '.join(told)}"
     return answers[0] if len(set(answers)) == 1 else "open", detail
 
 

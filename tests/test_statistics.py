@@ -133,6 +133,15 @@ def test_claims_over_two_models(expect, within, differences, answer):
     assert "10 images" in detail and "seeds" in detail
 
 
+def test_sets_with_few_seeds_decide_nothing_beside_those_with_enough():
+    form = {"ablation": "one", "against": "other", "expect": "better"}
+    few = scores([-0.4], (0,)).assign(dataset="few")
+    answer, detail = judge_claim(form, pd.concat([scores([0.1, 0.2, 0.3]), few]))
+    assert answer == "yes" and "with fewer seeds -0.4" in detail and "on few l" in detail
+    against = scores([-0.4, -0.3, -0.2]).assign(dataset="few")
+    assert judge_claim(form, pd.concat([scores([0.1, 0.2, 0.3]), against]))[0] == "open"
+
+
 def test_a_claim_without_results_is_open_for_want_of_them():
     form = {"ablation": "one", "against": "third", "expect": "better"}
     assert judge_claim(form, scores([0.1, 0.1, 0.1])) == ("", "one was not run beside third")
