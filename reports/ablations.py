@@ -22,7 +22,7 @@ from reports import plots
 from reports.collect import means, read_results
 from reports.statistics import CONFIDENCE, FEWEST_SEEDS, Comparison, compare
 from reports.tables import environment
-from semanir.models import get_model, get_scale, trained_models
+from semanir.models import base_model, get_model, get_scale, trained_models
 from semanir.plan import recipe
 
 PRINTED_TREND = (
@@ -119,6 +119,7 @@ def over_levels(results: pd.DataFrame) -> pd.DataFrame:
     )
     multi = found["task"].str.endswith(f"-{MULTI}")
     found = found[multi | ~found["family"].isin(found["family"][multi])]
+    found = found[found["family"].isin(found["family"][found["model"] != "input"])]
     columns = ["family", "dataset", "level", "number", "model", "seed", "value"]
     return found[columns].rename(columns={"value": "psnr"}).sort_values(columns[:-1])
 
@@ -127,6 +128,7 @@ def over_steps(results: pd.DataFrame) -> pd.DataFrame:
     """PSNR on the held-out photographs over the iterations of super-resolution at scale 2."""
     chosen = (results["metric"] == "holdout_psnr") & (results["task"] == "sr-x2")
     found = results[chosen]
+    found = found[found["model"].map(base_model) == found["model"]]  # no ablations
     found = found.assign(step=found["level"].str.extract(r"step=(\d+)")[0].astype("Int64"))
     columns = ["model", "seed", "step", "value"]
     return found[columns].rename(columns={"value": "psnr"}).sort_values(columns[:-1])
@@ -145,7 +147,11 @@ def shares(results: pd.DataFrame, one: Comparison) -> dict[str, float | None]:
 
 
 def forest(found: Sequence[Comparison]) -> str:
-    """Mean differences with their intervals, a dot for every seed, as one SVG."""
+    """Mean differences with their intervals, a dot for every seed, as one SVG.
+
+    Of those with seeds enough, where there are any: the others are in the table and in Figure 3.
+    """
+    found = [one for one in found if len(one.by_seed) >= FEWEST_SEEDS] or found
     if not found:
         return ""
     figure = plots.panels(1, height=1 + 0.26 * len(found))
@@ -169,16 +175,18 @@ def curves(found: pd.DataFrame) -> str:
     if found.empty:
         return ""
     groups = list(found.groupby(["task", "dataset", "level"], sort=False))
-    figure = plots.panels(len(groups), width=max(5, 3.2 * len(groups)))
+    figure = plots.panels(len(groups), width=max(5, 3.2 * min(len(groups), plots.COLUMNS)))
     for axes, ((task, dataset, level), group) in zip(figure.axes, groups, strict=True):
         for color, (training, line) in zip(plots.COLORS, group.groupby("training"), strict=False):
             over = line.groupby("k")["psnr"].agg(["mean", "min", "max"])
             axes.plot(over.index, over["mean"], "o-", ms=3, color=color, label=f"{training} k")
-            size = line.groupby("k")["multiply_adds"].mean() / found["multiply_adds"].max()
+            size = line.groupby("k")["multiply_adds"].mean() / group["multiply_adds"].max()
             if size.notna().all():  # records of before have no counts
                 axes.scatter(over.index, over["mean"], s=400 * size**2, color=color, alpha=0.25)
             axes.fill_between(over.index, over["min"], over["max"], color=color, alpha=0.15)
-        axes.set_title(f"{task}, {dataset}" if level in task else f"{task} {level}, {dataset}")
+        title = f"{task}, {dataset}" if level in task else f"{task} {level}, {dataset}"
+        axes.set_title(title, fontsize=8)
+        axes.ticklabel_format(axis="y", useOffset=False)
         axes.set_xlabel("k at inference")
         axes.set_xticks(sorted(group["k"].unique()))
     figure.axes[0].set_ylabel("PSNR [dB]")

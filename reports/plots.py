@@ -10,6 +10,7 @@ matplotlib.use("svg")
 from matplotlib.figure import Figure  # after the choice of what draws
 
 COLORS = ("#3b73c4", "#d98324", "#3f9b5b", "#b5495b")
+COLUMNS = 4
 STYLE: Any = {
     "svg.fonttype": "none",  # text stays text
     "font.family": "sans-serif",
@@ -21,10 +22,13 @@ STYLE: Any = {
 
 
 def panels(number: int, width: float = 9, height: float = 3.4) -> Figure:
-    """A figure with `number` axes in a row, in inches."""
+    """`number` axes, four in a row at most; width of a row and height of axes in inches."""
+    rows = -(-number // COLUMNS)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        figure.subplots(1, number)
+        figure = Figure(figsize=(width, height * rows), layout="constrained")
+        axes = figure.subplots(rows, min(number, COLUMNS), squeeze=False)
+        for unused in axes.flat[number:]:
+            figure.delaxes(unused)
     return figure
 
 
