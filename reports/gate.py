@@ -220,7 +220,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         default="",
         help="its name in the file's: results to show, see reports.committed",
     )
-    args = parser.parse_args(argv)
+    given = list(sys.argv[1:] if argv is None else argv)
+    if given and given[0].startswith("--") and given[0] != "--help":
+        given.insert(0, "check")  # what the command is for needs no name
+    args = parser.parse_args(given)
     if args.command == "accept":
         print(accept(args.scale, args.results, args.machine))
         return

@@ -373,6 +373,13 @@ def test_the_gate_fails_on_a_drop(results, command):
     assert out[-1] == "gate FAILED: 13 cells: 1 worse, 12 passed"
 
 
+def test_comparing_is_what_the_command_does_unless_told_otherwise(results, command):
+    path = results()
+    command("accept", "--results", path)
+    named = command("check", "--candidate", path)
+    assert command("--reference", "smoke", "--candidate", path) == named
+
+
 def test_the_gate_passes_and_says_better(results, command):
     command("accept", "--results", results())
     code, out, _ = command("check", "--candidate", results((26.1, 27.6, 31.35, 24.1)))
