@@ -10,7 +10,8 @@
 #   reports/<table>.html .csv .md .tex    reports/{figure04,visual,ablations,claims,index}.html
 #
 # <task> is a task of data_prep/tasks.yaml; below results/ it carries the level a network is
-# trained for: denoise_gray-sigma50, denoise_gray-blind (one model for all levels), sr-x2.
+# trained for: denoise_gray-sigma50, denoise_gray-blind (one model for all levels), sr-x2;
+# denoise_gray-multi has the further levels of figure 5.
 
 from snakemake.utils import min_version, validate
 
