@@ -5,8 +5,8 @@
 #   results/<scale>/eval/<task>/<model>/seed<k>.json
 #   results/<scale>/cost/{<model>/count,runtime,attention/memory,attention/complexity}.json
 #   results/<scale>/{activation,visual}/<task>/<model>/seed<k>.json
-#   results/<scale>/results.csv
-#   reports/<scale>-<machine>/{claims,ablations}.html of reports/accepted/<scale>-<machine>.csv
+#   results/<scale>/price.txt    results/<scale>/results.csv
+#   reports/<scale>-<machine>/*.html of reports/accepted/<scale>-<machine>.csv.gz
 #   reports/<table>.html .csv .md .tex    reports/{figure04,visual,ablations,claims,index}.html
 #
 # <task> is a task of data_prep/tasks.yaml; below results/ it carries the level a network is

@@ -28,6 +28,7 @@ class PreparedSet:
     role: str
     channels: int
     images: int
+    megapixels: float = 0.25
     files: tuple[str, ...] = ("**/*",)
     pairs: tuple[dict[str, Any], ...] = ()
     crop: str = ""
@@ -66,7 +67,7 @@ def prepared_sets() -> dict[str, PreparedSet]:
         default = {name: {"images": entry["images"]}}
         for set_name, given in entry.get("sets", default).items():
             options = {key: tuple(v) if isinstance(v, list) else v for key, v in given.items()}
-            base = {"role": entry["role"], "channels": entry["channels"]}
+            base = {key: entry[key] for key in ("role", "channels", "megapixels") if key in entry}
             if set_name in found:
                 raise InputError(f"datasets.yaml: two sets are called {set_name}")
             found[set_name] = PreparedSet(set_name, entry.get("from", name), **(base | options))

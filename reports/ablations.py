@@ -231,12 +231,10 @@ def convergence(found: pd.DataFrame) -> str:
 # --- page ------------------------------------------------------------------------------------
 
 
-def render(
-    scale: str, by_image: pd.DataFrame, out: Path, home: str = "index.html", source: str = ""
-) -> list[Comparison]:
+def render(scale: str, by_image: pd.DataFrame, out: Path, source: str = "") -> list[Comparison]:
     """Write the page, its comparisons as CSV, and the figures as SVG and CSV.
 
-    home: the index, seen from the page; source: where results come from that were not made here.
+    source: where results come from that were not made here.
     """
     results = means(by_image)
     found = comparisons(by_image)
@@ -257,7 +255,6 @@ def render(
     context: dict[str, Any] = {
         "stamp": get_scale(scale)["stamp"],
         "scale": scale,
-        "home": home,
         "source": source,
         "comparisons": [(changes(one.model), one, shares(results, one)) for one in found],
         "forest": forest(found),

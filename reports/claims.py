@@ -304,12 +304,10 @@ def _name(row: Any) -> str:
 # --- pages -----------------------------------------------------------------------------------
 
 
-def render(
-    scale: str, by_image: pd.DataFrame, out: Path, home: str = "index.html", source: str = ""
-) -> list[Judged]:
+def render(scale: str, by_image: pd.DataFrame, out: Path, source: str = "") -> list[Judged]:
     """Write claims.html and claims.csv.
 
-    home: the index, seen from the page; source: where results come from that were not made here.
+    source: where results come from that were not made here.
     """
     results = means(by_image)
     numbers = frame(scale, results)
@@ -320,7 +318,6 @@ def render(
     context = {
         "stamp": get_scale(scale)["stamp"],
         "scale": scale,
-        "home": home,
         "source": source,
         "claims": ledger,
         "printed": _tally(claim.printed for claim in ledger),

@@ -4,6 +4,8 @@ python -m reports.collect results/smoke/results.csv RECORD.json ...
 """
 
 import argparse
+import gzip
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,10 @@ METRICS = (
     *("ssim_matlab", "ssim_zero_padded", "ssim_matlab_3d"),
 )
 TEXT = ["level", "image", "network"]
+BROKEN = (
+    *(pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError),
+    *(gzip.BadGzipFile, zlib.error, EOFError),
+)
 ELSEWHERE = Path(__file__).parent / "elsewhere"
 COLUMNS = [
     *("scale", "model", "task", "seed", "dataset", "level", "metric", "image", "value", "images"),
@@ -53,7 +59,7 @@ def read_results(path: Path) -> pd.DataFrame:
         frame = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=names)
     except FileNotFoundError:
         raise InputError(f"no results {path}; run snakemake, or reports.collect") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+    except BROKEN as error:
         raise InputError(f"broken results {path}: {error}; delete it, run snakemake") from None
     missing = [name for name in COLUMNS if name not in frame]
     if missing:

@@ -1,55 +1,35 @@
 """Render results that are committed with the project, for scales that were not run here.
 
-python -m reports.committed reports/accepted/mini-epyc.csv --out reports/mini-epyc
+python -m reports.committed reports/accepted/mini-epyc.csv.gz --out reports/mini-epyc
 
-An accepted file holds every score by image and seed, so claims.html and ablations.html follow from
-it as from a results.csv; what it does not hold (protocols, parameters) no verdict needs.
+Such a file is a results.csv, so its tables, claims and ablations are made as those of any run. What
+it lacks are the pictures.
 """
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from data_prep.errors import InputError, one_line_errors
-from reports import ablations, claims
-from reports.collect import COLUMNS, typed
-from reports.gate import ACCEPTED, read_accepted
+from reports import ablations, claims, index, tables
+from reports.collect import read_results
+from reports.layouts import default_tables
+from reports.reference import committed
 
 
-@dataclass(frozen=True)
-class Committed:
-    """An accepted file of a named machine: accepted/<scale>-<machine>.csv."""
-
-    name: str
-    scale: str
-    source: str
-
-
-def committed(folder: Path = ACCEPTED) -> list[Committed]:
-    """The files that carry a machine in their name, sorted."""
-    found = []
-    for path in sorted(folder.glob("*-*.csv")):
-        head, _ = read_accepted(path)
-        if "scale" not in head:
-            raise InputError(f"{path} does not say which scale it is of")
-        told = f"Measured on {head.get('machine')}, {head.get('date')}, commit {head.get('commit')}"
-        found.append(Committed(path.stem, head["scale"], told))
-    return found
-
-
-def results_of(path: Path) -> tuple[str, pd.DataFrame]:
-    """(scale, results as `reports.collect` gives them) of an accepted file."""
-    head, lines = read_accepted(path)
-    lines = lines.assign(scale=head["scale"], record=path.name)
-    lines["seed"] = pd.to_numeric(lines["seed"], errors="coerce")
-    for name in ("task", "dataset"):
-        lines[name] = lines[name].where(lines[name] != "")
-    for name in ("machine", "torch", "commit"):
-        lines[name] = head.get(name)
-    return head["scale"], typed(lines.reindex(columns=COLUMNS))
+def render(path: Path, out: Path) -> None:
+    """Write every page of a file accepted/<scale>-<machine>.csv.gz; the index links the others."""
+    found = [one for one in committed(path.parent) if one.path == path]
+    if not found:
+        raise InputError(f"{path} is no <scale>-<machine>.csv.gz; reports.gate accept writes such")
+    scale, source = found[0].scale, found[0].source
+    results = read_results(path)
+    out.mkdir(parents=True, exist_ok=True)
+    claims.render(scale, results, out, source)
+    ablations.render(scale, results, out, source)
+    for table in default_tables():
+        tables.render(table, scale, results, out, source)
+    index.render(scale, path, out / "index.html", source=source)
 
 
 @one_line_errors
@@ -62,12 +42,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("accepted", type=Path, help="a file of reports/accepted/")
     parser.add_argument("--out", type=Path, required=True, help="folder below reports/")
     args = parser.parse_args(argv)
-    (one,) = (c for c in committed(args.accepted.parent) if c.name == args.accepted.stem)
-    scale, results = results_of(args.accepted)
-    args.out.mkdir(parents=True, exist_ok=True)
-    for page in (claims, ablations):
-        page.render(scale, results, args.out, home="../index.html", source=one.source)
-    print(f"{one.name}: {args.out}/claims.html, {args.out}/ablations.html")
+    render(args.accepted, args.out)
+    print(f"{args.accepted.name}: {args.out}/index.html")
 
 
 if __name__ == "__main__":

@@ -28,145 +28,16 @@ Exit code: 0 passed, 1 a cell fails, 2 bad input.
 """
 
 import argparse
-import io
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
-from data_prep.errors import InputError, one_line_errors
+from data_prep.errors import one_line_errors
 from data_prep.files import write_text
-from data_prep.names import pick
-from reports.collect import read_results
 from reports.gate_text import annotations, junit, markdown, summary, table
-from reports.paired import FAILURES, KEY, KINDS, compare, kind_of
-from semanir.models import scales
-
-ACCEPTED = Path(__file__).parent / "accepted"
-
-
-# --- reading and accepting -----------------------------------------------------------------------
-
-
-def find_reference(name: str) -> Path:
-    """The accepted file that `name` means: a file, or a scale. InputError if there is none."""
-    if Path(name).is_file():
-        return Path(name)
-    if Path(name).suffix or len(Path(name).parts) > 1:
-        raise InputError(
-            f"no accepted results {name}; give a file, or a scale: {', '.join(scales())}"
-        )
-    path = ACCEPTED / f"{pick(name, scales(), 'scale')}.csv"
-    if not path.is_file():
-        raise InputError(
-            f"nothing is accepted at the {name} scale; run snakemake --cores 4 all --config "
-            f"scale={name}, then python -m reports.gate accept --scale {name} --results "
-            f"results/{name}/results.csv"
-        )
-    return path
-
-
-def read_accepted(path: Path) -> tuple[dict[str, str], pd.DataFrame]:
-    """Head (machine, torch, ...) and lines, columns KEY and value, of an accepted file."""
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    told = [line[1:].partition(":") for line in lines if line.startswith("#")]
-    head = {name.strip(): text.strip() for name, colon, text in told if colon}
-    body = "".join(line for line in lines if not line.startswith("#"))
-    try:
-        frame = pd.read_csv(io.StringIO(body), dtype="str", keep_default_na=False)
-        missing = [name for name in (*KEY, "accepted") if name not in frame]
-        if missing or frame.empty:
-            what = f"no column {missing[0]}" if missing else "no lines"
-            raise InputError(f"{path} has {what}; python -m reports.gate accept writes such files")
-        frame["value"] = frame["accepted"].astype(np.float64)
-        if frame["value"].isna().any():
-            raise ValueError("nan")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InputError(f"broken accepted results {path}: {error}") from None
-    except InputError:
-        raise
-    except ValueError as error:
-        raise InputError(f"{path}: {error}; every line needs an accepted value") from None
-    return head, _unique(frame[[*KEY, "value"]], path)
-
-
-def read_candidate(path: Path, scale: str) -> pd.DataFrame:
-    """The lines of a results.csv, columns KEY and value; InputError if another scale is in it."""
-    results = read_results(path)
-    others = sorted(set(results["scale"]) - {scale})
-    if others:
-        raise InputError(f"{path} holds results of the {others[0]} scale, {scale} is asked for")
-    return _unique(_keyed(results), path)
-
-
-def _keyed(results: pd.DataFrame) -> pd.DataFrame:
-    text = results[KEY].astype("object")
-    return text.where(text.notna(), "").astype("str").assign(value=results["value"])
-
-
-def _unique(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
-    twice = frame[frame.duplicated(KEY)]
-    if len(twice):
-        which = ", ".join(filter(None, twice.iloc[0][KEY]))
-        raise InputError(f"{path} holds {len(twice)} lines twice, such as {which}; delete one")
-    return frame
-
-
-def accept(scale: str, path: Path, machine: str = "") -> str:
-    """Write the accepted file of a scale from a results.csv; returns the difference as a text.
-
-    machine: a name that goes into the file's, for results that are shown where none are made.
-    """
-    name = "-".join(filter(None, [pick(scale, scales(), "scale"), machine]))
-    target = ACCEPTED / f"{name}.csv"
-    candidate = read_candidate(path, scale).sort_values(KEY, ignore_index=True)
-    broken = candidate[candidate["value"].isna()]
-    if len(broken):
-        which = ", ".join(filter(None, broken.iloc[0][KEY]))
-        raise InputError(f"{path} holds {len(broken)} values that are no number, such as {which}")
-    if candidate.empty:
-        raise InputError(f"{path} has no lines; a gate without references would always pass")
-    before = read_accepted(target)[1] if target.is_file() else candidate[:0]
-
-    written = [
-        f"{value:.{KINDS[kind_of(metric)].decimals}f}"
-        for metric, value in zip(candidate["metric"], candidate["value"], strict=True)
-    ]
-    body = candidate[KEY].assign(accepted=written).to_csv(index=False, lineterminator="\n")
-    head = "".join(f"# {line}\n" for line in _head(scale, read_results(path)))
-    write_text(target, head + body)
-
-    lines = [line for line in compare(before, candidate) if line.verdict != "reported"]
-    moved = [line for line in lines if line.moved or line.verdict in (*FAILURES, "new")]
-    if before.empty:
-        return f"{scale}: {len(lines)} cells accepted, all new"
-    return f"{table(moved)}{scale}: {len(moved)} of {len(lines)} cells differ"
-
-
-def _head(scale: str, results: pd.DataFrame) -> list[str]:
-    """Where accepted values come from, and what was tolerated when they were accepted."""
-    machines = results[["machine", "instruction_set"]].dropna().drop_duplicates()
-    told = [f"{m.machine}, {m.instruction_set}" for m in machines.itertuples()]
-    tolerances = [
-        f"{name} {kind.trained:g} trained, {kind.untrained:g} untrained"
-        for name, kind in KINDS.items()
-        if kind.trained is not None and kind.untrained is not None
-    ]
-    return [
-        "Accepted results. Written by `python -m reports.gate accept`, never by hand.",
-        f"scale: {scale}",
-        f"machine: {'; '.join(told)}",
-        f"torch: {'; '.join(results['torch'].dropna().unique())}",
-        f"commit: {'; '.join(results['commit'].dropna().unique())}",
-        f"date: {results['created'].max()[:10]}",
-        f"tolerances: {'; '.join(tolerances)}",
-    ]
-
-
-# --- command line --------------------------------------------------------------------------------
+from reports.paired import compare
+from reports.reference import accept, find_reference, read_accepted, read_candidate
 
 
 def check(args: argparse.Namespace) -> int:
@@ -175,8 +46,8 @@ def check(args: argparse.Namespace) -> int:
     for path in outputs:  # a report of an earlier run must not outlive bad input
         path.unlink(missing_ok=True)
     reference = find_reference(args.reference)
-    head, accepted = read_accepted(reference)
-    scale = head.get("scale", reference.stem)
+    told, accepted = read_accepted(reference)
+    scale = told.get("scale", reference.stem)
     lines = compare(accepted, read_candidate(args.candidate, scale))
 
     title = f"{scale} against {reference.name}"

@@ -19,9 +19,9 @@ from data_prep.files import write_text
 from reports import figure04, visual
 from reports.claims import VERDICTS
 from reports.collect import means, read_results
-from reports.committed import committed
 from reports.layouts import default_tables, layouts
 from reports.missing import gaps
+from reports.reference import Committed, committed
 from reports.tables import SYMBOLS, environment
 from reports.verdicts import MEASURED, Verdict, judge_table
 from semanir.models import get_scale, trained_models
@@ -65,6 +65,14 @@ def summary(table: str, verdicts: Sequence[Verdict]) -> dict[str, Any]:
         "match": counted["match"],
         "parts": {name: counted[name] for name in SYMBOLS if counted[name]},
     }
+
+
+def brief(one: Committed) -> dict[str, Any]:
+    """Committed results in a line: name, scale, source, numbers measured, and those that match."""
+    results = means(read_results(one.path))
+    found = [summary(t, judge_table(cells(t), one.scale, results)) for t in default_tables()]
+    counted = {name: sum(entry[name] for entry in found) for name in ("measured", "match")}
+    return {"name": one.name, "scale": one.scale, "source": one.source, **counted}
 
 
 def totals(summaries: Sequence[dict[str, Any]]) -> dict[str, int]:
@@ -132,8 +140,12 @@ def render(
     out: Path,
     pictures: Sequence[Path] = (),
     activation: Path | None = None,
+    source: str = "",
 ) -> None:
-    """Write the page. pictures: records of semanir.visual, of which the first SHOWN are shown."""
+    """Write the page. pictures: records of semanir.visual, of which the first SHOWN are shown.
+
+    source: where results come from that were not made here; their page lies one folder deeper.
+    """
     by_image = read_results(results_path)
     results = means(by_image)
     judged = {name: judge_table(cells(name), scale, results) for name in default_tables()}
@@ -142,6 +154,8 @@ def render(
     context = {
         "scale": scale,
         "stamp": get_scale(scale)["stamp"],
+        "source": source,
+        "results": results_path,
         "symbols": SYMBOLS,
         "tables": summaries,
         "totals": totals(summaries),
@@ -150,7 +164,7 @@ def render(
         "match": sum(entry["match"] for entry in summaries),
         "gaps": gaps((v for verdicts in judged.values() for v in verdicts), scale),
         "claims": claims(out.parent),
-        "committed": [one for one in committed() if one.scale != scale],
+        "committed": [] if source else [brief(c) for c in committed() if c.scale != scale],
         "gains": gains(results).to_dict("records"),
         "makers": makers(by_image),
         "timings": timings(results),

@@ -148,10 +148,14 @@ rule ablations:
 # results of other machines that are committed with the project
 rule committed:
     input:
-        accepted="reports/accepted/{reference}.csv",
+        accepted="reports/accepted/{reference}.csv.gz",
     output:
+        index="reports/{reference}/index.html",
         claims="reports/{reference}/claims.html",
         ablations="reports/{reference}/ablations.html",
+        tables=[
+            f"reports/{{reference}}/{table}.html" for table in layouts.default_tables()
+        ],
     log:
         "logs/reports/{reference}.log",
     conda:
@@ -166,9 +170,9 @@ rule committed:
 rule index:
     input:
         committed=expand(
-            "reports/{reference}/claims.html",
+            "reports/{reference}/index.html",
             reference=glob_wildcards(
-                "reports/accepted/{reference,[a-z]+-.+}.csv"
+                "reports/accepted/{reference,[a-z]+-.+}.csv.gz"
             ).reference,
         ),
         ablations="reports/ablations.html",

@@ -176,10 +176,12 @@ def counts(verdicts: Sequence[Verdict]) -> dict[str, int]:
     return {name: found.count(name) for name in SYMBOLS if name in found}
 
 
-def render(table: str, scale: str, records: Sequence[Path], out: Path) -> None:
-    """Write out/<table>.html, .csv, .md and .tex from the records of the runs it needs."""
+def render(table: str, scale: str, scores: pd.DataFrame, out: Path, source: str = "") -> None:
+    """Write out/<table>.html, .csv, .md and .tex.
+
+    scores: of `read_records`; source: where they come from that were not made here.
+    """
     layout = layouts()[pick(table, layouts(), "table")]
-    scores = read_records(records)
     results = means(scores)
     verdicts = judge_table(cells(table), scale, results)
     ends = intervals(verdicts, scores)
@@ -190,6 +192,7 @@ def render(table: str, scale: str, records: Sequence[Path], out: Path) -> None:
         "corner": layout.get("corner", "Method"),
         "scale": scale,
         "stamp": get_scale(scale)["stamp"],
+        "source": source,
         "coverage": coverage(verdicts),
         "counts": counts(verdicts),
         "meanings": MEANINGS,
@@ -222,7 +225,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--scale", default="smoke")
     parser.add_argument("--out", type=Path, default=Path("reports"))
     args = parser.parse_args(argv)
-    render(args.table, args.scale, args.records, args.out)
+    render(args.table, args.scale, read_records(args.records), args.out)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,17 @@ def training_files(wildcards):
     return plan.training_inputs(wildcards.scale, wildcards.task)
 
 
+def scale_entry(wildcards):
+    return models.get_scale(wildcards.scale)
+
+
+def price_first(wildcards):
+    path = f"results/{wildcards.scale}/price.txt"
+    return ancient(path) if scale_entry(wildcards).get("price_first") else []
+
+
 def training_workers(wildcards):
-    return models.get_scale(wildcards.scale).get("workers", 0)
+    return scale_entry(wildcards).get("workers", 0)
 
 
 def training_threads(wildcards):
@@ -24,7 +33,7 @@ def training_threads(wildcards):
 
 
 def gpus(wildcards):
-    return models.get_scale(wildcards.scale).get("gpus", 0)
+    return scale_entry(wildcards).get("gpus", 0)
 
 
 def network_preset(wildcards):

@@ -1,8 +1,8 @@
-"""What the trainings of a scale cost, before they start: python -m semanir.price --scale paper
+"""What the networks of a scale cost, before they start: python -m semanir.price --scale paper
 
 Every kind of training is counted on meta tensors (forward, and twice that backward) and one step of
-it is timed here, on one core, at the middle of the drawn k; evaluations are not in the sum. What
-has to be downloaded: python -m data_prep sizes --scale paper
+it is timed here, on one core, at the middle of the drawn k. So are restoring and scoring, by the
+pixels of all photographs. What has to be downloaded: python -m data_prep sizes --scale paper
 """
 
 import argparse
@@ -24,15 +24,20 @@ from data_prep.tasks import get_task
 from semanir import models, plan
 from semanir.flops import multiply_adds
 from semanir.losses import l1
+from semanir.metrics import score
 from semanir.network import build
 from semanir.recipe import Recipe, make_recipe
 
+SIDE = 128  # of the photograph that is restored
 LARGEST = 10**11  # multiply-adds of a step that is timed whole; larger ones at batch 1
 
 
 @dataclass(frozen=True)
 class Price:
-    """A kind of training: what `trainings` of it compute together, and take on this machine."""
+    """A kind of training: what `trainings` of it compute together, and take on this machine.
+
+    restored: photographs in all evaluations of these networks.
+    """
 
     model: str
     task: str
@@ -42,31 +47,52 @@ class Price:
     patch: int
     multiply_adds: float
     hours_here: float
+    restored: int
+    hours_restoring: float
 
 
 def prices(scale: str, without: tuple[str, ...] = ()) -> list[Price]:
     """One price for each model and kind of task that a scale trains."""
     kinds: dict[tuple[str, str], list[plan.Run]] = {}
-    for run in trainings(scale, without):
+    for run in evaluations(scale, without):
         task = get_task(run.task)
         kind = run.task if task.upscale else task.family  # a network of its own per scale
-        kinds.setdefault((run.model, kind), []).append(run)
+        kinds.setdefault((run.trainee, kind), []).append(run)
     found = []
-    for (model, kind), runs in tqdm(sorted(kinds.items()), unit="kind", delay=5):
+    for (model, kind), evaluated in tqdm(sorted(kinds.items()), unit="kind", delay=5):
+        runs = list(dict.fromkeys(replace(run, model=model) for run in evaluated))
         recipe = make_recipe(plan.recipe(scale, runs[0].task, model))
         preset, switches = models.network(scale, model)
         counted, seconds = step(preset, tuple(switches.items()), shape_of(runs[0], recipe), recipe)
         steps = recipe.iterations * len(runs)
-        price = (len(runs), recipe.iterations, recipe.batch, recipe.patch)
-        found.append(Price(model, kind, *price, counted * steps, seconds * steps / 3600))
+        sets = [
+            get_set(name)
+            for run in evaluated
+            for name, _ in plan.test_places(scale, run.task, without)
+        ]
+        megapixels = sum(one.images * one.megapixels for one in sets)
+        each = restoring(preset, tuple(switches.items()), evaluated[0].task)
+        found.append(
+            Price(
+                model,
+                kind,
+                trainings=len(runs),
+                iterations=recipe.iterations,
+                batch=recipe.batch,
+                patch=recipe.patch,
+                multiply_adds=counted * steps,
+                hours_here=seconds * steps / 3600,
+                restored=sum(one.images for one in sets),
+                hours_restoring=each * megapixels / 3600,
+            )
+        )
     return found
 
 
-def trainings(scale: str, without: tuple[str, ...] = ()) -> list[plan.Run]:
-    """The runs of a scale whose networks are trained; each training once."""
-    evaluated = [*plan.runs(scale, plan.tables(), without), *plan.ablation_runs(scale)]
-    trained = [run for run in evaluated if run.trained]
-    return list(dict.fromkeys(replace(run, model=run.trainee) for run in trained))
+def evaluations(scale: str, without: tuple[str, ...] = ()) -> list[plan.Run]:
+    """The runs of a scale that evaluate networks it trains, each once."""
+    found = [*plan.runs(scale, plan.tables(), without), *plan.ablation_runs(scale)]
+    return [run for run in dict.fromkeys(found) if run.trained]
 
 
 def shape_of(run: plan.Run, recipe: Recipe) -> tuple[int, int, int, int]:
@@ -104,19 +130,31 @@ def step(
     return counted, min(taken) * size / batch
 
 
-def images(scale: str, without: tuple[str, ...] = ()) -> int:
-    """Photographs that the trained networks of a scale restore in all evaluations together."""
-    evaluated = [*plan.runs(scale, plan.tables(), without), *plan.ablation_runs(scale)]
-    return sum(
-        get_set(name).images
-        for run in dict.fromkeys(run for run in evaluated if run.trained)
-        for name, _ in plan.test_places(scale, run.task, without)
+@cache
+def restoring(preset: str, switches: tuple[tuple[str, Any], ...], name: str) -> float:
+    """Seconds on this machine that a megapixel of restored and scored photographs takes."""
+    task = get_task(name)
+    scale = task.upscale or 1
+    options = {**dict(switches), "channels": task.channels}
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network = (
+        build(preset, **options, **({"upscale": scale} if scale > 1 else {})).to(device).eval()
     )
+    degraded = torch.rand(1, task.channels, SIDE // scale, SIDE // scale, device=device)
+    taken = []
+    with torch.inference_mode():
+        for _ in range(3):
+            start = time.perf_counter()
+            restored = network(degraded)[0].permute(1, 2, 0).cpu().numpy().clip(0, 1)
+            score(restored, restored[::-1], task.protocol(next(iter(task.levels))))
+            taken.append(time.perf_counter() - start)
+    return min(taken) * 1e6 / restored[..., 0].size
 
 
-def report(found: Sequence[Price], scale: str, restored: int) -> str:
+def report(found: Sequence[Price], scale: str) -> str:
     """The prices as a table with its sum."""
-    lines = [["network", "task", "runs", "iterations", "batch x patch", "multiply-adds", "here"]]
+    head = ["network", "task", "runs", "iterations", "batch x patch", "multiply-adds", "training"]
+    lines = [[*head, "photographs", "restoring"]]
     for price in found:
         lines.append(
             [
@@ -127,19 +165,22 @@ def report(found: Sequence[Price], scale: str, restored: int) -> str:
                 f"{price.batch} x {price.patch}",
                 f"{price.multiply_adds:.2e}",
                 duration(price.hours_here),
+                f"{price.restored:,}",
+                duration(price.hours_restoring),
             ]
         )
     total = sum(price.multiply_adds for price in found)
-    hours = sum(price.hours_here for price in found)
+    training = sum(price.hours_here for price in found)
+    restoring = sum(price.hours_restoring for price in found)
     lines.append(["all", "", str(sum(p.trainings for p in found)), "", "", f"{total:.2e}"])
-    lines[-1].append(duration(hours))
+    lines[-1] += [duration(training), f"{sum(p.restored for p in found):,}", duration(restoring)]
     elsewhere = duration(2 * total / 20e12 / 3600)
     machine = "this GPU" if torch.cuda.is_available() else "one core of this CPU"
     return (
         f"{columns(lines)}\n\n"
-        f"`here`: on {machine}, one training after the other. A device that sustains 20 TFLOP/s\n"
-        f"(2 floating-point operations a multiply-add) takes {elsewhere}.\n"
-        f"After that {restored:,} photographs are restored and scored.\n"
+        f"On {machine}, one thing after the other: {duration(training + restoring)}.\n"
+        "A device that sustains 20 TFLOP/s (2 floating-point operations a multiply-add) trains\n"
+        f"all networks in {elsewhere}.\n"
         f"Downloads: python -m data_prep sizes --scale {scale}"
     )
 
@@ -171,7 +212,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.json:
         print(json.dumps([asdict(price) for price in found], indent=1))
     else:
-        print(report(found, args.scale, images(args.scale, tuple(args.without))))
+        print(report(found, args.scale))
 
 
 if __name__ == "__main__":

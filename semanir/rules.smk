@@ -1,6 +1,23 @@
+# printed before the first training of a scale that takes long
+rule price:
+    output:
+        "results/{scale}/price.txt",
+    log:
+        "logs/{scale}/price.log",
+    conda:
+        "../environment.yml"
+    params:
+        scale=scale_entry,
+        without=WITHOUT,
+    shell:
+        "python -m semanir.price --scale {wildcards.scale} --without {params.without}"
+        " 2> {log} | tee {output}"
+
+
 rule train:
     input:
         training_files,
+        price=price_first,
     output:
         weights="results/{scale}/train/{task}/{model}/seed{seed}/weights.safetensors",
         record="results/{scale}/train/{task}/{model}/seed{seed}/train.json",

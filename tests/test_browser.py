@@ -5,6 +5,7 @@ from browser import DESKTOP, PHONE
 from made_records import PROVENANCE, eval_record
 
 from reports import tables
+from reports.collect import read_records
 from reports.layouts import layouts
 from semanir.plan import cells
 
@@ -20,7 +21,7 @@ def pages(everything, tmp_path_factory):
     """All tables as HTML in one folder."""
     folder = tmp_path_factory.mktemp("pages")
     for table in layouts():
-        tables.render(table, "smoke", everything, folder)
+        tables.render(table, "smoke", read_records(everything), folder)
     return folder
 
 
@@ -310,7 +311,7 @@ def test_markup_from_data_shows_as_text(browser, tmp_path, monkeypatch):
         provenance=PROVENANCE | {"machine": bad},
     )
     monkeypatch.setitem(layouts()["table10"], "title", bad)
-    tables.render("table10", "smoke", [path], tmp_path)
+    tables.render("table10", "smoke", read_records([path]), tmp_path)
     browser.open(tmp_path / "table10.html")
     browser.run("document.querySelector('#printed td.scaled > button').click()")
     assert bad in seen(browser, "h1")[0]

@@ -11,7 +11,7 @@ import torch
 import semanir
 from data_prep.errors import InputError
 from reports import complexity, figure04, memory, tables
-from reports.collect import collect
+from reports.collect import collect, read_records
 from semanir import activation, plan
 from semanir.attention import AllKeys, attend, build_dictionary, evidence
 from semanir.attention.bench import Layer as BenchLayer
@@ -156,7 +156,7 @@ def test_page_of_table_1(tmp_path, monkeypatch):
     monkeypatch.setattr("reports.collect.ELSEWHERE", tmp_path)
     results = collect([path])
     assert set(results["metric"]) == {"memory_cpu", "memory_predicted"}
-    tables.render("table01", "smoke", [path], tmp_path)
+    tables.render("table01", "smoke", read_records([path]), tmp_path)
     page = (tmp_path / "table01.html").read_text()
     assert "0 of 27 cells measured" in page and "27 no hardware" in page
     assert "9 skipped" in page and ">2.0<" in page and "The batch is\n3 over N" in page
@@ -178,7 +178,7 @@ def test_page_of_table_12(tmp_path, monkeypatch):
     monkeypatch.setattr(evidence, "MAPS", [(8, 8, 12)])
     monkeypatch.setattr(evidence, "FORMS", {"W-MSA": [{"M": 4}], "SemanIR MSA": [{"M": 8, "k": 9}]})
     path = put(tmp_path, "complexity", rows=evidence.complexity())
-    tables.render("table12", "smoke", [path], tmp_path)
+    tables.render("table12", "smoke", read_records([path]), tmp_path)
     page = (tmp_path / "table12.html").read_text()
     assert page.count('<td class="match">1 <i') == 2
     assert "140288" in page and "-9652" in page
@@ -200,7 +200,7 @@ def test_memory_of_a_gpu_is_shown_beside_that_of_this_machine(tmp_path):
         ours = part["measured"][setting, "triton"]["bytes"] / 2**30
         assert ours < printed[setting, "Triton"] / 5
     assert part["measured"]["k=512", "gather"]["bytes"] is None  # printed: OOM
-    tables.render("table01", "smoke", [], tmp_path)
+    tables.render("table01", "smoke", read_records([]), tmp_path)
     page = (tmp_path / "table01.html").read_text()
     assert "On an NVIDIA H100" in page and "How memory grows on a CPU" not in page
 

@@ -15,9 +15,9 @@ from data_prep.errors import InputError
 from reports import index
 from reports.collect import collect, read_records
 from reports.collect import main as collect_main
-from reports.committed import Committed
 from reports.layouts import default_tables, layouts
 from reports.missing import gaps
+from reports.reference import Committed
 from reports.verdicts import MEASURED, coverage, judge_table
 from semanir import models, plan
 from semanir.plan import cells
@@ -324,8 +324,8 @@ def test_times_have_their_ratio(tmp_path):
 def test_results_of_other_machines_are_linked(one_table, results_csv, tmp_path, monkeypatch):
     """Those of other scales, with their source as text; nothing without any."""
     found = [
-        Committed("mini-box", "mini", "Measured on <b>A & B</b>"),
-        Committed("smoke-box", "smoke", ""),
+        Committed("mini-box", "mini", "Measured on <b>A & B</b>", results_csv),
+        Committed("smoke-box", "smoke", "", results_csv),
     ]
     out = tmp_path / "index.html"
     arguments = ["--scale", "smoke", "--results", str(results_csv), "--out", str(out)]
@@ -334,9 +334,8 @@ def test_results_of_other_machines_are_linked(one_table, results_csv, tmp_path, 
     monkeypatch.setattr(index, "committed", lambda: found)
     index.main(arguments)
     text = out.read_text(encoding="utf-8")
-    assert (
-        '<a href="mini-box/claims.html">' in text and '<a href="mini-box/ablations.html">' in text
-    )
+    for page in ("index", "claims", "ablations"):
+        assert f'<a href="mini-box/{page}.html">' in text
     assert "Measured on &lt;b&gt;A &amp; B&lt;/b&gt;" in text and "smoke-box" not in text
 
 

@@ -1,10 +1,13 @@
 """What a scale costs: counted work, and the text that says so."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 
+from data_prep.datasets import HERE, datasets, entry_of, get_set
+from data_prep.images import read_image
 from data_prep.tasks import get_task
 from semanir import models, plan
 from semanir.flops import multiply_adds
@@ -12,15 +15,17 @@ from semanir.network import build
 from semanir.price import (
     Price,
     duration,
-    images,
+    evaluations,
     main,
     prices,
     report,
+    restoring,
     shape_of,
     step,
-    trainings,
 )
 from semanir.recipe import make_recipe
+
+SIZES = ("tiny", "small")
 
 
 @pytest.fixture(autouse=True)
@@ -44,12 +49,18 @@ def test_work_of_a_step_is_three_passes_of_a_batch():
     assert seconds > 0
 
 
+def trainings(scale):
+    """The networks of a scale, each training once."""
+    return {replace(run, model=run.trainee) for run in evaluations(scale)}
+
+
 def test_every_training_of_the_scale_is_priced_once(monkeypatch):
     """Ablations that only evaluate cost no training; those of tables 5 and 6 count once."""
     monkeypatch.setattr("semanir.price.step", lambda *options: (10.0, 7.2))
+    monkeypatch.setattr("semanir.price.restoring", lambda *options: 36.0)
     found = prices("smoke")
     wanted = trainings("smoke")
-    assert len(wanted) == len(set(wanted)) == sum(price.trainings for price in found)
+    assert len(wanted) == sum(price.trainings for price in found)
     assert all("weights_of" not in models.get_model(run.model) for run in wanted)
     kinds = [(price.model, price.task) for price in found]
     assert kinds == sorted(set(kinds))
@@ -62,26 +73,51 @@ def test_every_training_of_the_scale_is_priced_once(monkeypatch):
     assert [run.model for run in trainings("paper")].count("semanir-u-window16") == 2
 
 
-def test_images_counts_every_evaluation():
-    """8 colour photographs a level, 4 grey ones: every evaluated run at each of its levels."""
+def test_every_evaluation_is_priced(monkeypatch):
+    """8 colour photographs a level, 4 grey ones, of 0.037 megapixels: every run at its levels."""
+    monkeypatch.setattr("semanir.price.step", lambda *options: (10.0, 7.2))
+    monkeypatch.setattr("semanir.price.restoring", lambda *options: 36.0)
     runs = {*plan.runs("smoke", plan.tables()), *plan.ablation_runs("smoke")}
     wanted = sum(
         (4 if "gray" in run.task else 8) * len(get_task(run.task).levels)
         for run in runs
         if run.trained
     )
-    assert images("smoke") == wanted
+    found = prices("smoke")
+    assert sum(price.restored for price in found) == wanted
+    hours = sum(price.hours_restoring for price in found)
+    assert hours == pytest.approx(36 * 0.037 * wanted / 3600)
+
+
+def test_restoring_takes_longer_with_a_larger_network():
+    seconds = [restoring(f"semanir-u-{size}", (), "denoise_gray-sigma25") for size in SIZES]
+    assert 0 < seconds[0] < seconds[1]
+
+
+def test_photographs_are_as_large_as_the_registry_says():
+    """Of what is committed; and it says so of every set that is tested on."""
+    for name in ("embedded_rgb", "embedded_gray"):
+        files = [*(HERE / datasets()[name]["folder"]).glob("*.png")]
+        sides = [read_image(path).shape[:2] for path in files]
+        assert len(sides) == get_set(name).images
+        pixels = sum(height * width for height, width in sides) / len(sides)
+        assert pixels / 1e6 == pytest.approx(get_set(name).megapixels, rel=0.02)
+    runs = [*evaluations("mini"), *evaluations("paper")]
+    tested = {name for run in runs for name, _ in plan.test_places(run.scale, run.task)}
+    assert all("megapixels" in datasets()[entry_of(name)] for name in tested)
 
 
 def test_report_adds_up():
     found = [
-        Price("semanir-s", "sr-x2", 1, 1_000_000, 16, 64, 36e18, 48.0),
-        Price("semanir-u", "weather", 2, 750_000, 32, 16, 36e18, 24.0),
+        Price("semanir-s", "sr-x2", 1, 1_000_000, 16, 64, 36e18, 48.0, 10_000, 1.5),
+        Price("semanir-u", "weather", 2, 750_000, 32, 16, 36e18, 24.0, 2_345, 0.25),
     ]
-    text = report(found, "paper", 12_345)
-    assert "1,000,000" in text and "32 x 16" in text and "12,345 photographs" in text
-    assert text.splitlines()[4].split() == ["all", "3", "7.20e+19", "3.0", "days"]
-    assert "takes 83.3 days" in text  # 2 * 72e18 / 20e12 seconds
+    text = report(found, "paper")
+    assert "1,000,000" in text and "32 x 16" in text
+    sums = ["all", "3", "7.20e+19", "3.0", "days", "12,345", "1.8", "h"]
+    assert text.splitlines()[4].split() == sums
+    assert "one thing after the other: 3.1 days." in text  # 72 and 1.75 hours
+    assert "networks in 83.3 days" in text  # 2 * 72e18 / 20e12 seconds
     assert "python -m data_prep sizes --scale paper" in text
 
 

@@ -12,6 +12,7 @@ from pages import Page, assert_self_contained
 
 from data_prep.names import UnknownNameError
 from reports import latex, tables
+from reports.collect import read_records
 from reports.layouts import Head, column_of, default_tables, header, layouts, ranks
 from reports.text import FIELDS, SYMBOLS, difference
 from reports.verdicts import MEASURED, Verdict
@@ -43,7 +44,7 @@ def rendered(everything, tmp_path_factory):
     """All tables in all forms."""
     folder = tmp_path_factory.mktemp("reports")
     for table in RENDERED:
-        tables.render(table, "smoke", everything, folder)
+        tables.render(table, "smoke", read_records(everything), folder)
     return folder
 
 
@@ -177,7 +178,7 @@ def test_intervals_over_images_by_hand(tmp_path):
         eval_record(tmp_path, "sr-x2", "semanir-b", one),
         eval_record(tmp_path, "sr-x4", "semanir-b", equal),
     ]
-    tables.render("table10", "smoke", paths, tmp_path)
+    tables.render("table10", "smoke", read_records(paths), tmp_path)
     rows = csv.DictReader(io.StringIO((tmp_path / "table10.csv").read_text(encoding="utf-8")))
     ends = {r["row"]: (r["low"], r["high"]) for r in rows if r["column"] == "Set5 PSNR"}
     half = 4.302653 * 7**0.5 / 3**0.5
@@ -402,7 +403,7 @@ def test_markup_in_a_record_stays_text(tmp_path, monkeypatch):
         provenance=PROVENANCE | {"machine": bad, "commit": bad},
     )
     monkeypatch.setitem(layouts()["table10"], "title", "<script>alert(2)</script>")
-    tables.render("table10", "smoke", [path], tmp_path)
+    tables.render("table10", "smoke", read_records([path]), tmp_path)
     text_of_page = (tmp_path / "table10.html").read_text(encoding="utf-8")
     page = assert_self_contained(text_of_page)
     assert sum(tag == "script" for tag, _ in page.tags) == 1
@@ -415,7 +416,7 @@ def test_markup_in_a_record_stays_text(tmp_path, monkeypatch):
 def test_rendering_twice_is_byte_identical(rendered, everything, tmp_path):
     """Also with the records in another order."""
     for table in ("table07", "table10", "table11"):
-        tables.render(table, "smoke", everything[::-1], tmp_path)
+        tables.render(table, "smoke", read_records(everything[::-1]), tmp_path)
         for ending in ("html", "csv", "md", "tex"):
             name = f"{table}.{ending}"
             assert (tmp_path / name).read_bytes() == (rendered / name).read_bytes(), name
@@ -428,7 +429,7 @@ def test_seeds_show_in_the_rendered_table(tmp_path):
         eval_record(tmp_path, "sr-x2", "semanir-s", [("embedded_rgb", "x2", v, 0.8, 0.9)], seed=n)
         for n, v in enumerate((30.0, 31.0))
     ]
-    tables.render("table10", "smoke", paths, tmp_path / "out")
+    tables.render("table10", "smoke", read_records(paths), tmp_path / "out")
     text = (tmp_path / "out/table10.csv").read_text(encoding="utf-8")
     (row,) = [
         r
@@ -461,4 +462,4 @@ def test_the_command_line_renders_and_refuses(everything, tmp_path, capsys):
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: unknown table 'table1l'; did you mean table1")
     with pytest.raises(UnknownNameError):
-        tables.render("table13", "smoke", [], tmp_path)
+        tables.render("table13", "smoke", read_records([]), tmp_path)

@@ -128,6 +128,7 @@ def test_pictures_are_of_the_median_gain_and_score_what_is_told(finished):
         for name, text in pictures.items():
             with Image.open(io.BytesIO(base64.b64decode(text))) as image:
                 pixels[name] = np.asarray(image, dtype=float)
+        assert max(pixels.pop("whole").shape) <= 288
         assert {picture.shape[:2] for picture in pixels.values()} == {(96, 96)}
         if crop.protocol.startswith(("denoise", "jpeg", "deblur")):  # all pixels, no border
             error = np.mean((pixels["restored"] - pixels["clean"]) ** 2)
@@ -135,7 +136,7 @@ def test_pictures_are_of_the_median_gain_and_score_what_is_told(finished):
             compared += 1
     assert compared == 4
     page = (finished / "reports/visual.html").read_text()
-    assert page.count("data:image/png;base64,") == 3 * 7
+    assert page.count("data:image/png;base64,") == 4 * 7
 
 
 def test_snakemake_makes_a_report_of_its_own(finished):
