@@ -43,8 +43,8 @@ def text_files():
         try:
             yield path.relative_to(REPOSITORY).as_posix(), path.read_text(encoding="utf-8")
         except UnicodeDecodeError:
-            known = (".png", ".safetensors")
-            assert path.suffix in known, f"{path} is neither text nor a photograph nor weights"
+            known = (".png", ".safetensors", ".csv.gz")
+            assert path.name.endswith(known), f"{path} is no text, photograph, weights or results"
 
 
 def requirements():
