@@ -167,7 +167,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     run = plan.Run(args.scale, args.task, args.model, args.seed)
     task = get_task(run.task)
-    dataset, level = plan.test_places(run.scale, run.task)[0]
+    dataset, level = plan.test_places(run.scale, run.task, model=run.model)[0]
     folder = Path(plan.degraded_folder(task.family, dataset, level))
     entry = load_index(folder)[0]
     found = inspect(load(run.weights), read_degraded(folder / entry["file"]))

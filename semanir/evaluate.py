@@ -131,7 +131,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     models.get_scale(args.scale)
     run = plan.Run(args.scale, task.name, args.model, args.seed)
     restorer, facts = make_restorer(run, args.threads)
-    places = plan.test_places(args.scale, task.name, tuple(args.without))
+    places = plan.test_places(args.scale, task.name, tuple(args.without), args.model)
     if not places:
         raise InputError(f"no set is left to evaluate {args.task} on at the {args.scale} scale")
     scores = evaluate(restorer, task, places, args.tile)

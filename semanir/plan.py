@@ -217,6 +217,8 @@ def answer(cell: Cell, scale: str) -> Answer:
         return Answer(verdict="no data", reason=f"{model} is not trained at the {scale} scale")
     printed_sets = _printed_sets(cell)
     stand_in = get_scale(scale).get("stand_in", {}).get(cell.task)
+    if model in trained_models():
+        stand_in = _trained_stand_in(scale, cell.task) or stand_in
     if not stand_in and not all(in_scale(name, scale) for name in printed_sets):
         return Answer(verdict="no data", reason=f"{cell.dataset} is no part of the {scale} scale")
     return Answer(
@@ -225,8 +227,13 @@ def answer(cell: Cell, scale: str) -> Answer:
         (stand_in,) if stand_in else printed_sets,
         level,
         cell.metric,
-        stand_in=bool(stand_in),
+        stand_in=bool(stand_in) and printed_sets != (stand_in,),
     )
+
+
+def _trained_stand_in(scale: str, family: str) -> str:
+    """The one set that networks trained here are evaluated on, "" where a scale names none."""
+    return str(get_scale(scale).get("trained_stand_in", {}).get(family, ""))
 
 
 def _level(cell: Cell) -> str:
@@ -321,7 +328,7 @@ def ablation_runs(scale: str) -> list[Run]:
 
 def train_records(scale: str, names: Iterable[str], without: tuple[str, ...] = ()) -> list[str]:
     """The records of all trainings, those of a scale's ablations too: course and cost of each."""
-    left = (run for run in ablation_runs(scale) if test_places(scale, run.task, without))
+    left = (run for run in ablation_runs(scale) if test_places(scale, run.task, without, run.model))
     trained = [run for run in (*runs(scale, names, without), *left) if run.trained]
     folders = dict.fromkeys(replace(run, model=run.trainee).train_folder for run in trained)
     return [f"{folder}/train.json" for folder in folders]
@@ -329,7 +336,9 @@ def train_records(scale: str, names: Iterable[str], without: tuple[str, ...] = (
 
 def ablation_records(scale: str, without: tuple[str, ...] = ()) -> list[str]:
     """The records of a scale's ablations, none on tasks that have no set left."""
-    runs_left = (run for run in ablation_runs(scale) if test_places(scale, run.task, without))
+    runs_left = (
+        run for run in ablation_runs(scale) if test_places(scale, run.task, without, run.model)
+    )
     return [run.record for run in runs_left]
 
 
@@ -402,22 +411,25 @@ def records(
 
 @cache
 def test_places(
-    scale: str, task: str, without: tuple[str, ...] = ()
+    scale: str, task: str, without: tuple[str, ...] = (), model: str = "input"
 ) -> tuple[tuple[str, str], ...]:
-    """The (prepared set, level) pairs a task is evaluated on: those of every printed cell of it.
+    """The (prepared set, level) pairs a model is evaluated on: those of every printed cell.
 
-    Where Figure 5 has further levels, the sets of the cells at each of its levels.
+    Where Figure 5 has further levels, the sets of the cells at each of its levels. Networks
+    trained here see the one set that the scale names for them, if it does.
     """
     wanted = get_task(task)
+    own = _trained_stand_in(scale, wanted.family) if model in trained_models() else ""
     found: dict[tuple[str, str], None] = {}
     for table in tables():
         for cell in cells(table):
             if cell.task != wanted.family:
                 continue
             place = answer(cell, scale)
-            if place.level in wanted.levels and not _left_out(place.datasets, without):
+            sets = (own,) if own else place.datasets
+            if place.level in wanted.levels and not _left_out(sets, without):
                 levels = wanted.levels if task.endswith(f"-{MULTI}") else [place.level]
-                found |= {(name, level): None for name in place.datasets for level in levels}
+                found |= {(name, level): None for name in sets for level in levels}
     names = dict.fromkeys(name for name, _ in found)
     return tuple(
         (name, level) for name in names for level in wanted.levels if (name, level) in found
@@ -462,7 +474,7 @@ def training_inputs(scale: str, task: str) -> list[str]:
 def evaluation_inputs(run: Run, without: tuple[str, ...] = ()) -> list[str]:
     """The index files of all clean and degraded sets that a run reads."""
     family = get_task(run.task).family
-    places = test_places(run.scale, run.task, without)
+    places = test_places(run.scale, run.task, without, run.model)
     clean = dict.fromkeys(f"data/sets/{name}" for name, _ in places)
     degraded = [degraded_folder(family, name, level) for name, level in places]
     return [f"{folder}/index.json" for folder in [*clean, *degraded]]

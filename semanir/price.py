@@ -68,7 +68,7 @@ def prices(scale: str, without: tuple[str, ...] = ()) -> list[Price]:
         sets = [
             get_set(name)
             for run in evaluated
-            for name, _ in plan.test_places(scale, run.task, without)
+            for name, _ in plan.test_places(scale, run.task, without, run.model)
         ]
         megapixels = sum(one.images * one.megapixels for one in sets)
         each = restoring(preset, tuple(switches.items()), evaluated[0].task)
