@@ -2,7 +2,8 @@
 
 Every kind of training is counted on meta tensors (forward, and twice that backward) and one step of
 it is timed here, on one core, at the middle of the drawn k. So are restoring and scoring, by the
-pixels of all photographs. What has to be downloaded: python -m data_prep sizes --scale paper
+pixels of all photographs, with released systems too (random weights).
+What has to be downloaded: python -m data_prep sizes --scale paper
 """
 
 import argparse
@@ -11,16 +12,20 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
+from importlib import import_module
 from statistics import mean
 from typing import Any
 
+import numpy as np
 import torch
+from torch import nn
 from tqdm import tqdm
 
 from data_prep.datasets import get_set
 from data_prep.errors import one_line_errors
 from data_prep.inventory import columns
-from data_prep.tasks import get_task
+from data_prep.names import pick
+from data_prep.tasks import Task, get_task
 from semanir import models, plan
 from semanir.flops import multiply_adds
 from semanir.losses import l1
@@ -29,70 +34,77 @@ from semanir.network import build
 from semanir.recipe import Recipe, make_recipe
 
 SIDE = 128  # of the photograph that is restored
+LONG = 5.0  # seconds after which restoring it twice is enough
 LARGEST = 10**11  # multiply-adds of a step that is timed whole; larger ones at batch 1
 
 
 @dataclass(frozen=True)
 class Price:
-    """A kind of training: what `trainings` of it compute together, and take on this machine.
+    """What a model's runs on a kind of task compute together, and take on this machine.
 
-    restored: photographs in all evaluations of these networks.
+    restored: photographs in all evaluations; hours_restoring: that, and scoring them. The others
+    are 0 for what is not trained here.
     """
 
     model: str
     task: str
-    trainings: int
-    iterations: int
-    batch: int
-    patch: int
-    multiply_adds: float
-    hours_here: float
     restored: int
     hours_restoring: float
+    trainings: int = 0
+    iterations: int = 0
+    batch: int = 0
+    patch: int = 0
+    multiply_adds: float = 0
+    hours_here: float = 0
 
 
-def prices(scale: str, without: tuple[str, ...] = ()) -> list[Price]:
-    """One price for each model and kind of task that a scale trains."""
+def prices(scale: str, without: tuple[str, ...] = (), systems: tuple[str, ...] = ()) -> list[Price]:
+    """One price for each model and kind of task of a scale; systems: those that are evaluated."""
     kinds: dict[tuple[str, str], list[plan.Run]] = {}
-    for run in evaluations(scale, without):
+    for run in evaluations(scale, without, systems):
         task = get_task(run.task)
         kind = run.task if task.upscale else task.family  # a network of its own per scale
-        kinds.setdefault((run.trainee, kind), []).append(run)
+        kinds.setdefault((run.trainee if run.trained else run.model, kind), []).append(run)
     found = []
     for (model, kind), evaluated in tqdm(sorted(kinds.items()), unit="kind", delay=5):
-        runs = list(dict.fromkeys(replace(run, model=model) for run in evaluated))
-        recipe = make_recipe(plan.recipe(scale, runs[0].task, model))
-        preset, switches = models.network(scale, model)
-        counted, seconds = step(preset, tuple(switches.items()), shape_of(runs[0], recipe), recipe)
-        steps = recipe.iterations * len(runs)
-        sets = [
-            get_set(name)
-            for run in evaluated
-            for name, _ in plan.test_places(scale, run.task, without, run.model)
-        ]
-        megapixels = sum(one.images * one.megapixels for one in sets)
-        each = restoring(preset, tuple(switches.items()), evaluated[0].task)
-        found.append(
-            Price(
-                model,
-                kind,
-                trainings=len(runs),
-                iterations=recipe.iterations,
-                batch=recipe.batch,
-                patch=recipe.patch,
-                multiply_adds=counted * steps,
-                hours_here=seconds * steps / 3600,
-                restored=sum(one.images for one in sets),
-                hours_restoring=each * megapixels / 3600,
-            )
-        )
+        entry, hours, restored = models.get_model(model), 0.0, 0
+        for run in evaluated:
+            variant = models.variant_for(entry, run.task) if "network" in entry else ""
+            places = plan.test_places(scale, run.task, without, run.model)
+            sets = [get_set(name) for name, _ in places]
+            megapixels = sum(one.images * one.megapixels for one in sets)
+            hours += restoring(scale, model, variant, evaluated[0].task) * megapixels / 3600
+            restored += sum(one.images for one in sets)
+        trained = training(scale, model, evaluated) if evaluated[0].trained else {}
+        found.append(Price(model, kind, restored, hours, **trained))
     return found
 
 
-def evaluations(scale: str, without: tuple[str, ...] = ()) -> list[plan.Run]:
-    """The runs of a scale that evaluate networks it trains, each once."""
-    found = [*plan.runs(scale, plan.tables(), without), *plan.ablation_runs(scale)]
-    return [run for run in dict.fromkeys(found) if run.trained]
+def evaluations(
+    scale: str, without: tuple[str, ...] = (), systems: tuple[str, ...] = ()
+) -> list[plan.Run]:
+    """The runs of a scale that have a set left, each once."""
+    found = [*plan.runs(scale, plan.tables(), without, systems), *plan.ablation_runs(scale)]
+    return [
+        run for run in dict.fromkeys(found) if plan.test_places(scale, run.task, without, run.model)
+    ]
+
+
+def training(scale: str, model: str, evaluated: Sequence[plan.Run]) -> dict[str, Any]:
+    """Those fields of a price that its trainings make."""
+    runs = list(dict.fromkeys(replace(run, model=model) for run in evaluated))
+    recipe = make_recipe(plan.recipe(scale, runs[0].task, model))
+    preset, switches = models.network(scale, model)
+    counted, seconds = step(preset, tuple(switches.items()), shape_of(runs[0], recipe), recipe)
+    steps = recipe.iterations * len(runs)
+    return {
+        "trainings": len(runs),
+        "iterations": recipe.iterations,
+        "batch": recipe.batch,
+        "patch": recipe.patch,
+        "multiply_adds": counted * steps,
+        "hours_here": seconds * steps / 3600,
+    }
 
 
 def shape_of(run: plan.Run, recipe: Recipe) -> tuple[int, int, int, int]:
@@ -131,24 +143,43 @@ def step(
 
 
 @cache
-def restoring(preset: str, switches: tuple[tuple[str, Any], ...], name: str) -> float:
-    """Seconds on this machine that a megapixel of restored and scored photographs takes."""
+def restoring(scale: str, model: str, variant: str, name: str) -> float:
+    """Seconds on this machine that a megapixel takes to be restored by a model, and scored.
+
+    variant: of a released system. name: a task of the model.
+    """
     task = get_task(name)
-    scale = task.upscale or 1
-    options = {**dict(switches), "channels": task.channels}
+    upscale = task.upscale or 1
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    network = (
-        build(preset, **options, **({"upscale": scale} if scale > 1 else {})).to(device).eval()
-    )
-    degraded = torch.rand(1, task.channels, SIDE // scale, SIDE // scale, device=device)
-    taken = []
+    network = network_of(scale, model, variant, task)
+    if network is not None:
+        network = network.to(device).eval()
+    degraded = torch.rand(1, task.channels, SIDE // upscale, SIDE // upscale, device=device)
+    clean = np.random.default_rng(0).random((SIDE, SIDE, task.channels), np.float32)
+    taken: list[float] = []
     with torch.inference_mode():
-        for _ in range(3):
+        while len(taken) < 2 or (len(taken) < 4 and sum(taken) < LONG):
             start = time.perf_counter()
-            restored = network(degraded)[0].permute(1, 2, 0).cpu().numpy().clip(0, 1)
-            score(restored, restored[::-1], task.protocol(next(iter(task.levels))))
+            restored = clean[::-1]
+            if network is not None:
+                restored = network(degraded)[0].permute(1, 2, 0).cpu().numpy().clip(0, 1)
+            score(restored, clean, task.protocol(next(iter(task.levels))))
             taken.append(time.perf_counter() - start)
-    return min(taken) * 1e6 / restored[..., 0].size
+    return min(taken) * 1e6 / SIDE**2
+
+
+def network_of(scale: str, model: str, variant: str, task: Task) -> nn.Module | None:
+    """What a model's evaluations run, with random weights; None for classical methods."""
+    entry = models.get_model(model)
+    if model in models.trained_models():
+        preset, switches = models.network(scale, model)
+        upscale = {"upscale": task.upscale} if task.upscale else {}
+        return build(preset, **{**switches, "channels": task.channels, **upscale})
+    if "network" not in entry:
+        return None
+    network = import_module("baselines.adapt").adapted(model, variant)
+    network.level = 25.0
+    return network.to(memory_format=torch.channels_last)
 
 
 def report(found: Sequence[Price], scale: str) -> str:
@@ -156,15 +187,20 @@ def report(found: Sequence[Price], scale: str) -> str:
     head = ["network", "task", "runs", "iterations", "batch x patch", "multiply-adds", "training"]
     lines = [[*head, "photographs", "restoring"]]
     for price in found:
-        lines.append(
-            [
-                price.model,
-                price.task,
+        trained = [""] * 5
+        if price.trainings:
+            trained = [
                 str(price.trainings),
                 f"{price.iterations:,}",
                 f"{price.batch} x {price.patch}",
                 f"{price.multiply_adds:.2e}",
                 duration(price.hours_here),
+            ]
+        lines.append(
+            [
+                price.model,
+                price.task,
+                *trained,
                 f"{price.restored:,}",
                 duration(price.hours_restoring),
             ]
@@ -204,11 +240,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--without", nargs="*", default=[], help="entries of datasets.yaml that are left out"
     )
+    parser.add_argument(
+        "--systems",
+        nargs="*",
+        default=[],
+        help="released systems that are evaluated; those of the scale if left out",
+    )
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args(argv)
-    models.get_scale(args.scale)
+    systems = args.systems or models.get_scale(args.scale)["systems"]
+    for name in systems:
+        pick(name, models.released_systems(), "system with released weights")
     torch.set_num_threads(1)  # as the workflow trains
-    found = prices(args.scale, tuple(args.without))
+    found = prices(args.scale, tuple(args.without), tuple(systems))
     if args.json:
         print(json.dumps([asdict(price) for price in found], indent=1))
     else:

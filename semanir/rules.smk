@@ -9,9 +9,10 @@ rule price:
     params:
         scale=scale_entry,
         without=WITHOUT,
+        systems=SYSTEMS,
     shell:
         "python -m semanir.price --scale {wildcards.scale} --without {params.without}"
-        " 2> {log} | tee {output}"
+        " --systems {params.systems} 2> {log} | tee {output}"
 
 
 rule train:

@@ -79,9 +79,9 @@ def test_scales_name_known_models_and_tasks():
     for name, scale in models.scales().items():
         assert set(scale["networks"]) <= set(PAPER_MODELS)
         assert name == "release" or set(scale["networks"]) == set(PAPER_MODELS)
-        assert set(scale.get("stand_in", {})) <= set(families())
-        for dataset in scale.get("stand_in", {}).values():
-            assert get_set(dataset).role == "test"
+        for stand_ins in (scale.get("stand_in", {}), scale.get("trained_stand_in", {})):
+            assert set(stand_ins) <= set(families())
+            assert {get_set(dataset).role for dataset in stand_ins.values()} <= {"test"}
         for name in scale["recipe"]["datasets"]:
             assert get_set(name).role == "train"
         assert set(scale.get("recipes", {})) <= set(families())
@@ -292,6 +292,26 @@ def test_a_weather_set_has_its_own_level(dataset, level):
     cell = find("table08", row="SemanIR", dataset=dataset)
     assert plan.answer(cell, "smoke").level == level
     assert plan.answer(cell, "smoke").task == "weather-blind"
+
+
+def test_networks_trained_here_see_one_colour_set_at_mini():
+    """The input and released systems keep the printed sets, and have the one beside them."""
+    printed = find("table07", row="SemanIR", dataset="CBSD68", setting="sigma25")
+    same = find("table07", row="SemanIR", dataset="McMaster", setting="sigma25")
+    other = find("table07", row="DnCNN", dataset="CBSD68", setting="sigma25")
+    found = [plan.answer(cell, "mini") for cell in (printed, same, other)]
+    assert [place.datasets for place in found] == [("mcmaster",), ("mcmaster",), ("cbsd68",)]
+    assert [place.stand_in for place in found] == [True, False, False]
+    assert plan.answer(printed, "paper").datasets == ("cbsd68",)
+
+    places = {
+        model: plan.test_places("mini", "jpeg_color-qf10", ("live1",), model)
+        for model in ("semanir-u", "semanir-u-at-k8", "input")
+    }
+    own, all_of_it = ("bsds500_test_20", "qf10"), ("bsds500_test", "qf10")
+    assert places["semanir-u"] == places["semanir-u-at-k8"] == (own,)
+    assert set(places["input"]) == {own, all_of_it}
+    assert plan.test_places("mini", "denoise_color-sigma25", ("mcmaster",), "semanir-u") == ()
 
 
 def test_left_out_datasets_leave_the_plan():

@@ -25,8 +25,6 @@ from semanir.price import (
 )
 from semanir.recipe import make_recipe
 
-SIZES = ("tiny", "small")
-
 
 @pytest.fixture(autouse=True)
 def one_thread():
@@ -51,7 +49,7 @@ def test_work_of_a_step_is_three_passes_of_a_batch():
 
 def trainings(scale):
     """The networks of a scale, each training once."""
-    return {replace(run, model=run.trainee) for run in evaluations(scale)}
+    return {replace(run, model=run.trainee) for run in evaluations(scale) if run.trained}
 
 
 def test_every_training_of_the_scale_is_priced_once(monkeypatch):
@@ -78,20 +76,49 @@ def test_every_evaluation_is_priced(monkeypatch):
     monkeypatch.setattr("semanir.price.step", lambda *options: (10.0, 7.2))
     monkeypatch.setattr("semanir.price.restoring", lambda *options: 36.0)
     runs = {*plan.runs("smoke", plan.tables()), *plan.ablation_runs("smoke")}
-    wanted = sum(
-        (4 if "gray" in run.task else 8) * len(get_task(run.task).levels)
-        for run in runs
-        if run.trained
-    )
+    wanted = sum((4 if "gray" in run.task else 8) * len(get_task(run.task).levels) for run in runs)
     found = prices("smoke")
     assert sum(price.restored for price in found) == wanted
     hours = sum(price.hours_restoring for price in found)
     assert hours == pytest.approx(36 * 0.037 * wanted / 3600)
 
 
+def test_released_systems_are_priced_by_what_their_weights_fit(monkeypatch):
+    """The blind network of DnCNN is deeper than those for one level of grey noise."""
+    asked = []
+    monkeypatch.setattr("semanir.price.step", lambda *options: (10.0, 7.2))
+    monkeypatch.setattr("semanir.price.restoring", lambda *options: asked.append(options) or 36.0)
+    found = {
+        price.task: price for price in prices("smoke", (), ("dncnn",)) if price.model == "dncnn"
+    }
+    assert set(found) == {"denoise_gray", "denoise_color"}
+    assert {(price.trainings, price.hours_here) for price in found.values()} == {(0, 0)}
+    # the blind network at three levels, and one network for each of them
+    assert [found[task].restored for task in sorted(found)] == [6 * 8, 6 * 4]
+    assert found["denoise_gray"].hours_restoring == pytest.approx(36 * 0.037 * 24 / 3600)
+    variants = [variant for _, model, variant, _ in asked if model == "dncnn"]
+    assert sorted(variants) == [
+        *["denoise_color"] * 4,
+        *["denoise_gray"] * 3,
+        "denoise_gray-blind",
+    ]
+
+
+def test_what_is_left_out_costs_nothing(monkeypatch):
+    monkeypatch.setattr("semanir.price.step", lambda *options: (10.0, 7.2))
+    monkeypatch.setattr("semanir.price.restoring", lambda *options: 36.0)
+    tasks = {price.task for price in prices("mini", ("mcmaster",), ("dncnn",))}
+    assert "denoise_gray" in tasks and "deblur" in tasks
+    colour = [p for p in prices("mini", ("mcmaster",), ("dncnn",)) if p.task == "denoise_color"]
+    assert {price.model for price in colour} == {"dncnn", "input"}  # they have CBSD68
+
+
 def test_restoring_takes_longer_with_a_larger_network():
-    seconds = [restoring(f"semanir-u-{size}", (), "denoise_gray-sigma25") for size in SIZES]
-    assert 0 < seconds[0] < seconds[1]
+    assert models.get_scale("mini")["networks"]["semanir-u"] == "semanir-u-tiny"
+    scoring = restoring("mini", "input", "", "denoise_gray-sigma25")
+    tiny = restoring("mini", "semanir-u", "", "denoise_gray-sigma25")
+    large = restoring("mini", "dncnn", "denoise_gray", "denoise_gray-sigma25")
+    assert 0 < scoring < tiny < large
 
 
 def test_photographs_are_as_large_as_the_registry_says():
@@ -109,13 +136,14 @@ def test_photographs_are_as_large_as_the_registry_says():
 
 def test_report_adds_up():
     found = [
-        Price("semanir-s", "sr-x2", 1, 1_000_000, 16, 64, 36e18, 48.0, 10_000, 1.5),
-        Price("semanir-u", "weather", 2, 750_000, 32, 16, 36e18, 24.0, 2_345, 0.25),
+        Price("semanir-s", "sr-x2", 10_000, 1.5, 1, 1_000_000, 16, 64, 36e18, 48.0),
+        Price("semanir-u", "weather", 2_340, 0.2, 2, 750_000, 32, 16, 36e18, 24.0),
+        Price("dncnn", "denoise_gray", 5, 0.05),
     ]
     text = report(found, "paper")
     assert "1,000,000" in text and "32 x 16" in text
     sums = ["all", "3", "7.20e+19", "3.0", "days", "12,345", "1.8", "h"]
-    assert text.splitlines()[4].split() == sums
+    assert text.splitlines()[5].split() == sums
     assert "one thing after the other: 3.1 days." in text  # 72 and 1.75 hours
     assert "networks in 83.3 days" in text  # 2 * 72e18 / 20e12 seconds
     assert "python -m data_prep sizes --scale paper" in text
@@ -131,7 +159,7 @@ def test_durations_as_people_read_them():
 
 
 def test_command_line(capsys, monkeypatch):
-    monkeypatch.setattr("semanir.price.prices", lambda scale, without: [])
+    monkeypatch.setattr("semanir.price.prices", lambda scale, without, systems: [])
     main(["--scale", "mini", "--json"])
     assert json.loads(capsys.readouterr().out) == []
     with pytest.raises(SystemExit) as stop:

@@ -161,8 +161,9 @@ def test_what_a_scale_uses_is_tagged_with_it(scale):
     recipes = [chosen["recipe"], *chosen.get("recipes", {}).values()]
     used = {name for recipe in recipes for name in recipe.get("datasets", [])}
     used |= set(chosen.get("stand_in", {}).values())
+    used |= set(chosen.get("trained_stand_in", {}).values())
     for run in plan.runs(scale, plan.tables()):
-        used |= {name for name, _ in plan.test_places(scale, run.task)}
+        used |= {name for name, _ in plan.test_places(scale, run.task, model=run.model)}
     assert {name for name in used if not in_scale(name, scale)} == set()
     raw = {listing for name in used for listing in plan.raw_listing(name)}
     weights = {plan.VGG_WEIGHTS} if scale == "paper" else set()  # of the loss for bad weather
