@@ -119,7 +119,8 @@ def over_levels(results: pd.DataFrame) -> pd.DataFrame:
     )
     multi = found["task"].str.endswith(f"-{MULTI}")
     found = found[multi | ~found["family"].isin(found["family"][multi])]
-    found = found[found["family"].isin(found["family"][found["model"] != "input"])]
+    shown = found.loc[found["model"] != "input", ["family", "dataset"]].drop_duplicates()
+    found = found.merge(shown)  # no input without a network beside it
     columns = ["family", "dataset", "level", "number", "model", "seed", "value"]
     return found[columns].rename(columns={"value": "psnr"}).sort_values(columns[:-1])
 

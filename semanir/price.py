@@ -2,12 +2,14 @@
 
 Every kind of training is counted on meta tensors (forward, and twice that backward) and one step of
 it is timed here, on one core, at the middle of the drawn k. So are restoring and scoring, by the
-pixels of all photographs, with released systems too (random weights).
+pixels of all photographs, with released systems too (random weights), and starting a job.
 What has to be downloaded: python -m data_prep sizes --scale paper
 """
 
 import argparse
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -42,12 +44,13 @@ LARGEST = 10**11  # multiply-adds of a step that is timed whole; larger ones at 
 class Price:
     """What a model's runs on a kind of task compute together, and take on this machine.
 
-    restored: photographs in all evaluations; hours_restoring: that, and scoring them. The others
-    are 0 for what is not trained here.
+    restored: photographs in all evaluations; hours_restoring: that, scoring them, and starting
+    every evaluation. The others are 0 for what is not trained here.
     """
 
     model: str
     task: str
+    evaluations: int
     restored: int
     hours_restoring: float
     trainings: int = 0
@@ -76,7 +79,8 @@ def prices(scale: str, without: tuple[str, ...] = (), systems: tuple[str, ...] =
             hours += restoring(scale, model, variant, evaluated[0].task) * megapixels / 3600
             restored += sum(one.images for one in sets)
         trained = training(scale, model, evaluated) if evaluated[0].trained else {}
-        found.append(Price(model, kind, restored, hours, **trained))
+        hours += starting() * len(evaluated) / 3600
+        found.append(Price(model, kind, len(evaluated), restored, hours, **trained))
     return found
 
 
@@ -103,8 +107,16 @@ def training(scale: str, model: str, evaluated: Sequence[plan.Run]) -> dict[str,
         "batch": recipe.batch,
         "patch": recipe.patch,
         "multiply_adds": counted * steps,
-        "hours_here": seconds * steps / 3600,
+        "hours_here": (seconds * steps + starting() * len(runs)) / 3600,
     }
+
+
+@cache
+def starting() -> float:
+    """Seconds that a job takes on this machine before it does anything."""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", "import semanir.train, torch._dynamo"], check=True)
+    return time.perf_counter() - start
 
 
 def shape_of(run: plan.Run, recipe: Recipe) -> tuple[int, int, int, int]:
@@ -184,8 +196,16 @@ def network_of(scale: str, model: str, variant: str, task: Task) -> nn.Module | 
 
 def report(found: Sequence[Price], scale: str) -> str:
     """The prices as a table with its sum."""
-    head = ["network", "task", "runs", "iterations", "batch x patch", "multiply-adds", "training"]
-    lines = [[*head, "photographs", "restoring"]]
+    head = [
+        "model",
+        "task",
+        "trainings",
+        "iterations",
+        "batch x patch",
+        "multiply-adds",
+        "training",
+    ]
+    lines = [[*head, "evaluations", "photographs", "restoring"]]
     for price in found:
         trained = [""] * 5
         if price.trainings:
@@ -201,6 +221,7 @@ def report(found: Sequence[Price], scale: str) -> str:
                 price.model,
                 price.task,
                 *trained,
+                str(price.evaluations),
                 f"{price.restored:,}",
                 duration(price.hours_restoring),
             ]
@@ -209,12 +230,14 @@ def report(found: Sequence[Price], scale: str) -> str:
     training = sum(price.hours_here for price in found)
     restoring = sum(price.hours_restoring for price in found)
     lines.append(["all", "", str(sum(p.trainings for p in found)), "", "", f"{total:.2e}"])
-    lines[-1] += [duration(training), f"{sum(p.restored for p in found):,}", duration(restoring)]
+    lines[-1] += [duration(training), str(sum(p.evaluations for p in found))]
+    lines[-1] += [f"{sum(p.restored for p in found):,}", duration(restoring)]
     elsewhere = duration(2 * total / 20e12 / 3600)
     machine = "this GPU" if torch.cuda.is_available() else "one core of this CPU"
     return (
         f"{columns(lines)}\n\n"
         f"On {machine}, one thing after the other: {duration(training + restoring)}.\n"
+        "Reading photographs, validating and logging come on top, run times and memory too.\n"
         "A device that sustains 20 TFLOP/s (2 floating-point operations a multiply-add) trains\n"
         f"all networks in {elsewhere}.\n"
         f"Downloads: python -m data_prep sizes --scale {scale}"

@@ -21,6 +21,7 @@ from semanir.price import (
     report,
     restoring,
     shape_of,
+    starting,
     step,
 )
 from semanir.recipe import make_recipe
@@ -47,6 +48,13 @@ def test_work_of_a_step_is_three_passes_of_a_batch():
     assert seconds > 0
 
 
+def timed(monkeypatch, start=0.0):
+    """Instead of timings: 7.2 s a step, 36 s a megapixel."""
+    monkeypatch.setattr("semanir.price.step", lambda *options: (10.0, 7.2))
+    monkeypatch.setattr("semanir.price.restoring", lambda *options: 36.0)
+    monkeypatch.setattr("semanir.price.starting", lambda: start)
+
+
 def trainings(scale):
     """The networks of a scale, each training once."""
     return {replace(run, model=run.trainee) for run in evaluations(scale) if run.trained}
@@ -54,8 +62,7 @@ def trainings(scale):
 
 def test_every_training_of_the_scale_is_priced_once(monkeypatch):
     """Ablations that only evaluate cost no training; those of tables 5 and 6 count once."""
-    monkeypatch.setattr("semanir.price.step", lambda *options: (10.0, 7.2))
-    monkeypatch.setattr("semanir.price.restoring", lambda *options: 36.0)
+    timed(monkeypatch)
     found = prices("smoke")
     wanted = trainings("smoke")
     assert len(wanted) == sum(price.trainings for price in found)
@@ -73,8 +80,7 @@ def test_every_training_of_the_scale_is_priced_once(monkeypatch):
 
 def test_every_evaluation_is_priced(monkeypatch):
     """8 colour photographs a level, 4 grey ones, of 0.037 megapixels: every run at its levels."""
-    monkeypatch.setattr("semanir.price.step", lambda *options: (10.0, 7.2))
-    monkeypatch.setattr("semanir.price.restoring", lambda *options: 36.0)
+    timed(monkeypatch)
     runs = {*plan.runs("smoke", plan.tables()), *plan.ablation_runs("smoke")}
     wanted = sum((4 if "gray" in run.task else 8) * len(get_task(run.task).levels) for run in runs)
     found = prices("smoke")
@@ -86,7 +92,7 @@ def test_every_evaluation_is_priced(monkeypatch):
 def test_released_systems_are_priced_by_what_their_weights_fit(monkeypatch):
     """The blind network of DnCNN is deeper than those for one level of grey noise."""
     asked = []
-    monkeypatch.setattr("semanir.price.step", lambda *options: (10.0, 7.2))
+    timed(monkeypatch)
     monkeypatch.setattr("semanir.price.restoring", lambda *options: asked.append(options) or 36.0)
     found = {
         price.task: price for price in prices("smoke", (), ("dncnn",)) if price.model == "dncnn"
@@ -104,9 +110,22 @@ def test_released_systems_are_priced_by_what_their_weights_fit(monkeypatch):
     ]
 
 
+def test_every_run_is_started(monkeypatch):
+    timed(monkeypatch)
+    before = prices("smoke")
+    timed(monkeypatch, start=3.6)
+    for one, other in zip(before, prices("smoke"), strict=True):
+        assert other.hours_here - one.hours_here == pytest.approx(one.trainings / 1000)
+        assert other.hours_restoring - one.hours_restoring == pytest.approx(one.evaluations / 1000)
+    assert sum(one.evaluations for one in before) == len(evaluations("smoke"))
+
+
+def test_a_job_takes_longer_to_start_than_python():
+    assert 0.2 < starting() < 120
+
+
 def test_what_is_left_out_costs_nothing(monkeypatch):
-    monkeypatch.setattr("semanir.price.step", lambda *options: (10.0, 7.2))
-    monkeypatch.setattr("semanir.price.restoring", lambda *options: 36.0)
+    timed(monkeypatch)
     tasks = {price.task for price in prices("mini", ("mcmaster",), ("dncnn",))}
     assert "denoise_gray" in tasks and "deblur" in tasks
     colour = [p for p in prices("mini", ("mcmaster",), ("dncnn",)) if p.task == "denoise_color"]
@@ -136,13 +155,13 @@ def test_photographs_are_as_large_as_the_registry_says():
 
 def test_report_adds_up():
     found = [
-        Price("semanir-s", "sr-x2", 10_000, 1.5, 1, 1_000_000, 16, 64, 36e18, 48.0),
-        Price("semanir-u", "weather", 2_340, 0.2, 2, 750_000, 32, 16, 36e18, 24.0),
-        Price("dncnn", "denoise_gray", 5, 0.05),
+        Price("semanir-s", "sr-x2", 4, 10_000, 1.5, 1, 1_000_000, 16, 64, 36e18, 48.0),
+        Price("semanir-u", "weather", 2, 2_340, 0.2, 2, 750_000, 32, 16, 36e18, 24.0),
+        Price("dncnn", "denoise_gray", 1, 5, 0.05),
     ]
     text = report(found, "paper")
     assert "1,000,000" in text and "32 x 16" in text
-    sums = ["all", "3", "7.20e+19", "3.0", "days", "12,345", "1.8", "h"]
+    sums = ["all", "3", "7.20e+19", "3.0", "days", "7", "12,345", "1.8", "h"]
     assert text.splitlines()[5].split() == sums
     assert "one thing after the other: 3.1 days." in text  # 72 and 1.75 hours
     assert "networks in 83.3 days" in text  # 2 * 72e18 / 20e12 seconds
