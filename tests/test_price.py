@@ -138,6 +138,7 @@ def test_restoring_takes_longer_with_a_larger_network():
     tiny = restoring("mini", "semanir-u", "", "denoise_gray-sigma25")
     large = restoring("mini", "dncnn", "denoise_gray", "denoise_gray-sigma25")
     assert 0 < scoring < tiny < large
+    assert restoring("mini", "semanir-s", "", "sr-x3") > 0  # 128 is no multiple of 3
 
 
 def test_photographs_are_as_large_as_the_registry_says():
