@@ -217,8 +217,12 @@ def answer(cell: Cell, scale: str) -> Answer:
         return Answer(verdict="no data", reason=f"{model} is not trained at the {scale} scale")
     printed_sets = _printed_sets(cell)
     stand_in = get_scale(scale).get("stand_in", {}).get(cell.task)
-    if model in trained_models():
-        stand_in = _trained_stand_in(scale, cell.task) or stand_in
+    if model in trained_models() and (own := _trained_stand_in(scale, cell.task)):
+        # one of the printed sets answers for itself alone
+        if own in families()[cell.task]["sets"].values() and printed_sets != (own,):
+            reason = f"networks of the {scale} scale do not see {cell.dataset}"
+            return Answer(verdict="no data", reason=reason)
+        stand_in = own
     if not stand_in and not all(in_scale(name, scale) for name in printed_sets):
         return Answer(verdict="no data", reason=f"{cell.dataset} is no part of the {scale} scale")
     return Answer(

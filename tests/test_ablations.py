@@ -91,6 +91,9 @@ def test_window_sizes_answer_tables_5_and_6():
     for table, task in (("table05", "denoise_gray-sigma25"), ("table06", "denoise_color-sigma25")):
         for cell in plan.cells(table):
             found = plan.answer(cell, "mini")
+            if table == "table06" and cell.dataset != "McMaster":
+                assert found.reason == f"networks of the mini scale do not see {cell.dataset}"
+                continue
             assert (found.task, found.level, found.verdict) == (task, "sigma25", "")
             assert found.model == f"semanir-u-{cell.setting.partition(' ')[2]}"
             assert Run("mini", task, found.model, 0) in plan.ablation_runs("mini")

@@ -300,8 +300,13 @@ def test_networks_trained_here_see_one_colour_set_at_mini():
     same = find("table07", row="SemanIR", dataset="McMaster", setting="sigma25")
     other = find("table07", row="DnCNN", dataset="CBSD68", setting="sigma25")
     found = [plan.answer(cell, "mini") for cell in (printed, same, other)]
-    assert [place.datasets for place in found] == [("mcmaster",), ("mcmaster",), ("cbsd68",)]
-    assert [place.stand_in for place in found] == [True, False, False]
+    assert [place.datasets for place in found] == [(), ("mcmaster",), ("cbsd68",)]
+    assert [place.verdict for place in found] == ["no data", "", ""]
+    assert found[0].reason == "networks of the mini scale do not see CBSD68"
+    jpeg = find("table04", row="BSDS500 QF10", method="SemanIR", single_model=True, metric="PSNR")
+    assert plan.answer(jpeg, "mini").datasets == ("bsds500_test_20",)
+    assert plan.answer(jpeg, "mini").stand_in
+    assert not any(place.stand_in for place in found)
     assert plan.answer(printed, "paper").datasets == ("cbsd68",)
 
     places = {
