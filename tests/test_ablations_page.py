@@ -106,6 +106,20 @@ def test_levels_are_sorted_as_numbers(tmp_path):
     assert list(ours["psnr"]) == [21, 22, 23, 24]
 
 
+def test_inputs_are_shown_on_the_sets_of_the_networks(tmp_path):
+    """At mini the input is scored on more sets than the network is."""
+    scores = [(name, "sigma25", 20.0, 0.9, 0.9) for name in ("mcmaster", "cbsd68")]
+    records = [
+        eval_record(tmp_path, "denoise_color-blind", "input", scores),
+        eval_record(tmp_path, "denoise_color-blind", "semanir-u", scores[:1]),
+    ]
+    found = over_levels(means(read_records(records)))
+    assert sorted(zip(found["model"], found["dataset"], strict=True)) == [
+        ("input", "mcmaster"),
+        ("semanir-u", "mcmaster"),
+    ]
+
+
 def test_the_network_for_more_levels_stands_for_the_blind_one(tmp_path):
     names = ("sigma15", "sigma25", "sigma50", "sigma75")
     scores = [("set12", name, 30 + n, 0.9, 0.9) for n, name in enumerate(names)]
