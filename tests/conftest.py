@@ -1,6 +1,7 @@
 """Fixtures shared by the tests."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,12 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The workflow first: it takes longest, and workers take whole files (--dist loadfile)."""
     items.sort(key=lambda item: item.path.name not in ("test_workflow.py", "test_docs.py"))
+
+
+def pytest_runtest_setup() -> None:
+    """Random tensors are the same in every run; Hypothesis seeds the other generators."""
+    if torch := sys.modules.get("torch"):  # not imported for tests that do without
+        torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")
