@@ -92,6 +92,13 @@ def test_curves_over_k_end_at_the_largest(tmp_path):
     assert set(points["size"]) == {3}
 
 
+def test_curves_over_k_are_of_the_same_seeds_at_every_k(tmp_path):
+    """Other ablations give the network at the largest k more seeds than its sweep has."""
+    more = denoised(tmp_path, {"semanir-u": 0.0}, seeds=(1, 2))
+    found = over_k(means(read_records(denoised(tmp_path, GAINS, seeds=(0,)) + more)), "smoke")
+    assert set(found["seed"]) == {0} and len(found) == 4
+
+
 def test_without_both_ways_of_training_there_is_no_curve(tmp_path):
     gains = {name: GAINS[name] for name in ("semanir-u", "semanir-u-at-k8")}
     assert over_k(means(read_records(denoised(tmp_path, gains))), "smoke").empty
