@@ -2,15 +2,16 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from checkout import REPOSITORY, copy_of_repository, snakemake
+from filelock import FileLock
 from made_records import records_of
 
 from reports.collect import main as collect_main
 from reports.layouts import layouts
-
-REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -34,6 +35,36 @@ def mirror() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no mirror of the real test sets at {folder}; set SEMANIR_MIRROR to a folder")
     return folder
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], str]) -> Path:
+    """A folder `name` that one worker fills by `make` and all others wait for.
+
+    `make` returns what went wrong, "" if nothing: then every test that asks fails with it, and
+    none tries again.
+    """
+    base = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder, told = base / name, base / f"{name}.told"
+    with FileLock(base / f"{name}.lock"):
+        if not told.exists():
+            folder.mkdir()
+            told.write_text(make(folder), encoding="utf-8")
+    assert not (fault := told.read_text(encoding="utf-8")), fault
+    return folder
+
+
+def all_and_gate(folder: Path) -> str:
+    """Fill `folder` with a copy of the project in which `all` and `gate` have run."""
+    run = snakemake(copy_of_repository(folder), "all", "gate")
+    return run.stdout[-3000:] + run.stderr[-3000:] if run.returncode else ""
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy in which `all` and `gate` have run, one for all workers: to read, not to change."""
+    return made_once(tmp_path_factory, "finished", all_and_gate)
 
 
 @pytest.fixture(scope="session")

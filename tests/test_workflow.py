@@ -3,18 +3,16 @@
 import base64
 import io
 import json
-import os
-import resource
+import shutil
 import subprocess
 import sys
-import time
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from checkout import copy_of_repository
+from checkout import ENVIRONMENT, copy_of_repository, snakemake
 from PIL import Image
 
 from data_prep.datasets import datasets, downloads, prepared_sets, remote_files
@@ -22,35 +20,7 @@ from data_prep.mirror import mirrored
 from reports.collect import means, read_results
 from reports.layouts import default_tables
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-# the copy must import itself, not an installed checkout; its jobs share two cores
-ENVIRONMENT = {
-    **os.environ,
-    "OMP_WAIT_POLICY": "PASSIVE",
-    "PYTHONPATH": ".",
-    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-}
-
 pytestmark = pytest.mark.slow
-
-
-def snakemake(folder: Path, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
-    """`extra` goes to the environment."""
-    command = [sys.executable, "-m", "snakemake", "--cores", "4", *arguments]
-    return subprocess.run(
-        command, cwd=folder, env=ENVIRONMENT | extra, capture_output=True, text=True, check=False
-    )
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy in which `all` and `gate` have run."""
-    folder = copy_of_repository(tmp_path_factory.mktemp("workflow"))
-    started = time.monotonic()
-    run = snakemake(folder, "all", "gate")
-    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
-    print(f"all and gate took {time.monotonic() - started:.0f} s")
-    return folder
 
 
 def test_every_page_is_there_and_nothing_is_half_written(finished):
