@@ -1,7 +1,10 @@
 """What a scale costs: counted work, and the text that says so."""
 
 import json
+import sys
 from dataclasses import replace
+from importlib.util import find_spec
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,12 +14,14 @@ from data_prep.images import read_image
 from data_prep.tasks import get_task
 from semanir import models, plan
 from semanir.flops import multiply_adds
+from semanir.metrics import score
 from semanir.network import build
 from semanir.price import (
     Price,
     duration,
     evaluations,
     main,
+    network_of,
     prices,
     report,
     restoring,
@@ -34,18 +39,45 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def test_work_of_a_step_is_three_passes_of_a_batch():
-    """Forward, and twice that backward; the mean over the drawn k."""
+@pytest.fixture
+def clock(monkeypatch):
+    """What semanir.price reads instead of the time: `clock.now`, which stands still."""
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr("semanir.price.time", SimpleNamespace(perf_counter=lambda: clock.now))
+    return clock
+
+
+def slowly(clock, seconds, function):
+    """The same function, which takes seconds[0], seconds[1], ... and then the last of them."""
+    left = list(seconds)
+
+    def slow(*arguments, **options):
+        clock.now += left.pop(0) if len(left) > 1 else left[0]
+        return function(*arguments, **options)
+
+    return slow
+
+
+def record(asked):
+    """A function that does nothing but note what it is called with."""
+    return lambda *arguments, **options: asked.append(arguments)
+
+
+def test_work_of_a_step_is_three_passes_of_a_batch(clock, monkeypatch):
+    """Forward, and twice that backward; the mean over the drawn k. The fastest step counts."""
     recipe = make_recipe(plan.recipe("smoke", "sr-x2") | {"topk": [8, 32], "batch": 4})
     run = plan.Run("smoke", "sr-x2", "semanir-s", 0)
     shape = shape_of(run, recipe)
     assert shape == (4, 3, 16, 2)
+    step_of = torch.optim.AdamW.step
+    monkeypatch.setattr(torch.optim.AdamW, "step", slowly(clock, [9, 3, 2, 4], step_of))
     counted, seconds = step("semanir-s-tiny", (("window", 4),), shape, recipe)
+    monkeypatch.undo()
+    assert seconds == 2
     networks = [build("semanir-s-tiny", upscale=2, window=4, k=k) for k in (8, 32)]
     few, many = (multiply_adds(network, (1, 3, 16, 16)) for network in networks)
     assert few < many
     assert counted == 3 * 4 * (few + many) / 2
-    assert seconds > 0
 
 
 def timed(monkeypatch, start=0.0):
@@ -120,8 +152,16 @@ def test_every_run_is_started(monkeypatch):
     assert sum(one.evaluations for one in before) == len(evaluations("smoke"))
 
 
-def test_a_job_takes_longer_to_start_than_python():
-    assert 0.2 < starting() < 120
+def test_starting_a_job_is_starting_python_with_what_training_imports(clock, monkeypatch):
+    asked = []
+    monkeypatch.setattr("semanir.price.subprocess.run", slowly(clock, [2.5], record(asked)))
+    starting.cache_clear()
+    assert starting() == 2.5
+    starting.cache_clear()
+    (((python, flag, code),),) = asked  # one call with one argument, a list of three words
+    assert (python, flag) == (sys.executable, "-c")
+    assert "semanir.train" in code
+    assert all(find_spec(name) for name in code.removeprefix("import ").split(", "))
 
 
 def test_what_is_left_out_costs_nothing(monkeypatch):
@@ -132,13 +172,53 @@ def test_what_is_left_out_costs_nothing(monkeypatch):
     assert {price.model for price in colour} == {"dncnn", "input"}  # they have CBSD68
 
 
-def test_restoring_takes_longer_with_a_larger_network():
+@pytest.mark.parametrize(
+    ("model", "variant", "task", "side"),
+    [
+        ("input", "", "denoise_gray-sigma25", 128),
+        ("semanir-u", "", "denoise_gray-sigma25", 128),
+        ("dncnn", "denoise_gray", "denoise_gray-sigma25", 128),
+        ("semanir-s", "", "sr-x3", 126),  # 128 is no multiple of 3
+    ],
+)
+def test_restoring_is_the_network_and_the_score(clock, monkeypatch, model, variant, task, side):
+    """The fastest round, divided by the megapixels of the output."""
+
+    def slow_network(*arguments):
+        network = network_of(*arguments)
+        if network is not None:
+            network.forward = slowly(clock, [1.5, 0.5, 0.3, 0.4], network.forward)
+        return network
+
+    monkeypatch.setattr("semanir.price.network_of", slow_network)
+    monkeypatch.setattr("semanir.price.score", slowly(clock, [0.9, 0.1], score))
+    restoring.cache_clear()
+    fastest = 0.1 if model == "input" else 0.4
+    assert restoring("mini", model, variant, task) == pytest.approx(fastest / (side**2 / 1e6))
+    restoring.cache_clear()
+
+
+def test_what_takes_long_is_restored_twice(clock, monkeypatch):
+    rounds = []
+    monkeypatch.setattr("semanir.price.score", slowly(clock, [30, 20], record(rounds)))
+    restoring.cache_clear()
+    assert restoring("mini", "input", "", "deblur-motion") == pytest.approx(20e6 / 128**2)
+    restoring.cache_clear()
+    assert len(rounds) == 2
+
+
+def test_the_network_that_is_timed_is_that_of_the_scale():
     assert models.get_scale("mini")["networks"]["semanir-u"] == "semanir-u-tiny"
-    scoring = restoring("mini", "input", "", "denoise_gray-sigma25")
-    tiny = restoring("mini", "semanir-u", "", "denoise_gray-sigma25")
-    large = restoring("mini", "dncnn", "denoise_gray", "denoise_gray-sigma25")
-    assert 0 < scoring < tiny < large
-    assert restoring("mini", "semanir-s", "", "sr-x3") > 0  # 128 is no multiple of 3
+    for scale, preset in (("mini", "semanir-u-tiny"), ("paper", "semanir-u")):
+        with torch.device("meta"):
+            found = network_of(scale, "semanir-u", "", get_task("denoise_gray-sigma25"))
+            wanted = build(preset, channels=1)
+        assert parameters(found) == parameters(wanted)
+    assert network_of("mini", "input", "", get_task("denoise_gray-sigma25")) is None
+
+
+def parameters(network):
+    return {name: tensor.shape for name, tensor in network.named_parameters()}
 
 
 def test_photographs_are_as_large_as_the_registry_says():
