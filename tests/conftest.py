@@ -8,15 +8,25 @@ from pathlib import Path
 import pytest
 from checkout import REPOSITORY, copy_of_repository, snakemake
 from filelock import FileLock
+from hypothesis import HealthCheck, settings
 from made_records import records_of
 
 from reports.collect import main as collect_main
 from reports.layouts import layouts
 
+# whatever else the machine does: an example may take its time
+settings.register_profile("any", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any")
+
+
+def pytest_configure() -> None:
+    """One torch thread for each worker: they share the cores."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The workflow first: it takes longest, and workers take whole files (--dist loadfile)."""
-    items.sort(key=lambda item: item.path.name not in ("test_workflow.py", "test_docs.py"))
+    """What needs the finished workflow first, since it takes longest."""
+    items.sort(key=lambda item: "finished" not in getattr(item, "fixturenames", ()))
 
 
 def pytest_runtest_setup() -> None:

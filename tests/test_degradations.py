@@ -330,7 +330,7 @@ def test_photographs_are_degraded_as_much_as_real_ones(kind, path):
     assert 17 < psnr(degraded, image) < 30
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.sampled_from(list(SYNTHETIC)),
     st.integers(1, 75),

@@ -296,7 +296,7 @@ def test_outputs_beyond_the_range_are_clipped():
     assert score(wild, target, "denoise_gray") == score(output, target, "denoise_gray")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     arrays(np.uint8, (15, 13, 3)),
     arrays(np.uint8, (15, 13, 3)),

@@ -185,10 +185,11 @@ def pip_arguments(line):
 
 
 def test_the_test_command_of_the_readme_is_what_ci_runs():
-    """Both install alike and end with the same command, pytest without options."""
+    """Both install alike and run pytest without options; CI goes on with what that leaves out."""
     first, second = commands()
     script = (REPOSITORY / ".ci" / "run").read_text(encoding="utf-8").strip().splitlines()
-    assert second[-1] == script[-1] == "pytest"
+    assert second[-1] == "pytest"
+    assert script[-2:] == ["pytest", "pytest -m slow"]
     installed = [line for line in script if line.startswith("pip install")]
     told = [line for line in second if "pip install" in line]
     expected = [

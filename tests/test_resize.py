@@ -213,14 +213,14 @@ def test_borders_differ_only_near_the_edge():
     np.testing.assert_array_equal(mirrored[2:-2, 2:-2], replicated[2:-2, 2:-2])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 255), st.floats(0.05, 5), st.sampled_from(["mirror", "replicate"]))
 def test_constant_images_stay_constant(value, scale, border):
     resized = imresize(np.full((6, 5), value, np.uint8), scale, border=border)
     assert (resized == value).all()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     arrays(np.uint8, (12, 24)),
     st.sampled_from([1 / 2, 1 / 3, 1 / 4, 1 / 6, 2, 3]),
