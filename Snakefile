@@ -1,4 +1,4 @@
-# SemanIR, reproduced: from photographs to the paper's tables. `snakemake --cores 4 all`
+# SemanIR, reproduced: from photographs to the paper's tables. `snakemake all`
 #
 #   data/raw/<dataset>/    data/sets/<dataset>/    data/degraded/<task>/<dataset>/<level>/
 #   results/<scale>/train/<task>/<model>/seed<k>/{weights.safetensors,train.json,log.jsonl}
@@ -16,11 +16,12 @@
 from snakemake.utils import min_version, validate
 
 from reports import layouts
-from semanir import models, plan
+from semanir import machine, models, plan
 from semanir.record import source_hash
 
 min_version("9.0")
-
+machine.use_this_python()
+machine.use_every_core(workflow)
 
 SCALE, WITHOUT, SYSTEMS = plan.choose(config)
 validate(config, "semanir/config.schema.yaml")
@@ -48,3 +49,6 @@ rule all:
     input:
         "reports/index.html",
         f"results/{SCALE}/results.csv",
+
+
+machine.share(workflow)

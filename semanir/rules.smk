@@ -6,6 +6,8 @@ rule price:
         "logs/{scale}/price.log",
     conda:
         "../environment.yml"
+    resources:
+        **machine.ALONE,
     params:
         scale=scale_entry,
         without=WITHOUT,
@@ -133,6 +135,8 @@ rule attention:
     conda:
         "../environment.yml"
     threads: 2
+    resources:
+        **machine.ALONE,
     params:
         code=source_hash("attention"),
     shell:
@@ -153,7 +157,6 @@ rule count:
         " --threads {threads} 2>&1 | tee {log}"
 
 
-# takes every core, so that nothing runs beside what is timed
 rule runtime:
     output:
         record="results/{scale}/cost/runtime.json",
@@ -161,7 +164,9 @@ rule runtime:
         "logs/{scale}/runtime.log",
     conda:
         "../environment.yml"
-    threads: workflow.cores
+    threads: 2
+    resources:
+        **machine.ALONE,
     params:
         code=source_hash("runtime"),
     shell:
