@@ -48,6 +48,11 @@ def get(model: str, name: str) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     local = _local(model, target.name)
     if local is not None:
+        given = sha256_of(local)
+        if weights.sha256 not in (None, given):
+            raise InputError(
+                f"{local} has SHA-256 {given}, expected {weights.sha256}; get it again"
+            )
         with replacing(target) as partial:
             shutil.copyfile(local, partial)
     elif "url" in source:
@@ -76,7 +81,8 @@ def verify(model: str, weights: models.Weights) -> str:
         remember(path.parent.parent, f"weights/{model}/{path.name}", found)
     elif found != weights.sha256:
         raise InputError(
-            f"{path} has SHA-256 {found}, expected {weights.sha256}; delete it and try again"
+            f"{path} has SHA-256 {found}, expected {weights.sha256}; get it again: "
+            f"python -m baselines.weights {model} {path.name}"
         )
     return found
 
@@ -89,6 +95,8 @@ def _local(model: str, name: str) -> Path | None:
     given = os.environ.get("SEMANIR_WEIGHTS_DIR")
     if not given:
         return None
+    if not Path(given).is_dir():
+        raise InputError(f"no folder {given}; correct SEMANIR_WEIGHTS_DIR or --config weights_dir")
     places = (Path(given) / model / name, Path(given) / name)
     return next((path for path in places if path.is_file()), None)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from data_prep.datasets import datasets, entry_of, prepared_sets
 from data_prep.degraded import degrade_set
-from data_prep.download import download
+from data_prep.download import LOCK, download, forget
 from data_prep.errors import one_line_errors
 from data_prep.inventory import check, sizes
 from data_prep.names import pick
@@ -28,6 +28,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     command.add_argument(
         "--mirror", help="folder or server that is asked first; default $SEMANIR_MIRROR"
     )
+
+    command = commands.add_parser("forget", help="record a new version of what changed")
+    command.add_argument("name", help="as the error names it, for example manga109")
+    command.add_argument("--lock", type=Path, default=LOCK, help=f"default {LOCK}")
 
     command = commands.add_parser("prepare", help="verify and decode a set of datasets.yaml")
     command.add_argument("dataset", help="for example embedded_rgb")
@@ -51,6 +55,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         names = [pick(name, known, "dataset") for name in args.dataset]
         for name in dict.fromkeys(n if n in datasets() else entry_of(n) for n in names):
             download(name, mirror=args.mirror)
+    elif args.command == "forget":
+        for key in forget(args.name, args.lock):
+            print(f"{key}: the next download is recorded anew")
     elif args.command == "prepare":
         prepare(args.dataset, args.out)
     else:

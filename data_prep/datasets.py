@@ -8,15 +8,15 @@ from typing import Any
 from urllib.parse import unquote
 
 import jsonschema
-import yaml
 
 from data_prep.errors import InputError
+from data_prep.files import read_yaml
 from data_prep.names import pick
 
 HERE = Path(__file__).parent
 RAW = Path("data/raw")
 SCALES = ("smoke", "mini", "release", "paper")
-IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+IMAGES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff")
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class Remote:
 @cache
 def datasets() -> dict[str, dict[str, Any]]:
     """All entries by name. Raises InputError that names the entry and the field that is wrong."""
-    entries = yaml.safe_load((HERE / "datasets.yaml").read_text(encoding="utf-8"))
-    schema = yaml.safe_load((HERE / "datasets.schema.yaml").read_text(encoding="utf-8"))
+    entries = read_yaml(HERE / "datasets.yaml")
+    schema = read_yaml(HERE / "datasets.schema.yaml")
     problem = jsonschema.exceptions.best_match(
         jsonschema.Draft202012Validator(schema).iter_errors(entries)
     )

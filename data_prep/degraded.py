@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from data_prep.datasets import RAW, prepared_sets
 from data_prep.degrade import degradation, name_seed
-from data_prep.errors import InputError
+from data_prep.errors import InputError, remake
 from data_prep.files import replacing, sha256, write_json
 from data_prep.images import match_channels, read_image, write_image
 from data_prep.names import pick
@@ -71,7 +71,7 @@ def _copy_real(clean: Path, out: Path, raw: Path) -> list[dict[str, Any]]:
         if name not in known:
             raise InputError(
                 f"{clean} has no {name}, the clean image of {degraded}; "
-                f"delete {clean} and run snakemake again"
+                f"{remake(clean / 'index.json')}"
             )
         write_image(out / target, convert(read_image(degraded), prepared))
         index.append({"file": target, "clean": name, "sha256": sha256(out / target)})
@@ -85,4 +85,5 @@ def read_degraded(path: Path) -> NDArray[np.float32]:
     try:
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"cannot read {path}: {error}; delete its folder and run again") from None
+        again = remake(path.with_name("index.json"))
+        raise InputError(f"cannot read {path}: {error}; {again}") from None

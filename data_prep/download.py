@@ -6,7 +6,6 @@ data/lock.json.
 """
 
 import hashlib
-import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,15 +15,16 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from data_prep.datasets import IMAGES, RAW, Remote, datasets, prepared_sets, remote_files
-from data_prep.errors import InputError
+from data_prep.errors import InputError, OutputError
 from data_prep.fetch import fetch
-from data_prep.files import sha256, write_json
+from data_prep.files import is_hidden, read_json, read_list, sha256, write_json
 from data_prep.mirror import mirror_from_environment
 from data_prep.names import pick
 from data_prep.real_pairs import find_pairs
 from data_prep.unpack import unpack
 
 AT_ONCE = 8  # small files fetched side by side
+LOCK = RAW.parent / "lock.json"
 
 
 class ChangedError(InputError):
@@ -57,6 +57,8 @@ def download(name: str, raw: Path = RAW, mirror: str | None = None) -> None:
                 _from_source(name, source, folder, mirror)
                 _write_listing(name, folder, _check_sets(name, folder))
                 return
+            except OutputError:
+                raise  # no other source helps
             except InputError as error:
                 problems.append(str(error))
         raise InputError(f"{name}: " + "; ".join(problems))
@@ -103,13 +105,11 @@ def load_listing(folder: Path) -> dict[str, Path]:
     listing = folder / "files.json"
     again = f"delete {listing} and run python -m data_prep download {folder.name}"
     try:
-        entries = json.loads(listing.read_text(encoding="utf-8"))
+        entries = read_list(listing, {"file": str, "bytes": int, "sha256": str}, again)
     except FileNotFoundError:
         raise InputError(
             f"{folder.name} is not downloaded: run python -m data_prep download {folder.name}"
         ) from None
-    except ValueError as error:
-        raise InputError(f"broken {listing}: {error}; {again}") from None
     found = {}
     for entry in tqdm(entries, desc=f"verify {folder.name}", unit="file", delay=10):
         path = folder / entry["file"]
@@ -129,15 +129,48 @@ def remember(raw: Path, key: str, digest: str) -> None:
     """
     path = raw.parent / "lock.json"
     with FileLock(raw.parent / ".lock.json.lock"):
-        known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        known = read_lock(path)
         if known.get(key, digest) != digest:
+            # a dataset goes with its archives, weights one by one
+            name = key if key.startswith("weights/") else key.partition("/")[0]
+            where = "" if path == LOCK else f" --lock {path}"
             raise ChangedError(
                 f"{key} is not what was downloaded first: SHA-256 {digest}, recorded {known[key]}; "
-                f"if the publisher announced a new version, delete its line in {path}"
+                "if the publisher announced a new version: python -m data_prep forget "
+                f"{name}{where}"
             )
         if key not in known:
             print(f"{key}: no SHA-256 was published; recorded {digest} in {path}", flush=True)
             write_json(path, dict(sorted({**known, key: digest}.items())))
+
+
+def forget(key: str, path: Path = LOCK) -> list[str]:
+    """Take sums out of a lock, so that the next download is recorded anew; returns their keys.
+
+    key: as `remember` names it, or what stands before a / of several: a dataset with its archives.
+    Raises InputError for a key that is not recorded.
+    """
+    if not path.is_file():
+        raise InputError(f"nothing is recorded yet: there is no {path}")
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        known = read_lock(path)
+        found = [name for name in known if name == key or name.startswith(f"{key}/")]
+        if not found:
+            pick(key, known, f"entry of {path}")
+        write_json(path, {name: digest for name, digest in known.items() if name not in found})
+    return found
+
+
+def read_lock(path: Path = LOCK) -> dict[str, str]:
+    """The recorded sums by key, none where there is no file; InputError names a broken line."""
+    if not path.is_file():
+        return {}
+    again = f"mend it, or move {path} elsewhere to record all sums anew"
+    known: dict[str, str] = read_json(path, dict, again)
+    for key, digest in known.items():
+        if not isinstance(digest, str):
+            raise InputError(f"broken {path}: {key} has no SHA-256, but {digest!r}; {again}")
+    return known
 
 
 def _from_source(name: str, source: dict[str, Any], folder: Path, mirror: str | None) -> None:
@@ -156,7 +189,7 @@ def _from_source(name: str, source: dict[str, Any], folder: Path, mirror: str | 
         if remote.sha256 is None:
             try:
                 remember(folder.parent, f"{name}/{remote.path}", digest)
-            except InputError:
+            except ChangedError:
                 archive.unlink()
                 raise
         unpack(archive, out)
@@ -218,13 +251,7 @@ def matching(folder: Path, globs: Sequence[str]) -> list[Path]:
         for path in folder.glob(pattern)
         if path.suffix.lower() in IMAGES and path.is_file()
     }
-    return sorted(
-        path
-        for path in found
-        if not any(
-            part.startswith(("._", "__MACOSX", ".")) for part in path.relative_to(folder).parts
-        )
-    )
+    return sorted(path for path in found if not any(map(is_hidden, path.relative_to(folder).parts)))
 
 
 def _has_manifest(name: str) -> bool:

@@ -22,7 +22,8 @@ from filelock import FileLock
 from requests.exceptions import InvalidSchema
 from tqdm import tqdm
 
-from data_prep.errors import InputError
+from data_prep.errors import FULL, InputError, OutputError
+from data_prep.files import beside
 from data_prep.files import sha256 as sha256_of
 from data_prep.mirror import address, mirrored
 
@@ -63,11 +64,11 @@ def fetch(
     part that the next call resumes; two processes at once fetch it once. sha256 and size (bytes)
     are enforced where they are known.
 
-    Raises InputError with the reason of every address and the next step, on a full disk, and for
-    addresses that are none.
+    Raises InputError with the reason of every address and the next step, and for addresses that are
+    none; OutputError on a full disk.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(_beside(target, "lock")):
+    with _full_disk_named(target), FileLock(beside(target, "lock")):
         if target.is_file() and size in (None, target.stat().st_size):
             found = sha256_of(target)
             if sha256 in (None, found):
@@ -94,10 +95,9 @@ def _copy(source: Path, target: Path, sha256: str | None, size: int | None) -> N
     """From a mirror folder."""
     _check_size(size, source.stat().st_size)
     _check_disk(target, source.stat().st_size)
-    part = _beside(target, "copy")
+    part = beside(target, "copy")
     try:
-        with _full_disk_named(target):
-            shutil.copyfile(source, part)
+        shutil.copyfile(source, part)
         _check_sum(part, sha256)
         os.replace(part, target)
     finally:
@@ -125,7 +125,7 @@ class _Download:
 
     def __init__(self, target: Path, sha256: str | None, size: int | None, progress: bool) -> None:
         self.target, self.sha256, self.size, self.progress = target, sha256, size, progress
-        self.part, self.notes = _beside(target, "part"), _beside(target, "part.json")
+        self.part, self.notes = beside(target, "part"), beside(target, "part.json")
         self.resumed = False
 
     def run(self, url: str) -> None:
@@ -209,7 +209,7 @@ class _Download:
             mininterval=0.2 if on_terminal else 30,
         )
         received = have
-        with bar, _full_disk_named(self.target), self.part.open("ab" if have else "wb") as file:
+        with bar, self.part.open("ab" if have else "wb") as file:
             # read1 gives what has come, so that a broken connection costs none of it
             while chunk := response.raw.read1(CHUNK):
                 if not received and chunk.lstrip()[:14].lower().startswith(
@@ -248,8 +248,8 @@ class _full_disk_named:  # noqa: N801, a context manager reads as a verb
         return None
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, OSError) and error.errno in (28, 122):  # ENOSPC, EDQUOT
-            raise InputError(
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise OutputError(
                 f"the disk is full at {self.target.parent}; free some space and run the same "
                 "command again, it resumes"
             ) from None
@@ -269,7 +269,7 @@ def _check_sum(path: Path, sha256: str | None) -> None:
 def _check_disk(target: Path, needed: int) -> None:
     free = shutil.disk_usage(target.parent).free
     if needed > free:
-        raise InputError(
+        raise OutputError(
             f"{target.name} needs {needed} more bytes and {target.parent} has {free} free; "
             "free some space or set another working folder"
         )
@@ -290,10 +290,6 @@ def _retry_after(response: requests.Response) -> float | None:
         return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
     except (TypeError, ValueError):
         return None
-
-
-def _beside(target: Path, ending: str) -> Path:
-    return target.with_name(f".{target.name}.{ending}")
 
 
 def _short(error: Exception) -> str:

@@ -4,7 +4,6 @@ index.json lists every file with its SHA-256; it is written last, so a set witho
 finished.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ from tqdm import tqdm
 
 from data_prep.datasets import HERE, RAW, PreparedSet, datasets, get_set
 from data_prep.download import load_listing, matching
-from data_prep.errors import InputError
-from data_prep.files import replacing, sha256, write_json
+from data_prep.errors import InputError, remake
+from data_prep.files import read_json, read_list, replacing, sha256, write_json
 from data_prep.images import read_image, write_image
 from data_prep.real_pairs import find_pairs, flat_name, resize_as_transweather
 
@@ -97,18 +96,14 @@ def load_index(folder: Path) -> list[dict[str, Any]]:
     index = folder / "index.json"
     if not index.is_file():
         raise InputError(f"{folder} is not a prepared set: no index.json; run snakemake to make it")
-    try:
-        entries: list[dict[str, Any]] = json.loads(index.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"broken {index}: {error}; delete it and run snakemake again") from None
+    entries = read_list(index, {"file": str, "sha256": str}, remake(index))
     for entry in entries:
         path = folder / entry["file"]
         if not path.is_file():
-            raise InputError(f"missing file {path}; delete {index} and run snakemake again")
+            raise InputError(f"missing file {path}; {remake(index)}")
         if sha256(path) != entry["sha256"]:
             raise InputError(
-                f"{path} changed since it was prepared (SHA-256 differs); "
-                f"delete {folder} and run snakemake again"
+                f"{path} changed since it was prepared (SHA-256 differs); {remake(index)}"
             )
     return entries
 
@@ -116,7 +111,8 @@ def load_index(folder: Path) -> list[dict[str, Any]]:
 def _embedded_files(prepared: PreparedSet) -> dict[str, Path]:
     """The committed photographs of a set, each held against embedded/MANIFEST.json."""
     folder = HERE / datasets()[prepared.raw]["folder"]
-    manifest = json.loads((folder.parent / "MANIFEST.json").read_text(encoding="utf-8"))
+    again = "restore it with git checkout"
+    manifest = read_json(folder.parent / "MANIFEST.json", dict, again)
     listed = [file for file in manifest["files"] if Path(file["path"]).parent.name == folder.name]
     if len(listed) != prepared.images:
         raise InputError(
@@ -126,7 +122,7 @@ def _embedded_files(prepared: PreparedSet) -> dict[str, Path]:
     for file in sorted(listed, key=lambda file: file["path"]):
         path = folder.parent / file["path"]
         if not path.is_file():
-            raise InputError(f"{prepared.name}: missing {path}; restore it with git checkout")
+            raise InputError(f"{prepared.name}: missing {path}; {again}")
         if sha256(path) != file["sha256"]:
             raise InputError(
                 f"{prepared.name}: {path} is not the file of the manifest (SHA-256 differs)"

@@ -27,6 +27,7 @@ from PIL import Image
 
 from data_prep.datasets import IMAGES
 from data_prep.errors import InputError
+from data_prep.files import is_hidden
 from data_prep.images import check_image
 
 _FRAMES = ("blur", "blur_gamma", "sharp")
@@ -111,17 +112,13 @@ def _files_below(folder: Path) -> tuple[dict[str, str], list[str]]:
     """Paths of all files in sorted order, by their case-folded spelling too, and linked folders."""
     found, links = [], []
     for parent, folders, names in os.walk(folder):
-        folders[:] = [each for each in folders if not _is_junk(each)]
+        folders[:] = [each for each in folders if not is_hidden(each)]
         place = Path(parent).relative_to(folder)
         links += [(place / each).as_posix() for each in folders if Path(parent, each).is_symlink()]
-        found += [(place / each).as_posix() for each in names if not _is_junk(each)]
+        found += [(place / each).as_posix() for each in names if not is_hidden(each)]
     found.sort(key=lambda path: path.split("/"))
     files = {path.casefold(): path for path in found}
     return files | {path: path for path in found}, sorted(links)
-
-
-def _is_junk(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
 
 
 def _matching(files: Mapping[str, str], pattern: str, images: bool = True) -> list[str]:

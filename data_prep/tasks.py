@@ -5,8 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from data_prep.files import read_yaml
 from data_prep.names import pick
 
 BLIND = "blind"  # one network for all levels of the tables
@@ -44,7 +43,7 @@ class Task:
 
 @cache
 def families() -> dict[str, dict[str, Any]]:
-    return yaml.safe_load((Path(__file__).parent / "tasks.yaml").read_text(encoding="utf-8"))
+    return read_yaml(Path(__file__).parent / "tasks.yaml")
 
 
 def all_levels(family: str) -> dict[str, Any]:

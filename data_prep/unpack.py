@@ -15,12 +15,12 @@ from typing import Any
 
 import rarfile
 
-from data_prep.errors import InputError
+from data_prep.errors import FULL, InputError, unwritable
+from data_prep.files import beside, blamed_on, is_hidden
 
 RATIO, EXTRA = 20, 100_000_000  # bytes allowed: RATIO times the archive plus EXTRA
 MOST_MEMBERS = 1_000_000
 CHUNK = 1 << 20
-JUNK = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
 BROKEN = (zipfile.BadZipFile, tarfile.TarError, rarfile.Error, EOFError, OSError, ValueError)
 
 
@@ -40,13 +40,13 @@ def unpack(archive: Path, out: Path, *, limit: int | None = None) -> None:
     no half of it. limit: bytes that may come out, 20 times the archive and 100 MB where not given.
 
     Raises InputError that names archive and member for anything unsafe, damaged, encrypted or of
-    another format, and if the disk cannot hold it.
+    another format, and if there is no room for its contents; OutputError if they cannot be written.
     """
     if out.is_dir() and any(out.iterdir()):
-        raise InputError(f"{out} is not empty; delete it before {archive.name} is unpacked there")
+        raise InputError(f"{out} is not empty; {archive.name} is unpacked there: move it elsewhere")
     limit = RATIO * archive.stat().st_size + EXTRA if limit is None else limit
     limit = min(limit, shutil.disk_usage(out.parent).free)
-    growing = out.with_name(f".{out.name}.unpacking")
+    growing = beside(out, "unpacking")
     shutil.rmtree(growing, ignore_errors=True)
     growing.mkdir(parents=True)
     try:
@@ -58,11 +58,11 @@ def unpack(archive: Path, out: Path, *, limit: int | None = None) -> None:
     except InputError:
         raise
     except BROKEN as error:
-        if isinstance(error, OSError) and error.errno in (28, 122):  # ENOSPC, EDQUOT
-            raise InputError(f"the disk is full: free some space to unpack {archive}") from None
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise unwritable(out, error) from None
         raise InputError(
-            f"{archive} is damaged or not what its name says: {_line(error)}; delete it and "
-            "download it again"
+            f"{archive} is damaged or not what its name says: {_line(error)}; move it elsewhere "
+            "and download it again"
         ) from None
     finally:
         shutil.rmtree(growing, ignore_errors=True)
@@ -78,22 +78,25 @@ def _extract(archive: Path, members: Iterator[Member], folder: Path, limit: int)
                 f"{archive} would unpack to more than {limit} bytes or {MOST_MEMBERS} files (at "
                 f"{member.name}); that is no archive of photographs, or the disk is too small"
             )
-        if any(part in JUNK or part.startswith("._") for part in path.parts):
+        if any(map(is_hidden, path.parts)):
             continue
         target = folder / path
         parents = [parent for parent in target.parents if parent.is_relative_to(folder)]
         if target.exists() or any(parent.is_file() for parent in parents):
             raise InputError(f"{archive} holds two members called {member.name}; refused")
-        target.parent.mkdir(parents=True, exist_ok=True)
+        with blamed_on(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            file = target.open("xb")
         written = 0
-        with member.open() as source, target.open("xb") as file:
+        with file, member.open() as source:
             while chunk := source.read(CHUNK):
                 written += len(chunk)
                 if written > member.bytes:
                     raise InputError(
                         f"{archive}: {member.name} is longer than the {member.bytes} bytes declared"
                     )
-                file.write(chunk)
+                with blamed_on(target):
+                    file.write(chunk)
         if written < member.bytes:
             raise InputError(f"{archive} is damaged: {member.name} ends early; download it again")
 

@@ -19,10 +19,9 @@ from typing import Any
 
 import jsonschema
 import pandas as pd
-import yaml
 
 from data_prep.errors import InputError, one_line_errors
-from data_prep.files import replacing, write_text
+from data_prep.files import read_yaml, replacing, visible, write_text
 from reports import statistics
 from reports.collect import elsewhere, means, read_results
 from reports.tables import environment
@@ -61,11 +60,11 @@ class Judged:
 @cache
 def claims() -> tuple[dict[str, Any], ...]:
     """Every claim, in the order of the files and of the paper. InputError names a broken one."""
-    schema = yaml.safe_load((HERE / "claims.schema.yaml").read_text(encoding="utf-8"))
+    schema = read_yaml(HERE / "claims.schema.yaml")
     validator = jsonschema.Draft202012Validator(schema)
     found: list[dict[str, Any]] = []
-    for path in sorted((HERE / "claims").glob("*.yaml")):
-        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for path in visible((HERE / "claims").glob("*.yaml")):
+        entries = read_yaml(path, list)
         problem = jsonschema.exceptions.best_match(validator.iter_errors(entries))
         if problem is not None:
             place = ".".join(map(str, problem.absolute_path))

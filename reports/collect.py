@@ -12,9 +12,9 @@ from typing import Any
 
 import pandas as pd
 
-from data_prep.errors import InputError, one_line_errors
-from data_prep.files import replacing
-from semanir.record import read_record
+from data_prep.errors import InputError, one_line_errors, remake
+from data_prep.files import replacing, visible
+from semanir.record import broken_record, read_record
 
 METRICS = (
     *("psnr", "psnr_rgb", "psnr_transweather_legacy", "psnr_tiled"),
@@ -45,9 +45,14 @@ def read_records(paths: Iterable[str | Path]) -> pd.DataFrame:
         record = read_record(path)
         try:
             rows += _rows(record, path)
-        except KeyError as error:
-            raise InputError(f"broken record {path}: no field {error}; delete it") from None
-    return typed(pd.DataFrame(rows, columns=COLUMNS)).sort_values(COLUMNS[:8], ignore_index=True)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise broken_record(path, error) from None
+    try:
+        return typed(pd.DataFrame(rows, columns=COLUMNS)).sort_values(
+            COLUMNS[:8], ignore_index=True
+        )
+    except (TypeError, ValueError) as error:
+        raise InputError(f"a record holds text where numbers belong: {error}") from None
 
 
 def read_results(path: Path) -> pd.DataFrame:
@@ -60,21 +65,28 @@ def read_results(path: Path) -> pd.DataFrame:
     except FileNotFoundError:
         raise InputError(f"no results {path}; run snakemake, or reports.collect") from None
     except BROKEN as error:
-        raise InputError(f"broken results {path}: {error}; delete it, run snakemake") from None
+        raise InputError(f"broken results {path}: {error}; {remake(path)}") from None
     missing = [name for name in COLUMNS if name not in frame]
     if missing:
-        raise InputError(f"{path} has no column {missing[0]}; delete it, run snakemake")
-    return typed(frame[COLUMNS])
+        raise InputError(f"{path} has no column {missing[0]}; reports.collect writes such files")
+    try:
+        return typed(frame[COLUMNS])
+    except (TypeError, ValueError) as error:
+        raise InputError(f"broken results {path}: {error}; {remake(path)}") from None
 
 
 def elsewhere() -> list[pd.DataFrame]:
     """The committed results of machines that few people have, a GPU."""
-    return [read_results(path) for path in sorted(ELSEWHERE.glob("*.csv"))]
+    return [read_results(path) for path in visible(ELSEWHERE.glob("*.csv"))]
 
 
 def typed(frame: pd.DataFrame) -> pd.DataFrame:
-    """Whole numbers stay whole where some rows have none; what rows are found by is text."""
+    """Whole numbers stay whole where some rows have none; what rows are found by is text.
+
+    Raises ValueError or TypeError for text where numbers belong.
+    """
     frame[TEXT] = frame[TEXT].astype("object").fillna("").astype("str")
+    pd.to_numeric(frame["value"])  # refuses text
     return frame.astype(dict.fromkeys(WHOLE, "Int64"))
 
 

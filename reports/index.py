@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from data_prep.errors import InputError, one_line_errors
+from data_prep.errors import InputError, one_line_errors, remake
 from data_prep.files import write_text
 from reports import figure04, visual
 from reports.claims import VERDICTS
@@ -129,7 +129,7 @@ def claims(folder: Path) -> dict[str, int]:
     try:
         counted = Counter(pd.read_csv(path, dtype=str)["verdict"])
     except (KeyError, pd.errors.ParserError, pd.errors.EmptyDataError):
-        raise InputError(f"{path} has no column verdict; delete it and run snakemake") from None
+        raise InputError(f"{path} has no column verdict; {remake(path)}") from None
     order = {verdict: place for place, verdict in enumerate(VERDICTS)}
     return dict(sorted(counted.items(), key=lambda item: order.get(item[0], len(order))))
 

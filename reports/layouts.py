@@ -7,8 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from data_prep.files import read_yaml
 from reports.verdicts import Verdict
 from semanir.plan import Cell
 
@@ -56,8 +55,7 @@ class Group:
 
 @cache
 def layouts() -> dict[str, dict[str, Any]]:
-    path = Path(__file__).parent / "layouts.yaml"
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    return read_yaml(Path(__file__).parent / "layouts.yaml")
 
 
 def default_tables() -> list[str]:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from data_prep.errors import InputError
-from data_prep.files import replacing, write_text
+from data_prep.files import replacing, visible, write_text
 from data_prep.names import pick
 from reports.collect import read_results
 from reports.gate_text import table
@@ -92,7 +92,10 @@ def _unique(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
     twice = frame[frame.duplicated(KEY)]
     if len(twice):
         which = ", ".join(filter(None, twice.iloc[0][KEY]))
-        raise InputError(f"{path} holds {len(twice)} lines twice, such as {which}; delete one")
+        raise InputError(
+            f"{path} holds {len(twice)} lines twice, such as {which}; collect its records anew by "
+            "python -m reports.collect"
+        )
     return frame
 
 
@@ -173,7 +176,7 @@ class Committed:
 def committed(folder: Path | None = None) -> list[Committed]:
     """The files that carry a machine in their name, sorted."""
     found = []
-    for path in sorted((folder or ACCEPTED).glob("*-*.csv.gz")):
+    for path in visible((folder or ACCEPTED).glob("*-*.csv.gz")):
         told, _ = read_accepted(path)
         source = f"Measured on {told['machine']}, {told['date']}, commit {told['commit']}"
         found.append(Committed(path.name.removesuffix(".csv.gz"), told["scale"], source, path))

@@ -20,7 +20,7 @@ from reports.collect import read_results
 from reports.tables import environment
 from semanir.models import get_scale
 from semanir.plan import Run, input_run
-from semanir.record import read_record
+from semanir.record import broken_record, read_record
 
 PICTURES = ("whole", "degraded", "restored", "clean")
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -40,7 +40,7 @@ def comparison(record: dict[str, Any], path: Path, results: pd.DataFrame) -> dic
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"broken record {path}: {error}; delete it and run snakemake") from None
+        raise broken_record(path, error) from None
 
     def psnr(of: Run, metric: str) -> float | None:
         wanted = {"model": of.model, "task": of.task, "seed": of.seed, "metric": metric, **place}
@@ -85,7 +85,7 @@ def _data_uri(text: str, path: Path) -> str:
     except (binascii.Error, ValueError):
         data = b""
     if not data.startswith(PNG):
-        raise InputError(f"broken record {path}: a picture is no PNG; delete it and run snakemake")
+        raise broken_record(path, "a picture is no PNG")
     return f"data:image/png;base64,{text}"
 
 

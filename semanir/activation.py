@@ -19,11 +19,13 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from data_prep.arguments import seed
 from data_prep.degraded import read_degraded
 from data_prep.errors import InputError, one_line_errors
+from data_prep.files import check_writable
 from data_prep.prepared import load_index
 from data_prep.tasks import get_task
-from semanir import plan
+from semanir import models, plan
 from semanir.attention import Dictionary, build_dictionary
 from semanir.attention.bias import dense_bias
 from semanir.checkpoint import load
@@ -163,11 +165,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--scale", default="smoke")
     parser.add_argument("--task", default="denoise_color-blind")
     parser.add_argument("--model", default="semanir-u")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=seed, default=0)
     args = parser.parse_args(argv)
+    models.network(args.scale, args.model)
     run = plan.Run(args.scale, args.task, args.model, args.seed)
     task = get_task(run.task)
-    dataset, level = plan.test_places(run.scale, run.task, model=run.model)[0]
+    places = plan.test_places(run.scale, run.task, model=run.model)
+    if not places:
+        raise InputError(f"no set of the {run.scale} scale shows {run.task}")
+    dataset, level = places[0]
+    check_writable(Path(run.activation))
     folder = Path(plan.degraded_folder(task.family, dataset, level))
     entry = load_index(folder)[0]
     found = inspect(load(run.weights), read_degraded(folder / entry["file"]))

@@ -7,12 +7,13 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialized
 
 from data_prep.errors import InputError
 from data_prep.files import replacing
 from semanir.network import Network, build_from
 from semanir.network.config import from_dict, to_dict
+from semanir.shipped import AGAIN, OWN, check_weights
 
 
 def save(path: Path, network: Network, **facts: str) -> None:
@@ -21,7 +22,8 @@ def save(path: Path, network: Network, **facts: str) -> None:
     metadata = {"semanir": json.dumps({"config": to_dict(network.config), **facts})}
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     with replacing(path) as partial:
-        save_file(tensors, partial, metadata=metadata)
+        # not by save_file, which hides an OSError and the umask
+        partial.write_bytes(serialized(tensors, metadata))
 
 
 def load(path: str | Path, *, device: str | torch.device = "cpu", **switches: Any) -> Network:
@@ -30,21 +32,29 @@ def load(path: str | Path, *, device: str | torch.device = "cpu", **switches: An
     switches: fields of its configuration that are replaced, for example k=64 or backend="mask";
     those that no weights depend on.
     """
+    check_weights(Path(path))
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except FileNotFoundError:
-        raise InputError(f"no such weights: {path}; run snakemake to train them") from None
     except SafetensorError as error:
-        raise InputError(f"broken weights {path}: {error}; delete them and train again") from None
+        raise InputError(f"broken weights {path}: {error}; {AGAIN}") from None
     if "semanir" not in metadata:
-        raise InputError(f"{path} carries no network configuration; it was not written by SemanIR")
+        raise InputError(
+            f"{path} carries no network configuration; it was not written by SemanIR{OWN}"
+        )
     try:
         config = from_dict(json.loads(metadata["semanir"])["config"])
-        network = build_from(replace(config, **switches))
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise _unfit(path, error) from None
+    network = build_from(replace(config, **switches))
+    try:
         network.load_state_dict(tensors)
-    except (KeyError, TypeError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path} does not fit this version of SemanIR: {reason}") from None
+    except RuntimeError as error:
+        raise _unfit(path, error) from None
     return network.to(device).eval()
+
+
+def _unfit(path: str | Path, error: Exception) -> InputError:
+    reason = " ".join(str(error).split())
+    return InputError(f"{path} does not fit this version of SemanIR: {reason}; train it again")

@@ -19,9 +19,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from data_prep.errors import InputError, one_line_errors
+from data_prep.arguments import threads, whole
+from data_prep.errors import InputError, OutputError, one_line_errors
+from data_prep.files import check_writable, is_hidden
 from data_prep.names import pick
 from data_prep.tasks import BLIND, families
 from semanir.shipped import LEVEL_OPTIONS, TASKS, choose_weights, facts, shipped, tasks_of
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from semanir.network import Network
     from semanir.pictures import Picture
 
+KINDS = "PNG, JPEG, TIFF, WebP or BMP"
 # what `list` says of things that live in modules importing torch; a test holds both equal
 NETWORKS = {
     "semanir-s": "11.9 M  super-resolution x2, x3, x4",
@@ -53,7 +56,7 @@ BACKENDS = {
 }
 
 
-def _levels(args: argparse.Namespace) -> dict[str, int | None]:
+def _levels(args: argparse.Namespace) -> dict[str, str | None]:
     return {option: getattr(args, option) for option in LEVEL_OPTIONS}
 
 
@@ -75,6 +78,7 @@ def run_restore(args: argparse.Namespace) -> None:
     waiting = [pair for pair in pairs if args.overwrite or not pair[1].exists()]
     failures: dict[Path, str] = {}
     if waiting:
+        check_writable(*(target for _, target in waiting))
         failures = _restore_all(waiting, paths, names, args, folder)
     for path, message in failures.items():
         _note(f"failed: {path}: {message.removeprefix(f'{path}: ')}")
@@ -109,9 +113,13 @@ def pairs_in_folder(args: argparse.Namespace) -> list[tuple[Path, Path]]:
         raise InputError(f"{folder} is a folder, but -o {out} is a file; name a folder")
     if out.exists() and os.path.samefile(folder, out):
         raise InputError(f"-o {out} is the folder of the inputs; name another one")
-    found = [path for path in sorted(folder.iterdir()) if path.is_file() and is_picture(path)]
+    every = [path for path in sorted(folder.iterdir()) if path.absolute() != out.absolute()]
+    found = [p for p in every if p.is_file() and is_picture(p) and not is_hidden(p.name)]
+    told = left_out(sorted({*every} - {*found}))
     if not found:
-        raise InputError(f"{folder} holds no PNG, JPEG, TIFF, WebP or BMP picture")
+        raise InputError(f"{folder} holds no {KINDS} picture{f'; {told}' if told else ''}")
+    if told:
+        _note(told)
     sources: dict[Path, Path] = {}
     for path in found:
         target = out / f"{path.stem}.{args.format or 'png'}"
@@ -120,6 +128,21 @@ def pairs_in_folder(args: argparse.Namespace) -> list[tuple[Path, Path]]:
         _keep_input(path, target)
         sources[target] = path
     return [(path, target) for target, path in sources.items()]
+
+
+def left_out(paths: Sequence[Path]) -> str:
+    """A line on what of a folder is not restored, "" for nothing: names, and how many hidden."""
+    hidden = sum(is_hidden(path.name) for path in paths)
+    shown = [path for path in paths if not is_hidden(path.name)]
+    others = [path.name for path in shown if not path.is_dir()]
+    parts = []
+    if others:
+        more = f" and {len(others) - 9} more" if len(others) > 10 else ""
+        parts.append(f"{', '.join(others[:9] if more else others)}{more} (no {KINDS})")
+    for count, kind in ((hidden, "hidden file"), (len(shown) - len(others), "folder")):
+        if count:
+            parts.append(f"{count} {kind}{'s' if count > 1 else ''}")
+    return f"left out: {'; '.join(parts)}" if parts else ""
 
 
 def _keep_input(source: Path, target: Path) -> None:
@@ -159,6 +182,8 @@ def _restore_all(
             try:
                 progress = terminal and not folder
                 _restore_file(source, target, networks, tasks, args, progress=progress)
+            except OutputError:
+                raise  # the next one could not be written either
             except (InputError, OSError) as error:
                 if not folder:
                     raise
@@ -294,7 +319,7 @@ def run_info(args: argparse.Namespace) -> None:
     path = shipped().get(args.network, Path(args.network))
     shape = parse_input(args.input) if args.input else None
     backend = "gather"  # all count alike; this one does so on any machine
-    if path.suffix == ".safetensors":
+    if args.network not in NETWORKS and (path.suffix == ".safetensors" or path.exists()):
         told = {key: value for key, value in facts(path).items() if key != "config"}
         network = _load(path, backend)
         lines = [("weights", str(path)), ("trained on", str(told.pop("task", "not said")))]
@@ -353,15 +378,6 @@ def _short(path: Path) -> str:
 # --- command line ------------------------------------------------------------------------------
 
 
-def _whole(least: int) -> Any:
-    def whole_number(text: str) -> int:
-        if not text.isdigit() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"must be at least {least}, got {text!r}")
-        return int(text)
-
-    return whole_number
-
-
 def make_parser() -> argparse.ArgumentParser:
     """The command line of `semanir`; imports no torch."""
     from semanir import __version__
@@ -380,21 +396,21 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("input", type=Path, help="picture or folder of pictures")
     command.add_argument("-o", "--output", type=Path, required=True, help="picture or folder")
     command.add_argument("--task", help=f"{', '.join(TASKS)}; see semanir list")
-    command.add_argument("--sigma", type=_whole(1), help="denoise: deviation of the noise, of 255")
-    command.add_argument("--scale", type=_whole(1), help="sr: enlargement")
-    command.add_argument("--qf", type=_whole(1), help="jpeg: quality factor of the file")
+    command.add_argument("--sigma", help="denoise: deviation of the noise, of 255")
+    command.add_argument("--scale", help="sr: enlargement")
+    command.add_argument("--qf", help="jpeg: quality factor of the file")
     command.add_argument("--weights", type=Path, metavar="FILE", help="instead of shipped ones")
-    command.add_argument("--k", type=_whole(1), help="keys per query (default: the network's)")
+    command.add_argument("--k", type=whole(1), help="keys per query (default: the network's)")
     command.add_argument(
         "--tile",
-        type=_whole(0),
+        type=whole(0),
         metavar="SIDE",
         help="side of overlapping tiles, 0 = whole picture (default: what fits into memory)",
     )
-    command.add_argument("--overlap", type=_whole(0), default=64, help="of tiles (64 pixels)")
+    command.add_argument("--overlap", type=whole(0), default=64, help="of tiles (64 pixels)")
     command.add_argument("--backend", choices=BACKENDS, help="attention (default: the network's)")
     command.add_argument("--device", choices=("cpu", "cuda"), help="default: a GPU if there is one")
-    command.add_argument("--threads", type=_whole(1), help="of the CPU (default: all)")
+    command.add_argument("--threads", type=threads, help="of the CPU (default: all)")
     command.add_argument("--overwrite", action="store_true", help="do finished pictures again")
     command.add_argument(
         "--format",
@@ -410,7 +426,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     command.add_argument("network", help="network, shipped weights or FILE.safetensors")
     command.add_argument("--input", metavar="CxHxW", help="what multiply-adds are counted for")
-    command.add_argument("--scale", type=_whole(2), default=4, help="of semanir-s and -b (4)")
+    command.add_argument("--scale", type=whole(2), default=4, help="of semanir-s and -b (4)")
 
     commands.add_parser(
         "bench", add_help=False, help="time the attention back ends here; bench --help"
@@ -430,7 +446,8 @@ Reads PNG, JPEG, TIFF, WebP and BMP, grey or colour, 8 or 16 bits (16 stay 16). 
 EXIF with its orientation, and transparency are carried over; what the output format cannot hold is
 refused. Super-resolution enlarges transparency bicubically. JPEG is written in quality 95, WebP
 lossless. Outputs are whole or absent, and inputs are never overwritten. Of a folder, what is there
-already is left out, so the same command resumes; pictures that fail are named at the end.
+already is left out, so the same command resumes; pictures that fail are named at the end. Hidden
+files are left out, and files of other kinds are named.
 """
 INFO = """\
 What a network is, costs and was trained on.

@@ -14,9 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from data_prep.arguments import seed, threads, whole
+from data_prep.datasets import datasets
 from data_prep.degraded import read_degraded
 from data_prep.errors import InputError, one_line_errors
+from data_prep.files import check_writable
 from data_prep.images import match_channels, read_image
+from data_prep.names import pick
 from data_prep.prepared import load_index
 from data_prep.tasks import Task, get_task
 from semanir import models, plan
@@ -119,9 +123,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--scale", default="smoke", help="networks and sets (scales.yaml)")
     parser.add_argument("--task", required=True, help="for example denoise_gray-sigma50 or sr-x2")
     parser.add_argument("--model", required=True, help="a model of one of the models.yaml files")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1, help="torch threads")
-    parser.add_argument("--tile", type=int, help="score in tiles of this side as well")
+    parser.add_argument("--seed", type=seed, default=0)
+    parser.add_argument("--threads", type=threads, default=1, help="torch threads")
+    parser.add_argument("--tile", type=whole(1), help="score in tiles of this side as well")
     parser.add_argument(
         "--without", nargs="*", default=[], help="entries of datasets.yaml that are left out"
     )
@@ -129,7 +133,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     task = get_task(args.task)
     models.get_scale(args.scale)
+    for name in args.without:
+        pick(name, datasets(), "dataset in --without")
     run = plan.Run(args.scale, task.name, args.model, args.seed)
+    check_writable(Path(run.record))
     restorer, facts = make_restorer(run, args.threads)
     places = plan.test_places(args.scale, task.name, tuple(args.without), args.model)
     if not places:

@@ -11,7 +11,10 @@ NAME:VARIANT:OPTION=VALUE,... with the options of semanir.build.
 import argparse
 import json
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from copy import deepcopy
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -19,9 +22,11 @@ from statistics import median, quantiles
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from data_prep.arguments import positive, threads
 from data_prep.errors import InputError, one_line_errors
+from data_prep.files import check_writable
 from data_prep.names import pick
 from semanir import models, timing
 from semanir.network import Columnar, UShape, build
@@ -44,18 +49,70 @@ def network_of(name: str) -> nn.Module:
         network = import_module("baselines.adapt").adapted(model, variant)
         network.pad["always"] = False  # a test script's habit, no part of the network
         return network.eval()
+    if "=" in variant:
+        variants = "|".join(entry["variants"])
+        raise InputError(f"{name}: options follow a variant, as {model}:{variants}:{variant}")
     variant = pick(variant or next(iter(entry["variants"])), entry["variants"], "variant")
     options = dict(option.partition("=")[::2] for option in filter(None, given.split(",")))
-    values = {key: int(text) if text.isdigit() else text for key, text in options.items()}
+    values = {key: _value(text) for key, text in options.items()}
     return build(model, **{**entry["variants"][variant], **values}).eval()
+
+
+def _value(text: str) -> int | bool | str:
+    if re.fullmatch("-?[0-9]+", text):
+        return int(text)
+    return {"true": True, "false": False}.get(text.lower(), text)
 
 
 def parse_input(text: str) -> tuple[int, int, int]:
     """ "3x128x128" -> (3, 128, 128); InputError otherwise."""
-    sizes = text.split("x")
-    if len(sizes) != 3 or not all(size.isdigit() and int(size) > 0 for size in sizes):
+    sizes = re.fullmatch("([1-9][0-9]{0,8})x([1-9][0-9]{0,8})x([1-9][0-9]{0,8})", text)
+    if not sizes:
         raise InputError(f"--input must be channels x height x width, as 3x128x128, got {text!r}")
-    return int(sizes[0]), int(sizes[1]), int(sizes[2])
+    channels, height, width = map(int, sizes.groups())
+    return channels, height, width
+
+
+@contextmanager
+def taking(name: str, network: nn.Module, shape: tuple[int, ...]) -> Iterator[None]:
+    """Raise InputError for passes of a block whose input [C,H,W] is none that the network takes.
+
+    Some fail, others spread a channel over three: what comes out has other channels than went in.
+    """
+
+    def look(module: nn.Module, inputs: Any, out: Tensor) -> None:
+        if out.shape[1] != shape[0]:
+            raise _ChannelsError(f"{out.shape[1]} channels come out")
+
+    handle = network.register_forward_hook(look)
+    try:
+        yield
+    except (RuntimeError, InputError) as error:
+        handle.remove()
+        valid = [c for c in (1, 3) if _passes(network, (c, *shape[1:]))]
+        told = "x".join(map(str, shape))
+        if shape[0] not in valid and valid:
+            wanted = " or ".join(f"{c}xHxW" for c in valid)
+            raise InputError(f"{name} takes --input {wanted}, not {told}") from None
+        if not valid or "memory" in str(error):
+            reason = str(error).partition("\n")[0]
+            raise InputError(f"{name} does not take --input {told}: {reason}") from None
+        raise
+    finally:
+        handle.remove()
+
+
+class _ChannelsError(RuntimeError):
+    pass
+
+
+@torch.no_grad()
+def _passes(network: nn.Module, shape: tuple[int, ...]) -> bool:
+    try:
+        out = deepcopy(network).to("meta")(torch.empty(1, *shape, device="meta"))
+    except (RuntimeError, InputError):
+        return False
+    return bool(out.shape[1] == shape[0])
 
 
 # --- what is measured --------------------------------------------------------------------------
@@ -67,10 +124,11 @@ def count(name: str, shape: tuple[int, ...], fvcore: bool = False) -> dict[str, 
 
     network = network_of(name)
     found: dict[str, Any] = {"parameters": sum(p.numel() for p in network.parameters())}
-    if fvcore:
-        found["multiply_adds_fvcore"] = flops.by_fvcore(network, (1, *shape))
-    found["multiply_adds"] = flops.multiply_adds(network, (1, *shape))
-    found["multiply_adds_by_modules"] = flops.by_modules(network, (1, *shape))
+    with taking(name, network, shape):
+        if fvcore:
+            found["multiply_adds_fvcore"] = flops.by_fvcore(network, (1, *shape))
+        found["multiply_adds"] = flops.multiply_adds(network, (1, *shape))
+        found["multiply_adds_by_modules"] = flops.by_modules(network, (1, *shape))
     return found
 
 
@@ -78,9 +136,11 @@ def runtime(
     names: Sequence[str], shape: tuple[int, ...], seconds: float = 10, least: int = 5
 ) -> list[dict[str, Any]]:
     """Milliseconds of one forward pass of each network, all in turns in this process."""
-    x = torch.rand(1, *shape, device="cuda" if torch.cuda.is_available() else "cpu")
+    x = _image(shape)
     networks = {name: network_of(name).to(x.device) for name in names}
-    with torch.inference_mode():
+    with torch.inference_mode(), ExitStack() as checks:
+        for name, network in networks.items():
+            checks.enter_context(taking(name, network, shape))
         passes = {name: partial(network, x) for name, network in networks.items()}
         taken = timing.in_turns(passes, seconds, least)
     first = median(taken[names[0]])
@@ -94,11 +154,19 @@ def runtime(
 
 def memory(name: str, shape: tuple[int, ...]) -> int:
     """Peak bytes of one forward pass beyond weights and input."""
-    x = torch.rand(1, *shape, device="cuda" if torch.cuda.is_available() else "cpu")
+    x = _image(shape)
     network = network_of(name).to(x.device)
     peak = timing.peak_bytes_cuda if x.is_cuda else timing.peak_bytes
-    with torch.inference_mode():
+    with torch.inference_mode(), taking(name, network, shape):
         return peak(partial(network, x))
+
+
+def _image(shape: tuple[int, ...]) -> Tensor:
+    try:
+        return torch.rand(1, *shape, device="cuda" if torch.cuda.is_available() else "cpu")
+    except RuntimeError:  # of torch's allocators
+        told = "x".join(map(str, shape))
+        raise InputError(f"--input {told} does not fit into memory; take a smaller one") from None
 
 
 # --- records -----------------------------------------------------------------------------------
@@ -207,15 +275,15 @@ def main(argv: Sequence[str] | None = None) -> None:
                 help="by fvcore as well, which computes the pass, by the back end of this machine",
             )
         else:
-            command.add_argument("--threads", type=int, default=2, help="default 2")
+            command.add_argument("--threads", type=threads, default=2, help="default 2")
         if name == "time":
-            command.add_argument("--seconds", type=float, default=10, help="in all; default 10")
+            command.add_argument("--seconds", type=positive, default=10, help="in all; default 10")
     for name, told in (("record", "counts of one model, for the tables"), ("compare", "Table 3")):
         command = commands.add_parser(name, help=f"{told}: writes a record below results/")
         if name == "record":
             command.add_argument("model", help="an entry of a models.yaml")
         command.add_argument("--scale", default="smoke", help="where the record goes")
-        command.add_argument("--threads", type=int, default=2, help="default 2")
+        command.add_argument("--threads", type=threads, default=2, help="default 2")
     args = parser.parse_args(argv)
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler announces itself otherwise
     torch.set_num_threads(getattr(args, "threads", 2))
@@ -236,11 +304,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _write(args: argparse.Namespace) -> None:
     models.get_scale(args.scale)
     if args.command == "record":
+        models.get_model(args.model)
         path = Path(f"results/{args.scale}/cost/{args.model}/count.json")
+        check_writable(path)
         identity = {"scale": args.scale, "model": args.model}
         write_record(path, "count", identity, "count", rows=count_rows(args.model))
     else:
         path = Path(f"results/{args.scale}/cost/runtime.json")
+        check_writable(path)
         identity = {"scale": args.scale, "model": "runtime"}
         write_record(path, "runtime", identity, "runtime", rows=compare(args.scale))
     print(f"measured, {path}")

@@ -11,9 +11,9 @@ from typing import Any
 from urllib.parse import unquote
 
 import jsonschema
-import yaml
 
 from data_prep.errors import InputError
+from data_prep.files import read_yaml
 from data_prep.names import pick
 from semanir.ablations import expand
 
@@ -32,7 +32,7 @@ class Weights:
 
 @cache
 def _read_yaml(path: Path) -> dict[str, Any]:
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    return read_yaml(path)
 
 
 def scales() -> dict[str, Any]:

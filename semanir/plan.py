@@ -14,6 +14,7 @@ from typing import Any
 
 from data_prep.datasets import datasets, downloads, entry_of, get_set, in_scale, prepared_sets
 from data_prep.errors import InputError
+from data_prep.files import visible
 from data_prep.names import pick
 from data_prep.tasks import BLIND, MULTI, families, get_task
 from semanir.models import (
@@ -171,7 +172,7 @@ def choose(config: dict[str, Any]) -> tuple[str, tuple[str, ...], tuple[str, ...
 @cache
 def tables() -> tuple[str, ...]:
     """Names of all transcribed tables."""
-    return tuple(sorted(path.stem for path in PAPER.glob("*.csv")))
+    return tuple(path.stem for path in visible(PAPER.glob("*.csv")))
 
 
 @cache

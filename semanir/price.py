@@ -23,7 +23,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from data_prep.datasets import get_set
+from data_prep.datasets import datasets, get_set
 from data_prep.errors import one_line_errors
 from data_prep.inventory import columns
 from data_prep.names import pick
@@ -273,6 +273,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args(argv)
+    for name in args.without:
+        pick(name, datasets(), "dataset in --without")
     systems = args.systems or models.get_scale(args.scale)["systems"]
     for name in systems:
         pick(name, models.released_systems(), "system with released weights")

@@ -20,7 +20,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from data_prep.errors import InputError
+from data_prep.errors import InputError, remake
 from data_prep.files import write_text
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -113,10 +113,16 @@ def read_record(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise InputError(f"no such record: {path}; run snakemake to make it") from None
     except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
-        raise InputError(f"broken record {path}: {error}; delete it and run snakemake") from None
+        raise broken_record(path, error) from None
     if schema != SCHEMA:
         raise InputError(f"{path} has record schema {schema}, this version reads {SCHEMA}")
     return record
+
+
+def broken_record(path: Path, error: Exception | str) -> InputError:
+    """What to say of a record that lacks something or holds something else."""
+    reason = f"no field {error}" if isinstance(error, KeyError) else error
+    return InputError(f"broken record {path}: {reason}; {remake(path)}")
 
 
 def _commit() -> str:

@@ -1,10 +1,13 @@
 """The weights that come with the package, and which of them a task and its level mean."""
 
 import json
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from data_prep.errors import InputError
+from data_prep.files import visible
 from data_prep.names import pick
 from data_prep.tasks import BLIND, families, task_names
 
@@ -22,7 +25,9 @@ TASKS = {
 LEVEL_OPTIONS = ("sigma", "scale", "qf")
 
 
-def tasks_of(task: str, levels: dict[str, int | None], *, any_level: bool = False) -> list[str]:
+def tasks_of(
+    task: str, levels: Mapping[str, str | int | None], *, any_level: bool = False
+) -> list[str]:
     """Names of tasks.yaml that --task and its level mean, grey and colour; the blind ones last.
 
     task: of TASKS, or as tasks.yaml has it, with or without its level. levels: value of each of
@@ -48,7 +53,9 @@ def tasks_of(task: str, levels: dict[str, int | None], *, any_level: bool = Fals
     return names
 
 
-def _at_level(known: list[str], option: str | None, told: str, level: int | None) -> list[str]:
+def _at_level(
+    known: list[str], option: str | None, told: str, level: str | int | None
+) -> list[str]:
     family = known[0].rpartition("-")[0]
     levels = families()[family]["levels"]
     values = ", ".join(map(str, levels.values()))
@@ -65,7 +72,7 @@ def _at_level(known: list[str], option: str | None, told: str, level: int | None
 
 def shipped() -> dict[str, Path]:
     """Name -> weights file of every one that came with the package."""
-    return {path.stem: path for path in sorted(WEIGHTS.glob("*.safetensors"))}
+    return {path.stem: path for path in visible(WEIGHTS.glob("*.safetensors"))}
 
 
 def choose_weights(names: list[str]) -> list[Path]:
@@ -85,15 +92,64 @@ def choose_weights(names: list[str]) -> list[Path]:
     )
 
 
+# --- weights files -------------------------------------------------------------------------------
+
+AGAIN = "copy or download it again"
+# how files begin that people take for weights: what they are, and the next step
+ALIENS = {
+    b"version https://git-lfs": "a pointer of Git LFS; run git lfs pull where it was cloned",
+    b"PK": "a checkpoint of PyTorch, or another zip file",
+    b"\x80": "a checkpoint of PyTorch (pickle)",
+    b"\x89HDF": "an HDF5 file",
+    b"MATLAB": "a file of MATLAB",
+    b"<": "a web page; download the file itself",
+}
+OWN = "; pass a .safetensors file that python -m semanir.train wrote"
+
+
+def check_weights(path: Path) -> None:
+    """Raise InputError that says what is at `path`, unless it is a whole safetensors file."""
+    if path.is_dir():
+        inside = visible(path.glob("*.safetensors"))
+        hint = f"name a file in it, for example {inside[0]}" if inside else "name a file"
+        raise InputError(f"{path} is a folder; {hint}")
+    if not path.exists():
+        raise InputError(f"no such weights: {path}; see semanir list, or train them with snakemake")
+    if not path.is_file():
+        raise InputError(f"{path} is no file but a device or pipe; write the weights to a file")
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        start = file.read(64)
+        if not start:
+            raise InputError(f"{path} is empty; {AGAIN}")
+        for mark, told in ALIENS.items():
+            if start.lstrip().startswith(mark) and start[8:9] != b"{":
+                raise InputError(f"{path} is {told}{'' if ';' in told else OWN}")
+        if start[8:9] != b"{":
+            raise InputError(f"{path} is no safetensors file{OWN}")
+
+        # eight bytes say how long the header is, the header where each tensor ends
+        length = int.from_bytes(start[:8], "little")
+        wanted = 8 + length
+        if size >= wanted:
+            file.seek(8)
+            try:
+                header = json.loads(file.read(length))
+                wanted += max(t["data_offsets"][1] for t in header.values() if "dtype" in t)
+            except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+                raise InputError(f"broken weights {path}: {error}; {AGAIN}") from None
+    if size != wanted:
+        raise InputError(f"broken weights {path}: {size} bytes where {wanted} belong; {AGAIN}")
+
+
 def facts(path: Path) -> dict[str, Any]:
     """What a weights file says of itself: config, task, fingerprint; {} where it says nothing."""
     from safetensors import SafetensorError, safe_open
 
+    check_weights(path)
     try:
         with safe_open(path, framework="np") as file:
             told = json.loads((file.metadata() or {}).get("semanir", "{}"))
-    except FileNotFoundError:
-        raise InputError(f"no such weights: {path}; see semanir list") from None
     except (SafetensorError, ValueError, AttributeError) as error:
-        raise InputError(f"broken weights {path}: {error}") from None
+        raise InputError(f"broken weights {path}: {error}; {AGAIN}") from None
     return told if isinstance(told, dict) else {}

@@ -23,8 +23,9 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
+from data_prep.arguments import seed, threads, whole
 from data_prep.errors import InputError, one_line_errors
-from data_prep.files import replacing, sha256
+from data_prep.files import blamed_on, check_writable, replacing, sha256, write_text
 from data_prep.tasks import Task, get_task
 from semanir import checkpoint, models, plan
 from semanir.attention import NonFiniteTokensError
@@ -195,22 +196,34 @@ def resume(training: Training) -> None:
     torch.set_rng_state(state["random"])
     training.step = state["step"]
     # lines after the saved state are written again; a kill may have cut the last of them short
-    log = training.log_path.read_text(encoding="utf-8") if training.log_path.is_file() else ""
-    lines = log[: log.rfind("\n") + 1].splitlines()
-    kept = [line for line in lines if json.loads(line)["step"] <= training.step]
-    with replacing(training.log_path) as partial:
-        partial.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+    kept = [entry for entry in read_log(training.log_path) if entry["step"] <= training.step]
+    write_text(training.log_path, "".join(f"{json.dumps(entry)}\n" for entry in kept))
 
 
 def history(training: Training) -> list[dict[str, Any]]:
     """{step, psnr: {level: dB}} of every validation that the log holds."""
-    lines = training.log_path.read_text(encoding="utf-8").splitlines()
-    logged = [line for line in map(json.loads, lines) if "holdout_psnr" in line]
-    return [{"step": line["step"], "psnr": line["holdout_psnr"]} for line in logged]
+    logged = [entry for entry in read_log(training.log_path) if "holdout_psnr" in entry]
+    return [{"step": entry["step"], "psnr": entry["holdout_psnr"]} for entry in logged]
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of a log, none where there is no file; InputError names a broken one."""
+    log = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    found = []
+    for number, line in enumerate(log[: log.rfind("\n") + 1].splitlines(), 1):
+        try:
+            found.append(json.loads(line))
+            int(found[-1]["step"])
+        except (ValueError, TypeError, KeyError):
+            raise InputError(
+                f"broken {path}, line {number}: {line[:40]!r}; move {path.parent} elsewhere to "
+                "train anew"
+            ) from None
+    return found
 
 
 def _log(training: Training, facts: dict[str, Any]) -> None:
-    with training.log_path.open("a", encoding="utf-8") as file:
+    with blamed_on(training.log_path), training.log_path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(facts) + "\n")
 
 
@@ -267,9 +280,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--scale", default="smoke", help="recipe and networks (scales.yaml)")
     parser.add_argument("--task", required=True, help="for example denoise_gray-sigma50 or sr-x2")
     parser.add_argument("--model", required=True, help="semanir-u or another of models.yaml")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1, help="torch threads (1: reproducible)")
-    parser.add_argument("--workers", type=int, default=0, help="processes that prepare patches")
+    parser.add_argument("--seed", type=seed, default=0)
+    parser.add_argument("--threads", type=threads, default=1, help="1 is reproducible")
+    parser.add_argument("--workers", type=whole(0, 1024), default=0, help="that prepare patches")
     args = parser.parse_args(argv)
 
     torch.set_num_threads(args.threads)
@@ -278,6 +291,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     recipe = make_recipe(plan.recipe(args.scale, task.name, args.model))
     run = plan.Run(args.scale, task.name, args.model, args.seed)
     folder = Path(run.train_folder)
+    check_writable(Path(run.weights))
     data = [
         (Path(clean), Path(degraded) if degraded else None)
         for clean, degraded in plan.training_folders(args.scale, task.name)

@@ -20,12 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from data_prep.arguments import seed, threads
 from data_prep.degraded import read_degraded
-from data_prep.errors import InputError, one_line_errors
+from data_prep.errors import InputError, one_line_errors, remake
+from data_prep.files import check_writable
 from data_prep.images import match_channels, read_image
 from data_prep.prepared import load_index
 from data_prep.tasks import Task, get_task
-from semanir import plan
+from semanir import models, plan
 from semanir.evaluate import make_restorer
 from semanir.metrics import PROTOCOLS, score
 from semanir.record import read_record, write_record
@@ -49,7 +51,7 @@ def median_image(scores: Sequence[dict[str, Any]], inputs: Sequence[dict[str, An
     if missing:
         raise InputError(
             f"the input's record has no {missing[0]} of {place[0]} at {place[1]}; "
-            "delete it and run snakemake"
+            f"{remake('results/<scale>/eval/<task>/input/seed0.json')}"
         )
     # equal first: an image restored to the last bit may have an infinite PSNR twice
     gains = {
@@ -141,7 +143,7 @@ def read_pair(
     folder = Path(plan.degraded_folder(task.family, dataset, level))
     entry = next((e for e in load_index(folder) if Path(e["file"]).stem == image), None)
     if entry is None:
-        raise InputError(f"{folder} has no {image}; delete the run's record and run snakemake")
+        raise InputError(f"{folder} has no {image}; {remake(folder / 'index.json')}")
     degraded = read_degraded(folder / entry["file"])
     path = Path("data/sets") / dataset / entry["clean"]
     clean = match_channels(read_image(path), task.channels, path, task.gray)
@@ -175,15 +177,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--scale", default="smoke")
     parser.add_argument("--task", required=True, help="for example denoise_gray-sigma50 or sr-x4")
     parser.add_argument("--model", required=True, help="a network trained here")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1, help="torch threads")
+    parser.add_argument("--seed", type=seed, default=0)
+    parser.add_argument("--threads", type=threads, default=1, help="torch threads")
     parser.add_argument(
         "--beside", nargs="*", default=[], help="systems with released weights on the same task"
     )
     args = parser.parse_args(argv)
     run = plan.Run(args.scale, get_task(args.task).name, args.model, args.seed)
+    models.get_scale(run.scale)
+    for model in (run.model, *args.beside):
+        models.get_model(model)
     if not run.trained:
         raise InputError(f"{run.model} is not trained here; pictures show trained networks only")
+    check_writable(Path(run.visual))
     identity = {"scale": run.scale, "task": run.task, "model": run.model, "seed": run.seed}
     found = compare(run, args.threads, args.beside)
     write_record(Path(run.visual), "visual", identity, "visual", **found)

@@ -9,9 +9,12 @@ from typing import Any
 
 import torch
 
-from data_prep.errors import one_line_errors
+from data_prep.arguments import positive, threads
+from data_prep.errors import InputError, one_line_errors
+from data_prep.files import check_writable
 from semanir.attention import evidence
 from semanir.attention.bench import BACKENDS, bench
+from semanir.models import get_scale
 from semanir.record import write_record
 
 
@@ -22,11 +25,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     command = commands.add_parser(
         "bench", help="time, memory and error of the back ends beside dense window attention"
     )
-    command.add_argument("--threads", type=int, default=2, help="default 2")
+    command.add_argument("--threads", type=threads, default=2, help="default 2")
     command.add_argument("--device", choices=BACKENDS, default="cpu")
     command.add_argument(
         "--seconds",
-        type=float,
+        type=positive,
         default=4,
         help="for each comparison; default 4, about 1 min in all",
     )
@@ -44,18 +47,19 @@ def main(argv: Sequence[str] | None = None) -> None:
             )
     args = parser.parse_args(argv)
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler announces itself otherwise
+    if getattr(args, "device", None) == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device cuda: torch finds no GPU here; leave it out")
+    if args.scale:
+        get_scale(args.scale)
+        check_writable(Path(f"results/{args.scale}/cost/attention/{args.command}.json"))
     if args.command == "bench":
-        run_bench(parser, args)
+        run_bench(args)
     else:
         record(args)
 
 
-def run_bench(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+def run_bench(args: argparse.Namespace) -> None:
     """Print how fast each back end is beside dense window attention, as a table or JSON."""
-    if args.threads < 1:
-        parser.error(f"--threads must be at least 1, got {args.threads}")
-    if args.device == "cuda" and not torch.cuda.is_available():
-        parser.error("--device cuda: torch finds no GPU here")
     torch.set_num_threads(args.threads)
     found = bench(args.seconds, args.device)
     if args.scale:

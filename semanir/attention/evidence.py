@@ -1,7 +1,9 @@
 """What Tables 1 and 12 are held against: memory over N and k, and counted multiply-adds.
 
-python -m semanir.attention memory results/smoke/cost/attention/memory.json
-python -m semanir.attention complexity results/smoke/cost/attention/complexity.json
+python -m semanir.attention memory --scale smoke
+python -m semanir.attention complexity --scale smoke
+
+They write results/<scale>/cost/attention/{memory,complexity}.json.
 
 # B windows, H heads, N tokens of a window, K keys per query, D head width, C = H * D channels
 """

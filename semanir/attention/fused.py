@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
 from data_prep.errors import InputError
-from semanir.attention.build import kernels
+from semanir.attention.build import kernels, why_not
 from semanir.attention.dictionary import Dictionary
 
 WIDEST_HEAD = 64
@@ -38,9 +38,7 @@ def attend(
             f"{q.dtype} on {q.device}, {q.shape[-1]} wide; pass backend='mask'"
         )
     if not q.is_meta and kernels() is None:
-        raise InputError(
-            "the fused back end could not be compiled; install g++ and ninja or pass backend='mask'"
-        )
+        raise InputError(f"the fused back end is not there: {why_not()}; or pass backend='mask'")
     height, width = window or (q.shape[2], 1)
     out, _ = attend_op(q, k, v, dictionary.indices, dictionary.counts, bias_table, height, width)
     return out
@@ -142,5 +140,5 @@ def fvcore_attend(inputs: list[Any], outputs: list[Any]) -> int:
 def _kernels() -> Any:
     found = kernels()
     if found is None:
-        raise InputError("the fused CPU kernels could not be compiled; install g++ and ninja")
+        raise InputError(f"no fused CPU kernels: {why_not()}")
     return found

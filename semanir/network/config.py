@@ -20,6 +20,21 @@ def _check_heads(dims: tuple[int, ...], heads: tuple[int, ...]) -> None:
             raise InputError(f"width {dim} is not a multiple of its {count} heads")
 
 
+def _check_kind(name: str, kind: Any, value: Any) -> None:
+    """Raise InputError for a field whose value is not of its kind; whole numbers are positive."""
+
+    def is_whole(number: Any) -> bool:
+        return isinstance(number, int) and not isinstance(number, bool) and number >= 1
+
+    if kind is int and not is_whole(value):
+        valid = "at least 1" if isinstance(value, int) else "a whole number of at least 1"
+        raise InputError(f"{name} must be {valid}, got {value!r}")
+    if kind is bool and not isinstance(value, bool):
+        raise InputError(f"{name} must be true or false, got {value!r}")
+    if kind == tuple[int, ...] and not (isinstance(value, tuple) and all(map(is_whole, value))):
+        raise InputError(f"{name} must be whole numbers of at least 1, got {value!r}")
+
+
 def _check_channels(channels: int) -> None:
     if channels not in (1, 3):
         raise InputError(f"channels must be 1 (grey) or 3 (colour), got {channels}")
@@ -47,9 +62,8 @@ class LayerConfig:
         pick(self.attention, ("dot", "cosine"), "attention")
         pick(self.norm, ("pre", "post"), "norm")
         pick(self.similarity, ("dot", "cosine", "layernorm"), "similarity")
-        for name in ("window", "k", "ffn_ratio"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for field in fields(self):
+            _check_kind(field.name, field.type, getattr(self, field.name))
 
 
 @dataclass(frozen=True)
