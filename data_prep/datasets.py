@@ -33,6 +33,7 @@ class PreparedSet:
     pairs: tuple[dict[str, Any], ...] = ()
     crop: str = ""
     resize: str = ""
+    from_16_bits: str = ""
 
 
 @dataclass(frozen=True)

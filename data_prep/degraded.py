@@ -73,7 +73,7 @@ def _copy_real(clean: Path, out: Path, raw: Path) -> list[dict[str, Any]]:
                 f"{clean} has no {name}, the clean image of {degraded}; "
                 f"{remake(clean / 'index.json')}"
             )
-        write_image(out / target, convert(read_image(degraded), prepared))
+        write_image(out / target, convert(read_image(degraded, prepared.from_16_bits), prepared))
         index.append({"file": target, "clean": name, "sha256": sha256(out / target)})
     return index
 

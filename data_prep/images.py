@@ -1,5 +1,6 @@
-"""Reading and writing photographs as numpy arrays."""
+"""Reading and writing photographs as numpy arrays of 8 bits."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,28 +9,36 @@ from PIL import Image
 
 from data_prep.errors import InputError
 from data_prep.files import replacing
+from data_prep.pictures import read_picture, see_through, turn
+
+EIGHT_BITS: dict[str, Callable[[NDArray[np.uint16]], NDArray[np.uint8]]] = {
+    # as Pillow and OpenCV make them when they are not told to keep 16
+    "high_byte": lambda deep: (deep >> 8).astype(np.uint8),
+    # as MATLAB's im2uint8: 65535 is 255 and 257 is 1; no number is a tie
+    "rounded": lambda deep: ((deep.astype(np.uint32) + 128) // 257).astype(np.uint8),
+}
 
 
-def read_image(path: str | Path) -> NDArray[np.uint8]:
-    """Decode one file to uint8: grey files as [H,W], all others as RGB [H,W,3].
+def read_image(path: str | Path, from_16_bits: str = "") -> NDArray[np.uint8]:
+    """Decode one photograph to uint8, exactly: grey files as [H,W], all others as RGB [H,W,3].
 
-    Raises InputError that names the file if it is missing, truncated, corrupt or empty.
+    Bilevel and palette files are expanded, alpha that is full everywhere is left out, and what EXIF
+    says is turned is turned. from_16_bits: how 16 bits become 8, a name of EIGHT_BITS; without one
+    they are refused. InputError names the file if it is missing, broken, transparent in places, or
+    of a kind that data_prep.pictures does not read.
     """
-    try:
-        with Image.open(path) as image:
-            image.load()
-            grey = image.mode in ("L", "1")
-            return np.asarray(image.convert("L" if grey else "RGB"))
-    except FileNotFoundError:
-        raise InputError(f"no such image: {path}") from None
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-    ) as error:  # Pillow reports broken PNGs as any of these
-        raise InputError(
-            f"cannot decode image {path}: {error}; fetch or prepare it again"
-        ) from None
+    picture = read_picture(Path(path))
+    pixels = turn(picture.pixels, picture.orientation)
+    if see_through(picture):
+        raise InputError(f"{path} is transparent in places; save it on a background, without alpha")
+    if pixels.dtype == np.uint16:
+        if not from_16_bits:
+            raise InputError(
+                f"{path} has 16 bits; convert it to 8, or say in datasets.yaml how that is done "
+                f"(from_16_bits: {' or '.join(EIGHT_BITS)})"
+            )
+        pixels = EIGHT_BITS[from_16_bits](pixels)
+    return np.ascontiguousarray(pixels)
 
 
 def write_image(path: str | Path, image: NDArray[np.uint8]) -> None:

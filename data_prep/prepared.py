@@ -16,6 +16,7 @@ from data_prep.download import load_listing, matching
 from data_prep.errors import InputError, remake
 from data_prep.files import read_json, read_list, replacing, sha256, write_json
 from data_prep.images import read_image, write_image
+from data_prep.pictures import is_plain_png
 from data_prep.real_pairs import find_pairs, flat_name, resize_as_transweather
 
 
@@ -28,9 +29,9 @@ def prepare(name: str, out: Path, raw: Path = RAW) -> None:
     sources = clean_files(prepared, raw)
     index = []
     for target, path in tqdm(sources.items(), desc=f"prepare {name}", unit="image", delay=10):
-        decoded = read_image(path)
+        decoded = read_image(path, prepared.from_16_bits)
         image = convert(decoded, prepared)
-        if image is decoded and path.suffix == ".png":
+        if image is decoded and is_plain_png(path):
             with replacing(out / target) as partial:
                 partial.write_bytes(path.read_bytes())
         else:

@@ -29,6 +29,7 @@ from data_prep.datasets import IMAGES
 from data_prep.errors import InputError
 from data_prep.files import is_hidden
 from data_prep.images import check_image
+from data_prep.pictures import shown_size
 
 _FRAMES = ("blur", "blur_gamma", "sharp")
 _AGAIN = "the archive may be incomplete, fetch and unpack it again"
@@ -309,8 +310,8 @@ def _check_names(paths: Iterable[str], name: str) -> None:
 
 
 def _check_sizes(folder: Path, pairs: Mapping[str, str], name: str) -> None:
-    """Both files of a pair must have the same number of pixels a side; only headers are read."""
-    sizes = {path: _size(folder / path) for path in dict.fromkeys((*pairs, *pairs.values()))}
+    """Both files of a pair must show as many pixels a side; only headers are read."""
+    sizes = {path: shown_size(folder / path) for path in dict.fromkeys((*pairs, *pairs.values()))}
     for path, clean in pairs.items():
         if sizes[path] != sizes[clean]:
             one, two = ("{}x{}".format(*sizes[each]) for each in (path, clean))
@@ -318,14 +319,6 @@ def _check_sizes(folder: Path, pairs: Mapping[str, str], name: str) -> None:
                 f"{name}: {path} is {one}, its clean image {clean} is {two} in {folder}; "
                 "fetch both again"
             )
-
-
-def _size(path: Path) -> tuple[int, int]:
-    try:
-        with Image.open(path) as image:
-            return image.size
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"cannot read the image {path}: {error}; fetch it again") from None
 
 
 def _more(found: Sequence[str], kind: str) -> str:

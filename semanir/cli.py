@@ -199,8 +199,7 @@ def _restore_file(
     args: argparse.Namespace,
     progress: bool,
 ) -> None:
-    import numpy as np
-
+    from data_prep.memory import check_memory
     from semanir.pictures import check_output, read_picture, resized, write_picture
 
     picture = read_picture(source)
@@ -208,18 +207,22 @@ def _restore_file(
     # the network of the picture's kind, where there is one
     index = next((i for i, net in enumerate(networks) if net.config.channels == channels), 0)
     network, task = networks[index], tasks[index]
-    check_output(target, picture, getattr(network.config, "upscale", 1))
+    scale = getattr(network.config, "upscale", 1)
+    check_output(target, picture, scale)
+    size = scale**2 * picture.pixels.size // channels
+    # with the encoder's own picture, which may hold four bytes for three
+    needed = scale**2 * picture.pixels.nbytes * 7 // 3
+    check_memory(needed, size, f"{source}: the restored picture")
     try:
         restored = restore_channels(network, picture, task, source, args, progress)
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error):  # torch's allocators
             raise
         raise InputError(f"{source}: not enough memory; pass --tile, for example 192") from None
-    if not np.isfinite(restored).all():
-        raise InputError(f"{source}: the network gave NaN; its weights are no good")
-    full = np.iinfo(picture.pixels.dtype).max
-    pixels = np.rint(restored * full).astype(picture.pixels.dtype)
-    write_picture(target, resized(picture, pixels))
+    except FloatingPointError:
+        raise InputError(f"{source}: the network gave NaN; its weights are no good") from None
+    picture = resized(picture, restored)  # the input's pixels are let go
+    write_picture(target, picture)
 
 
 def restore_channels(
@@ -230,7 +233,7 @@ def restore_channels(
     args: argparse.Namespace,
     progress: bool,
 ) -> "NDArray":
-    """Restore the pixels of a picture: [H,W] stays grey, [H,W,3] stays colour; float32 on [0,1].
+    """Restore the pixels of a picture: [H,W] stays grey, [H,W,3] colour, whole numbers their type.
 
     A grey denoiser takes the channels of a colour picture one by one: white noise is independent in
     each. All other grey networks refuse colour, whose channels are degraded together.
@@ -241,19 +244,15 @@ def restore_channels(
     """
     import numpy as np
 
-    from semanir.restore import restore
+    from semanir.restore import ForGrey, restore
     from semanir.tiling import choose_tile
 
-    pixels = picture.pixels.astype(np.float32) / np.iinfo(picture.pixels.dtype).max
-    channels = network.config.channels
+    pixels, channels = picture.pixels, network.config.channels
     tile = args.tile
     if tile is None:
         tile = choose_tile(network, (channels, *pixels.shape[:2]))
-
-    def run(image: "NDArray") -> "NDArray":
-        return restore(
-            network, image, k=args.k, tile=tile or None, overlap=args.overlap, progress=progress
-        )
+    options = {"k": args.k, "tile": tile or None, "overlap": args.overlap}
+    options |= {"progress": progress, "dtype": pixels.dtype}
 
     family = task.rpartition("-")[0]
     if pixels.ndim == 3 and channels == 1:
@@ -263,15 +262,18 @@ def restore_channels(
                 f"pass --weights of a colour network" + ("" if task else " or the --task")
             )
         _note_once("grey network, colour picture: each channel is denoised on its own")
-        return np.stack([run(pixels[..., channel]) for channel in range(3)], axis=-1)
+        out = np.empty_like(pixels)
+        for channel in range(3):
+            out[..., channel] = restore(network, pixels[..., channel], **options)
+        return out
     if pixels.ndim == 2 and channels == 3:
         if not family or family.startswith(("denoise", "demosaick")):
             raise InputError(
                 f"{source} is grey, the network is for colour ({task or 'of an unknown task'}); "
                 f"pass --weights of a grey network" + ("" if task else " or the --task")
             )
-        return run(np.repeat(pixels[..., None], 3, axis=2)).mean(axis=2)
-    return run(pixels)
+        return restore(ForGrey(network), pixels, **options)
+    return restore(network, pixels, **options)
 
 
 def _load(path: Path, backend: str | None, device: str = "cpu") -> "Network":

@@ -186,8 +186,9 @@ def augment(image: NDArray, flips: NDArray, transpose: int) -> NDArray:
 
 
 def as_float(image: NDArray) -> NDArray[np.float32]:
-    """uint8 to float32 on [0,1]; floats stay as they are."""
-    return (image / 255 if image.dtype == np.uint8 else image).astype(np.float32)
+    """uint8 and uint16 to float32 on [0,1]; floats stay as they are."""
+    whole = image.dtype.kind == "u"
+    return (image / np.iinfo(image.dtype).max if whole else image).astype(np.float32)
 
 
 def as_tensor(image: NDArray[np.float32]) -> Tensor:

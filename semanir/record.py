@@ -28,7 +28,7 @@ SCHEMA = 1
 
 # the code whose change makes a stage's results stale; a docstring in a table retrains nothing
 _PREPARE = [f"data_prep/{name}.py" for name in ("datasets", "prepared", "images", "real_pairs")]
-_PREPARE += ["data_prep/embedded/MANIFEST.json"]
+_PREPARE += ["data_prep/pictures", "data_prep/embedded/MANIFEST.json"]
 _TASKS = ["data_prep/tasks.py", "data_prep/tasks.yaml"]
 _DEGRADE = [*_PREPARE, *_TASKS]
 _DEGRADE += [f"data_prep/{name}.py" for name in ("degrade", "degraded", "resize", "synthetic")]

@@ -2,15 +2,15 @@
 
 import copy
 import math
-import os
 import weakref
-from pathlib import Path
 from typing import Any
 
 import torch
 from numpy.typing import NDArray
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from data_prep.memory import free_memory
 
 USED = 0.5  # part of the free memory that a pass may take; libraries hold some that is not counted
 SAMPLE = 256  # side of the picture whose memory is counted
@@ -114,22 +114,7 @@ def _tensors(values: Any) -> list[torch.Tensor]:
 
 
 def free_bytes(device: torch.device) -> int:
-    """Free memory of a device; on a CPU no more than a container or job may have."""
+    """Free memory of a device."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
-    for line in _read("/proc/meminfo").splitlines():
-        if line.startswith("MemAvailable:"):
-            free = 1024 * int(line.split()[1])
-    group = Path("/sys/fs/cgroup")
-    limit, used = (_read(group / f"memory.{name}").strip() for name in ("max", "current"))
-    if limit.isdigit() and used.isdigit():
-        free = min(free, int(limit) - int(used))
-    return max(free, 0)
-
-
-def _read(path: str | Path) -> str:
-    try:
-        return Path(path).read_text()
-    except OSError:
-        return ""
+    return free_memory()

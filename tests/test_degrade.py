@@ -199,13 +199,13 @@ def test_channels_are_matched_to_the_task():
 
 
 def test_reading_names_a_missing_or_truncated_image(tmp_path):
-    with pytest.raises(InputError, match=r"no such image: .*gone\.png"):
+    with pytest.raises(InputError, match=r"no such picture: .*gone\.png"):
         read_image(tmp_path / "gone.png")
     Image.fromarray(photograph(40, 40, 3)).save(tmp_path / "whole.png")
     data = (tmp_path / "whole.png").read_bytes()
     for name, part in (("half.png", data[: len(data) // 2]), ("empty.png", b"")):
         (tmp_path / name).write_bytes(part)
-        with pytest.raises(InputError, match=f"cannot decode image .*{name}"):
+        with pytest.raises(InputError, match=f"cannot decode picture .*{name}"):
             read_image(tmp_path / name)
 
 
@@ -355,7 +355,7 @@ def test_prepare_names_a_corrupt_photograph(package, tmp_path):
     (entry,) = (file for file in manifest["files"] if file["path"] == "test_gray/gravel.png")
     entry["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
     (package / "MANIFEST.json").write_text(json.dumps(manifest))
-    with pytest.raises(InputError, match=r"cannot decode image .*gravel\.png"):
+    with pytest.raises(InputError, match=r"cannot decode picture .*gravel\.png"):
         prepare("embedded_gray", tmp_path / "set")
     assert not (tmp_path / "set/index.json").exists()
 

@@ -406,7 +406,9 @@ def test_only_headers_are_read(pre_split):
     assert len(found(pre_split, "hide", 3)) == 3
     for broken in (b"", b"GIF", whole[:20]):
         path.write_bytes(broken)
-        with pytest.raises(InputError, match=r"cannot read the image .*target/2\.png: .*; fetch"):
+        with pytest.raises(
+            InputError, match=r"cannot decode picture .*target/2\.png: .*get it again"
+        ):
             found(pre_split, "hide", 3)
 
 

@@ -27,6 +27,7 @@ WITHOUT_NUMBERS = {
     "data_prep/fetch.py",
     "data_prep/files.py",
     "data_prep/inventory.py",
+    "data_prep/memory.py",
     "data_prep/mirror.py",
     "data_prep/names.py",
     "data_prep/unpack.py",
@@ -179,6 +180,7 @@ STALE = {
     "data_prep/datasets.py": EVERY_IMAGE | {"prepare", "tables"},
     "data_prep/embedded/MANIFEST.json": EVERY_IMAGE | {"prepare"},
     "data_prep/prepared.py": EVERY_IMAGE | {"prepare"},
+    "data_prep/pictures/decode.py": EVERY_IMAGE | {"prepare"},
     "data_prep/datasets.yaml": {"tables"},  # a new entry retrains nothing
     "data_prep/degrade.py": EVERY_IMAGE,
     "data_prep/degraded.py": EVERY_IMAGE,

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 import semanir
+from data_prep import memory
 from semanir import tiling
 from semanir.evaluate import evaluate
 from semanir.measure import network_of
@@ -86,7 +87,7 @@ def test_counting_leaves_the_network_as_it_was():
 
 def test_free_memory_heeds_the_control_group(monkeypatch):
     files = {"/proc/meminfo": "MemTotal: 9 kB\nMemAvailable:    8000 kB\n"}
-    monkeypatch.setattr(tiling, "_read", lambda path: files.get(str(path), ""))
+    monkeypatch.setattr(memory, "_read", lambda path: files.get(str(path), ""))
     assert free_bytes(torch.device("cpu")) == 8_192_000
     files |= {"/sys/fs/cgroup/memory.max": "5000000\n", "/sys/fs/cgroup/memory.current": "1000000"}
     assert free_bytes(torch.device("cpu")) == 4_000_000

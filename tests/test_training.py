@@ -576,7 +576,7 @@ def test_corrupt_photographs_stop_before_training(place, capsys, photograph):
     for entry in index:
         entry["sha256"] = sha256(path.with_name(entry["file"]))
     path.with_name("index.json").write_text(json.dumps(index))
-    assert f"cannot decode image {path}: " in fails(capsys)
+    assert f"cannot decode picture {path}: " in fails(capsys)
     assert not (FOLDER / "log.jsonl").exists()
 
 
