@@ -12,7 +12,7 @@ from data_prep.files import replacing
 from data_prep.pictures import read_picture, see_through, turn
 
 EIGHT_BITS: dict[str, Callable[[NDArray[np.uint16]], NDArray[np.uint8]]] = {
-    # as Pillow and OpenCV make them when they are not told to keep 16
+    # as Pillow and OpenCV read a PNG where they are not told to keep 16
     "high_byte": lambda deep: (deep >> 8).astype(np.uint8),
     # as MATLAB's im2uint8: 65535 is 255 and 257 is 1; no number is a tie
     "rounded": lambda deep: ((deep.astype(np.uint32) + 128) // 257).astype(np.uint8),

@@ -24,8 +24,8 @@ def check_memory(needed: float, pixels: int, what: str) -> None:
     free = free_memory()
     if needed > free:
         raise InputError(
-            f"{what} of {pixels / 1e6:.1f} megapixels needs {needed / 1e9:.2f} GB of memory, "
-            f"{free / 1e9:.2f} GB are free; free some, or cut the picture into parts"
+            f"{what} of {pixels / 1e6:.1f} megapixels needs {needed / 1e6:.0f} MB of memory, "
+            f"{free / 1e6:.0f} MB are free; free some, or cut the picture into parts"
         )
 
 

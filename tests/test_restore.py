@@ -1,6 +1,7 @@
 """Restoring whole images and tiles, and weights files."""
 
 import hashlib
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from safetensors.torch import save_file
 from data_prep.errors import InputError
 from semanir import checkpoint
 from semanir.network import build
-from semanir.restore import _spans, restore
+from semanir.restore import ForGrey, _spans, restore
 
 
 def make(name, *, weight=0.1, seed=0, **options):
@@ -202,9 +203,9 @@ def test_k_is_passed_on():
         (np.zeros((1, 8, 8, 3), np.float32), r"got shape \(1, 8, 8, 3\)"),
         (np.zeros((8, 8, 4), np.float32), r"\[batch, 3, height, width\], got \[1, 4, 8, 8\]"),
         (np.zeros((8, 8), np.float32), r"\[batch, 3, height, width\], got \[1, 1, 8, 8\]"),
-        (np.zeros((8, 8, 3), np.uint16), "got uint16"),
+        (np.zeros((8, 8, 3), np.int32), "got int32"),
     ],
-    ids=["nan", "infinite", "empty", "batch", "alpha", "grey", "16-bit"],
+    ids=["nan", "infinite", "empty", "batch", "alpha", "grey", "int32"],
 )
 def test_bad_images_are_refused(image, message):
     with pytest.raises(InputError, match=message):
@@ -276,3 +277,72 @@ def test_failed_save_keeps_the_old_file(tmp_path, monkeypatch):
         checkpoint.save(path, build("semanir-u-tiny"))
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["weights.safetensors"]
+
+
+# --- whole numbers and memory ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tile", [None, 24])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_whole_numbers_are_the_rounded_floats(channels, dtype, tile):
+    """Of pictures of 8 and 16 bits; the enlarging network is given the same numbers as floats."""
+    network = make("semanir-s-tiny", window=4, k=6, upscale=2, layers=1, channels=channels).float()
+    full = np.iinfo(dtype).max
+    whole = np.rint(photograph(37, 29, channels) * full).astype(dtype)
+    floats = restore(network, (whole / full).astype(np.float32), tile=tile, overlap=8)
+    restored = restore(network, whole, tile=tile, overlap=8, dtype=dtype)
+    assert restored.dtype == dtype
+    np.testing.assert_array_equal(restored, np.rint(floats * full))
+    np.testing.assert_array_equal(restore(network, whole, tile=tile, overlap=8), floats)
+
+
+class Cheap(torch.nn.Module):
+    """Hands its input through, doubled in size; remembers the largest that it was given."""
+
+    tile_unit = 8
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(()))
+        self.largest = 0
+
+    def forward(self, x):
+        self.largest = max(self.largest, x.numel())
+        return (x * self.weight).repeat_interleave(2, -1).repeat_interleave(2, -2)
+
+
+@pytest.mark.parametrize("shape", [(1200, 1000), (600, 500, 3)], ids=["grey", "colour"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_no_picture_is_held_as_floats(shape, dtype):
+    """Only the restored one is made, of the type of the picture, and a tile at a time beside it."""
+    network = Cheap()
+    image = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, shape, dtype, True)
+    tracemalloc.start()
+    restored = restore(network, image, tile=64, overlap=16, dtype=dtype)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    np.testing.assert_array_equal(restored, image.repeat(2, 0).repeat(2, 1))
+    assert network.largest == 64 * 64 * (shape[2] if len(shape) == 3 else 1)
+    # floats of the picture alone are as large as the restored one of 8 bits
+    assert most < 1.5 * restored.nbytes
+
+
+def test_a_network_for_colour_restores_grey_by_tiles():
+    """As three equal channels, whose clipped outputs are averaged."""
+    network = make("semanir-s-tiny", window=4, k=6, upscale=2, layers=1, weight=3.0).float()
+    image = np.rint(photograph(30, 41, 1) * 255).astype(np.uint8)
+    thrice = restore(network, np.stack([image] * 3, -1))
+    assert (thrice == 0).any() or (thrice == 1).any()
+    np.testing.assert_allclose(restore(ForGrey(network), image), thrice.mean(axis=2), atol=1e-6)
+    tiled = restore(ForGrey(network), image, tile=24, overlap=8, dtype=np.uint8)
+    thrice = restore(network, np.stack([image] * 3, -1), tile=24, overlap=8)
+    assert np.abs(tiled - thrice.mean(axis=2) * 255).max() <= 0.5 + 1e-4
+
+
+def test_nan_of_a_network_is_no_whole_number():
+    network = Cheap()
+    with torch.no_grad():
+        network.weight.fill_(torch.nan)
+    with pytest.raises(FloatingPointError):
+        restore(network, np.zeros((9, 9), np.uint8), dtype=np.uint8)

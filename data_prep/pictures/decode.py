@@ -114,7 +114,7 @@ class _Opened:
 def _open(file: BinaryIO, path: Path) -> _Opened:
     """Read the header; InputError names what the picture has that is not read."""
     file.seek(0)
-    head = file.read(png.HEADER + 40)
+    head = file.read(128)
     kind = _kind(head)
     if not kind:
         raise InputError(

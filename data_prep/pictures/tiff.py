@@ -30,7 +30,7 @@ def refusal(told: Directories, entries: dict[int, Entry]) -> str:
     if meaning == PREMULTIPLIED:
         return "premultiplied alpha"
     if further and (further != 1 or meaning != PLAIN_ALPHA):
-        return f"{further} further samples a pixel that are not known to be its alpha"
+        return f"{further} further sample{'s' * (further > 1)} a pixel, not known to be alpha"
     if len(set(bits)) > 1 or bits[0] not in (1, 2, 4, 8, 16):
         return f"samples of {', '.join(map(str, dict.fromkeys(bits)))} bits"
     if bits[0] == 16:
