@@ -121,13 +121,14 @@ def counted(results: pd.DataFrame) -> list[dict[str, Any]]:
 def claims(folder: Path) -> dict[str, int]:
     """Verdict by our measurement -> how many of the paper's claims have it, of claims.csv.
 
-    Empty where no claims were rendered. InputError names a file without verdicts.
+    Findings are no claims. Empty where none were rendered. InputError names a file without them.
     """
     path = folder / "claims.csv"
     if not path.is_file():
         return {}
     try:
-        counted = Counter(pd.read_csv(path, dtype=str)["verdict"])
+        ledger = pd.read_csv(path, dtype=str)
+        counted = Counter(ledger.loc[ledger["kind"] == "claim", "verdict"])
     except (KeyError, pd.errors.ParserError, pd.errors.EmptyDataError):
         raise InputError(f"{path} has no column verdict; {remake(path)}") from None
     order = {verdict: place for place, verdict in enumerate(VERDICTS)}

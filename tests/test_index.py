@@ -346,7 +346,9 @@ def test_claims_are_shown_as_soon_as_there_are_some(one_table, results_csv, tmp_
     arguments = ["--results", str(results_csv), "--out", str(out)]
     index.main(arguments)
     assert "claims.html" not in out.read_text(encoding="utf-8")
-    (tmp_path / "claims.csv").write_text("claim,verdict\na,does not hold\nb,holds\nc,holds\n")
+    (tmp_path / "claims.csv").write_text(
+        "kind,verdict\nclaim,does not hold\nclaim,holds\nclaim,holds\nfinding,holds\n"
+    )
     index.main(arguments)
     assert "2 holds, 1 does not hold" in out.read_text(encoding="utf-8")
     (tmp_path / "claims.csv").write_text("claim\na\n")
