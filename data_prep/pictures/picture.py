@@ -17,8 +17,6 @@ ENDINGS = {
     ".jpeg": "JPEG",
     ".jpe": "JPEG",
     ".jfif": "JPEG",
-    ".jpe": "JPEG",
-    ".jfif": "JPEG",
     ".tif": "TIFF",
     ".tiff": "TIFF",
     ".webp": "WEBP",

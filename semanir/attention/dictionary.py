@@ -74,7 +74,12 @@ class Dictionary:
 
 @torch.no_grad()
 def build_dictionary(
-    tokens: Tensor, k: int, *, include_self: bool = False, valid: Tensor | None = None
+    tokens: Tensor,
+    k: int,
+    *,
+    include_self: bool = False,
+    ranks_self: bool = False,
+    valid: Tensor | None = None,
 ) -> Dictionary:
     """Select for each token of a window the `k` tokens with the largest dot products (paper Eq. 2).
 
@@ -83,6 +88,8 @@ def build_dictionary(
     k: at least 1; clamped to the tokens available. Exactly k are kept: among equally similar keys
         the lowest index wins (ours; Eq. 2 as printed would keep all of them).
     include_self: let a query select itself (paper Eq. 2: i != j).
+    ranks_self: Eq. 2 to the letter, where Sim(i,)_k is the k-th largest of all tokens, the query's own
+        among them, and i != j comes on top: a query that is among its own k keeps k - 1 others.
     valid: which keys a query may select: integer labels [B,N] (those of its own label), bool [B,N]
         (those that are True, for every query), or bool [B,N,N] (query, key).
 
@@ -90,6 +97,8 @@ def build_dictionary(
     Raises NonFiniteTokensError, or InputError (a ValueError) on a wrong k, shape, type or device.
     """
     _check(tokens, k, valid)
+    if ranks_self:
+        return _without_self(build_dictionary(tokens, k, include_self=True, valid=valid))
     if not tokens.is_meta:
         _check_finite(tokens)
     b, n, _ = tokens.shape
@@ -125,6 +134,18 @@ def build_dictionary(
             indices[windows, rows], counts[windows, rows] = select(similarity, k)
 
     return _trimmed(indices, counts, valid)
+
+
+def _without_self(dictionary: Dictionary) -> Dictionary:
+    n = dictionary.counts.shape[1]
+    own = torch.arange(n, dtype=torch.int32, device=dictionary.counts.device)[:, None]
+    selected = dictionary.indices == own
+    # n, which fills up rows, is the largest: sorted, it comes last
+    indices = dictionary.indices.masked_fill(selected, n).sort(-1).values
+    counts = dictionary.counts - selected.sum(-1, dtype=torch.int32)
+    if not counts.is_meta:
+        indices = indices[..., : int(counts.max())].contiguous()
+    return _known_good(indices, counts)
 
 
 def _trimmed(indices: Tensor, counts: Tensor, valid: Tensor | None) -> Dictionary:

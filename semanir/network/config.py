@@ -51,6 +51,7 @@ class LayerConfig:
     norm: str = "pre"  # ours: "pre" | "post"
     similarity: str = "dot"  # paper: "dot" | "cosine" | "layernorm" (parameter-free)
     include_self: bool = False  # paper Eq. 2: i != j
+    ranks_self: bool = False  # ours; True is Eq. 2 to the letter: ranked with itself, then dropped
     keys: str = "dictionary"  # paper: "dictionary"; "all" is the dense twin, whatever k
     dictionary: str = "stage"  # paper Sec. 3.1: once per "stage"; "layer" builds it for every layer
     backend: str = "auto"  # attention back end, see semanir.attention.BACKENDS
@@ -64,6 +65,8 @@ class LayerConfig:
         pick(self.similarity, ("dot", "cosine", "layernorm"), "similarity")
         for field in fields(self):
             _check_kind(field.name, field.type, getattr(self, field.name))
+        if self.include_self and self.ranks_self:
+            raise InputError("ranks_self drops what include_self keeps; choose one of them")
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,7 @@ class Stage(nn.Module):
         self.rebuilt = config.dictionary == "layer"
         self.similarity = config.similarity
         self.include_self = config.include_self
+        self.ranks_self = config.ranks_self
         self.layers = nn.ModuleList(Layer(dim, heads, config) for _ in range(layers))
         self.conv = nn.Conv2d(dim, dim, 3, padding=1)
 
@@ -146,7 +147,11 @@ class Stage(nn.Module):
 
     def _dictionary(self, tokens: Tensor, k: int, valid: Tensor | None) -> Dictionary:
         return build_dictionary(
-            self._similarity_space(tokens), k, include_self=self.include_self, valid=valid
+            self._similarity_space(tokens),
+            k,
+            include_self=self.include_self,
+            ranks_self=self.ranks_self,
+            valid=valid,
         )
 
     def _similarity_space(self, tokens: Tensor) -> Tensor:
