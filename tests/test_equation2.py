@@ -1,4 +1,4 @@
-"""Eq. 2 of the paper to the letter: a query takes part in the ranking of its keys, then drops out."""
+"""Eq. 2 of the paper to the letter: a query is ranked among its keys, then drops out."""
 
 import pytest
 import torch

@@ -88,7 +88,7 @@ def build_dictionary(
     k: at least 1; clamped to the tokens available. Exactly k are kept: among equally similar keys
         the lowest index wins (ours; Eq. 2 as printed would keep all of them).
     include_self: let a query select itself (paper Eq. 2: i != j).
-    ranks_self: Eq. 2 to the letter, where Sim(i,)_k is the k-th largest of all tokens, the query's own
+    ranks_self: Eq. 2 to the letter: Sim(i,)_k is the k-th largest of all tokens, the query's own
         among them, and i != j comes on top: a query that is among its own k keeps k - 1 others.
     valid: which keys a query may select: integer labels [B,N] (those of its own label), bool [B,N]
         (those that are True, for every query), or bool [B,N,N] (query, key).
