@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     command = commands.add_parser("download", help="fetch datasets to data/raw/, or resume that")
     command.add_argument("dataset", nargs="+", help="for example set5 or bsds500_test")
     command.add_argument(
-        "--mirror", help="folder or server that is asked first; default $SEMANIR_MIRROR"
+        "--mirror", help="folder or server that is asked first, or A,B; default $SEMANIR_MIRROR"
     )
 
     command = commands.add_parser("forget", help="record a new version of what changed")

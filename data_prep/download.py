@@ -5,7 +5,10 @@ against the same sums: published SHA-256 where there are any, else those of the 
 data/lock.json.
 """
 
+import glob
 import hashlib
+import os
+import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +20,7 @@ from tqdm import tqdm
 from data_prep.datasets import IMAGES, RAW, Remote, datasets, prepared_sets, remote_files
 from data_prep.errors import InputError, OutputError
 from data_prep.fetch import fetch
-from data_prep.files import is_hidden, read_json, read_list, sha256, write_json
+from data_prep.files import is_hidden, read_json, read_list, replacing, sha256, write_json
 from data_prep.mirror import mirror_from_environment
 from data_prep.names import pick
 from data_prep.real_pairs import find_pairs
@@ -85,16 +88,39 @@ def adopt(name: str, folder: Path) -> str:
 
 
 def found_by_manifest(name: str, folder: Path) -> list[Path] | None:
-    """The files of an entry's list of SHA-256 sums, if all of them are in the folder."""
+    """The files of an entry's list of SHA-256 sums, if all of them are in the folder.
+
+    A file may lie in another subfolder, as archives have them: it is linked to its place.
+    """
     for source in datasets()[name]["sources"]:
         if "manifests" in source:
-            wanted = remote_files(source)
-            paths = [folder / remote.path for remote in wanted]
-            if all(path.is_file() for path in paths) and all(
-                sha256(path) == remote.sha256 for path, remote in zip(paths, wanted, strict=True)
-            ):
-                return paths
+            found = {remote: _find(folder, remote) for remote in remote_files(source)}
+            if None not in found.values():
+                for remote, path in found.items():
+                    if path is not None:
+                        _put(path, folder / remote.path)
+                return [folder / remote.path for remote in found]
     return None
+
+
+def _find(folder: Path, remote: Remote) -> Path | None:
+    """The file of a manifest: in its place, or else anywhere below the folder by name and sum."""
+    place = folder / remote.path
+    if place.is_file():
+        return place if sha256(place) == remote.sha256 else None
+    others = sorted(folder.rglob(glob.escape(place.name)))
+    return next((path for path in others if sha256(path) == remote.sha256), None)
+
+
+def _put(path: Path, place: Path) -> None:
+    if path == place:
+        return
+    place.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(path, place)
+    except OSError:  # not on every file system
+        with replacing(place) as partial:
+            shutil.copyfile(path, partial)
 
 
 def load_listing(folder: Path) -> dict[str, Path]:

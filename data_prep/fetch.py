@@ -25,7 +25,7 @@ from tqdm import tqdm
 from data_prep.errors import FULL, InputError, OutputError
 from data_prep.files import beside
 from data_prep.files import sha256 as sha256_of
-from data_prep.mirror import address, mirrored
+from data_prep.mirror import address, all_mirrors, mirrored
 
 ATTEMPTS = 5  # of one address
 BACK_OFF = 1.0  # seconds before the second attempt, doubled for each further one
@@ -60,9 +60,9 @@ def fetch(
 ) -> str:
     """Put a file at `target` and return its SHA-256; a right one that is there already is kept.
 
-    urls in order of preference, each looked for in the mirror first. A kill at any moment leaves a
-    part that the next call resumes; two processes at once fetch it once. sha256 and size (bytes)
-    are enforced where they are known.
+    urls in order of preference, each looked for in the mirrors first ("A,B": in that order). A kill at
+    any moment leaves a part that the next call resumes; two processes at once fetch it once. sha256
+    and size (bytes) are enforced where they are known.
 
     Raises InputError with the reason of every address and the next step, and for addresses that are
     none; OutputError on a full disk.
@@ -75,8 +75,8 @@ def fetch(
                 return found
         reasons = []
         for url in urls:
-            here = mirrored(url, mirror) if mirror else None
-            for place in [here, address(url)] if here else [address(url)]:
+            copies = [mirrored(url, one) for one in all_mirrors(mirror)]
+            for place in [*filter(None, copies), address(url)]:
                 try:
                     if isinstance(place, Path):
                         _copy(place, target, sha256, size)

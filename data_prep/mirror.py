@@ -1,6 +1,7 @@
 """Where a mirror would hold a URL: <mirror>/<host>/<path>, on a folder or a server.
 
 A query becomes part of the name: https://example.org/get?id=7 is <mirror>/example.org/get?id=7.
+Several mirrors are one string with commas, asked in that order.
 """
 
 import os
@@ -45,6 +46,15 @@ def place(url: str) -> tuple[str, ...]:
         if name in ("", ".", "..") or any(character in name for character in "/\\\0"):
             raise InputError(f"no file of a mirror can stand for {url}: part {name!r} of its path")
     return tuple(names)
+
+
+def all_mirrors(mirrors: str | None) -> list[str]:
+    """The mirrors of "A,B", in order; a folder whose own name has a comma is one."""
+    if not mirrors:
+        return []
+    if Path(mirrors).expanduser().is_dir():
+        return [mirrors]
+    return [name.strip() for name in mirrors.split(",") if name.strip()]
 
 
 def mirrored(url: str, mirror: str) -> Path | str | None:

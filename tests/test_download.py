@@ -138,6 +138,20 @@ def test_a_listed_dataset_is_fetched_verified_and_listed(place):
     assert not (place / "data/lock.json").exists()
 
 
+def test_files_of_the_list_are_found_in_a_subfolder(place):
+    """As an archive unpacks them; another file of the same name is passed over."""
+    for name, data in PHOTOGRAPHS.items():
+        for folder, content in (("Old/x", png(9)), ("Set [1]/original", data)):
+            target = place / "data/raw/listed" / folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+    download("listed")
+    listed = load_listing(Path("data/raw/listed"))
+    assert {name: path.read_bytes() for name, path in listed.items()} == PHOTOGRAPHS
+    prepare("listed", place / "out")
+    assert len(load_index(place / "out")) == len(PHOTOGRAPHS)
+
+
 def test_the_second_address_is_tried_for_each_file(place):
     serve(place, "list/a.png", PHOTOGRAPHS["a.png"])
     serve(place, "second/b.png", PHOTOGRAPHS["b.png"])

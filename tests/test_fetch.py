@@ -518,6 +518,25 @@ def test_a_server_can_be_a_mirror(web, tmp_path):
     ]
 
 
+def test_several_mirrors_are_asked_in_order(web, tmp_path):
+    """The first holds another file, the second the right one; the origin is not asked."""
+    (tmp_path / "empty").mkdir()
+    wrong, right = (
+        mirror_with(tmp_path / name, data) for name, data in (("1", OTHER), ("2", DATA))
+    )
+    mirrors = f"{tmp_path / 'empty'}, {wrong},{right}"
+    address = "https://host.invalid/folder/a b.bin"
+    assert fetch([address], tmp_path / "a", sha256=SUM, mirror=mirrors) == SUM
+    with pytest.raises(InputError, match=r"no mirror folder .*nowhere"):
+        fetch([address], tmp_path / "b", sha256=SUM, mirror=f"{tmp_path}/nowhere,{right}")
+
+
+def test_a_folder_with_a_comma_in_its_name_is_one_mirror(tmp_path):
+    mirror = mirror_with(tmp_path / "a,b", DATA)
+    assert "a,b" in mirror
+    assert fetch(["https://host.invalid/folder/a b.bin"], tmp_path / "a", mirror=mirror) == SUM
+
+
 def test_the_environment_names_the_mirror(monkeypatch, tmp_path):
     monkeypatch.setenv("SEMANIR_MIRROR", "")
     assert mirror_from_environment() is None
