@@ -60,9 +60,9 @@ def fetch(
 ) -> str:
     """Put a file at `target` and return its SHA-256; a right one that is there already is kept.
 
-    urls in order of preference, each looked for in the mirrors first ("A,B": in that order). A kill at
-    any moment leaves a part that the next call resumes; two processes at once fetch it once. sha256
-    and size (bytes) are enforced where they are known.
+    urls in order of preference, each looked for in the mirrors first ("A,B": in that order). A kill
+    at any moment leaves a part that the next call resumes; two processes at once fetch it once.
+    sha256 and size (bytes) are enforced where they are known.
 
     Raises InputError with the reason of every address and the next step, and for addresses that are
     none; OutputError on a full disk.
