@@ -76,7 +76,8 @@ def fetch(
         reasons = []
         for url in urls:
             copies = [mirrored(url, one) for one in all_mirrors(mirror)]
-            for place in [*filter(None, copies), address(url)]:
+            places = [*(place for place in copies if place), address(url)]
+            for place in places:
                 try:
                     if isinstance(place, Path):
                         _copy(place, target, sha256, size)

@@ -36,8 +36,10 @@ def prepare(name: str, out: Path, raw: Path = RAW) -> None:
                 partial.write_bytes(path.read_bytes())
         else:
             write_image(out / target, image)
-        shape = list(image.shape)
-        index.append({"file": target, "sha256": sha256(out / target), "shape": shape})
+        facts: dict[str, Any] = {"sha256": sha256(out / target), "shape": list(image.shape)}
+        if decoded.ndim < image.ndim:
+            facts["grey"] = True  # the file was; the set is in colour
+        index.append({"file": target, **facts})
     write_json(out / "index.json", index)
 
 

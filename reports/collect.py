@@ -17,7 +17,7 @@ from data_prep.files import replacing, visible
 from semanir.record import broken_record, read_record
 
 METRICS = (
-    *("psnr", "psnr_rgb", "psnr_transweather_legacy", "psnr_tiled"),
+    *("psnr", "psnr_rgb", "psnr_transweather_legacy", "psnr_tiled", "psnr_grey_full_range"),
     *("ssim_matlab", "ssim_zero_padded", "ssim_matlab_3d"),
 )
 TEXT = ["level", "image", "network"]

@@ -24,7 +24,7 @@ from data_prep.names import pick
 from data_prep.prepared import load_index
 from data_prep.tasks import Task, get_task
 from semanir import models, plan
-from semanir.metrics import PROTOCOLS, score
+from semanir.metrics import PROTOCOLS, on_full_range, score
 from semanir.record import write_record
 
 # degraded image, level, tile -> restored, and the tile that was used: None stands for the whole
@@ -42,8 +42,10 @@ def evaluate(
     tile: scored in tiles of this side as well, as psnr_tiled. An image that had to be tiled to fit
     into memory carries the side as `tile`.
     """
+    grey: dict[str, set[str]] = {}  # files of grey photographs, of sets in colour
     for dataset in dict.fromkeys(dataset for dataset, _ in places):
-        load_index(Path("data/sets") / dataset)  # verified
+        verified = load_index(Path("data/sets") / dataset)
+        grey[dataset] = {entry["file"] for entry in verified if entry.get("grey")}
     work = []
     for dataset, level in places:
         folder = Path(plan.degraded_folder(task.family, dataset, level))
@@ -63,6 +65,10 @@ def evaluate(
         if tile and tile != used:
             tiled = score(restorer(degraded, level, tile)[0], target, task.protocol(level))
             quality["psnr_tiled"] = tiled["psnr"]
+        if task.upscale and grey[dataset]:  # see semanir.metrics
+            is_grey = entry["clean"] in grey[dataset]
+            psnr = quality["psnr"]
+            quality["psnr_grey_full_range"] = on_full_range(psnr) if is_grey else psnr
         image = Path(entry["file"]).stem
         scores.append({"dataset": dataset, "level": level, "image": image, **quality})
     return scores

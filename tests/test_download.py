@@ -314,10 +314,9 @@ def test_a_grey_file_among_colour_is_repeated_and_other_formats_become_png(place
     Image.fromarray(colour).save(folder / "colour.tif")
     download("asked")
     prepare("asked", Path("data/sets/asked"))
-    assert [line["file"] for line in load_index(Path("data/sets/asked"))] == [
-        "colour.png",
-        "grey.png",
-    ]
+    index = load_index(Path("data/sets/asked"))
+    assert [line["file"] for line in index] == ["colour.png", "grey.png"]
+    assert [line.get("grey", False) for line in index] == [False, True]
     np.testing.assert_array_equal(read_image("data/sets/asked/colour.png"), colour)
     np.testing.assert_array_equal(
         read_image("data/sets/asked/grey.png"), np.stack([grey] * 3, axis=2)

@@ -19,12 +19,15 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from data_prep.resize import imresize, modcrop
 from data_prep.tasks import get_task, task_names
-from semanir.metrics import PROTOCOLS, luma, score
+from semanir.metrics import PROTOCOLS, luma, on_full_range, score
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CLASSIC5 = (
     "raw.githubusercontent.com/cszn/DnCNN/e93b27812d3ff523a3a79d19e5e50d233d7a8d0a/"
     "testsets/classic5"
+)
+SET14 = (
+    "raw.githubusercontent.com/cszn/DnCNN/e93b27812d3ff523a3a79d19e5e50d233d7a8d0a/testsets/Set14"
 )
 SET5 = (
     "raw.githubusercontent.com/JingyunLiang/SwinIR/"
@@ -208,11 +211,29 @@ def test_bicubic_row_of_set5(mirror, scale, psnr, ssim):
     assert mean(results, "ssim_matlab") == pytest.approx(ssim, abs=0.001)
 
 
-def files(folder, pattern):
+@pytest.mark.parametrize(
+    ("scale", "printed"), [(2, 30.24), (3, 27.55), (4, 26.00)], ids=["x2", "x3", "x4"]
+)
+def test_bicubic_row_of_set14_is_of_matlab_scripts(mirror, scale, printed):
+    """The printed row scores its grey file on 0..255; BasicSR's convention is 0.09 above."""
+    basicsr, matlab = [], []
+    for path in files(mirror / SET14, "*.bmp", 14):
+        target = modcrop(read(path), scale)
+        grey = target.ndim == 2
+        target = np.repeat(target[..., None], 3, axis=2) if grey else target
+        restored = imresize(imresize(target, 1 / scale), scale)
+        psnr = score(restored, target, f"sr-x{scale}")["psnr"]
+        basicsr.append(psnr)
+        matlab.append(on_full_range(psnr) if grey else psnr)
+    assert np.mean(matlab) == pytest.approx(printed, abs=0.02)
+    assert np.mean(basicsr) - np.mean(matlab) == pytest.approx(0.0944, abs=1e-4)
+
+
+def files(folder, pattern, count=5):
     if not folder.is_dir():
         pytest.skip(f"the mirror lacks {folder}")
     found = sorted(folder.glob(pattern))
-    assert len(found) == 5
+    assert len(found) == count
     return found
 
 
