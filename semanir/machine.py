@@ -1,6 +1,6 @@
 """What the workflow takes for granted of the machine that it runs on.
 
-Snakemake documents none of the attributes that are set here; tests/test_machine.py pins what they do.
+Snakemake documents no attribute that is set here; tests/test_machine.py pins what they do.
 """
 
 import os
@@ -35,8 +35,8 @@ def use_this_python() -> None:
 def use_every_core(workflow: Any) -> None:
     """As `--cores all`, where neither --cores nor --jobs limits anything.
 
-    `cores: all` in a profile would hold for clusters as well: no job could ask for more threads than
-    the machine has that submits it.
+    `cores: all` in a profile would hold for clusters as well: no job could ask for more threads
+    than the machine has that submits it.
     """
     settings = workflow.resource_settings
     if settings.cores is None and settings.nodes is None:
@@ -47,8 +47,8 @@ def use_every_core(workflow: Any) -> None:
 def share(workflow: Any) -> None:
     """Every rule that does not run ALONE takes one share of the machine; called after all rules.
 
-    Neither in the profile nor among --default-resources, where --resources gpu=1 would undo it. On a
-    cluster every job has shares of its own.
+    Neither the profile nor --default-resources is the place for it, since any --resources of the
+    command line would undo it. On a cluster every job has shares of its own.
     """
     workflow.register_resource("machine", WHOLE)
     workflow.resource_scopes["machine"] = "local"

@@ -1,0 +1,253 @@
+"""What the workflow takes for granted of its machine: cores, Python, time alone, a kill."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from checkout import REPOSITORY, copy_of_repository
+from typed import hurried, program, typed, worked
+
+from data_prep.errors import InputError
+from semanir.machine import WHOLE, use_this_python
+
+GREY, COLOUR = (f"data/sets/embedded_{name}/index.json" for name in ("gray", "rgb"))
+CORES = len(os.sched_getaffinity(0))
+
+
+@pytest.fixture
+def project(tmp_path):
+    return hurried(copy_of_repository(tmp_path / "project"))
+
+
+# --- cores -----------------------------------------------------------------------------------
+
+RULES = """
+from semanir import machine
+
+machine.use_every_core(workflow)
+
+rule wide:
+    output:
+        "{name}.done",
+    threads: 5000
+    shell:
+        "echo {threads} > {output}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "cores"), [("snakemake one.done", CORES), ("snakemake -j 3 one.done", 3)]
+)
+def test_every_core_unless_something_is_said(tmp_path, command, cores):
+    """--jobs alone means cores, as it does without a profile."""
+    (tmp_path / "Snakefile").write_text(RULES)
+    assert f"Provided cores: {cores}\n" in worked(typed(command, tmp_path))
+    assert int((tmp_path / "one.done").read_text()) == cores
+
+
+# --- jobs that run alone -------------------------------------------------------------------
+
+# `together` ends only once its twin has started; `timed` would see either of them, if it could
+ALONE_RULES = """
+from semanir import machine
+
+rule all:
+    input:
+        "a.together", "b.together", "c.timed", "d.timed",
+
+rule together:
+    output:
+        "{name}.together",
+    params:
+        other=lambda wildcards: {"a": "b", "b": "a"}[wildcards.name],
+    shell:
+        "echo start {wildcards.name} | tee -a events > {wildcards.name}.started;"
+        " for i in $(seq 600); do [ -e {params.other}.started ] && break; sleep 0.1; done;"
+        " [ -e {params.other}.started ] && sleep 1 &&"
+        " echo end {wildcards.name} | tee -a events > {output}"
+
+rule timed:
+    output:
+        "{name}.timed",
+    resources:
+        **machine.ALONE,
+    shell:
+        "echo start {wildcards.name} >> events; sleep 1;"
+        " echo end {wildcards.name} | tee -a events > {output}"
+
+machine.share(workflow)
+"""
+
+
+def test_what_is_timed_runs_alone_and_all_else_does_not(tmp_path):
+    """By the order of events; whatever --resources, --max-threads and --jobs say."""
+    (tmp_path / "Snakefile").write_text(ALONE_RULES)
+    command = "snakemake --cores 8 --jobs 8 --max-threads 1 --resources gpu=1 machine=9000"
+    worked(typed(f"{command} --default-resources mem_mb=10", tmp_path))
+    events = (tmp_path / "events").read_text().splitlines()
+    assert len(events) == 8
+    for name in "cd":
+        assert events.index(f"end {name}") == events.index(f"start {name}") + 1
+    first, second = (events.index(f"start {name}") for name in "ab")
+    ends = [events.index(f"end {name}") for name in "ab"]
+    assert max(first, second) < min(ends)
+
+
+# a cluster of one machine: the job runs in the background, what was asked for is noted
+SUBMIT = """#!/bin/sh
+echo "$1 $2" >> asked
+sh "$3" > /dev/null 2>&1 &
+echo $!
+"""
+
+
+@pytest.mark.slow  # the executor waits 40 seconds before it looks after its jobs
+def test_on_a_cluster_the_machine_that_submits_limits_nothing(tmp_path):
+    """Threads are passed on, however small it is; a job that is timed lets others start beside it.
+
+    Here `timed` waits for `together`, which needs both of its jobs: all four must run at once.
+    """
+    rules = ALONE_RULES.replace("sleep 1;", "while [ ! -e a.together ]; do sleep 0.1; done;")
+    rules = rules.replace("machine\n", "machine\n\nmachine.use_every_core(workflow)\n", 1)
+    rules = rules.replace("    resources:", "    threads: 5000\n    resources:")
+    (tmp_path / "Snakefile").write_text(rules)
+    program(tmp_path / "submit", SUBMIT)
+    command = "snakemake --executor cluster-generic --jobs 4 --seconds-between-status-checks 1"
+    submit = "--cluster-generic-submit-cmd './submit {rule} {threads}'"
+    worked(typed(f"timeout 300 {command} {submit}", tmp_path))
+    asked = sorted((tmp_path / "asked").read_text().splitlines())
+    assert asked == ["timed 5000", "timed 5000", "together 1", "together 1"]
+
+
+@pytest.mark.slow
+def test_the_rules_that_measure_run_alone(project):
+    """As a dry run tells: price, attention and runtime take the machine, all others one share."""
+    measured = ("price.txt", "cost/attention/memory.json", "cost/runtime.json")
+    targets = " ".join(f"results/smoke/{name}" for name in measured)
+    said = worked(typed(f"snakemake -n {targets} {GREY} --resources gpu=1", project))
+    told = re.findall(r"^rule (\w+):\n(?:    .+\n)*?    resources: (.+)$", said, re.MULTILINE)
+    shares = {name: int(re.search(r"\bmachine=(\d+)", resources)[1]) for name, resources in told}
+    alone = {"price", "attention", "runtime"}
+    assert alone < set(shares)
+    assert {name for name, share in shares.items() if share != 1} == alone
+    for name, resources in told:
+        assert ("slurm_extra=--exclusive" in resources) == (name in alone)
+        assert (f"machine={WHOLE}" in resources) == (name in alone)
+
+
+# --- Python ----------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_jobs_use_the_python_that_runs_snakemake(project, tmp_path):
+    """Whatever `python` comes first on PATH. Profile and cores are there from any folder, too."""
+    program(tmp_path / "bin/python", "#!/bin/sh\necho the wrong python >&2\nexit 9\n")
+    command = f"snakemake -s project/Snakefile -d project {GREY}"
+    said = worked(typed(command, tmp_path, tmp_path / "bin"))
+    assert "the wrong python" not in said
+    assert (project / GREY).is_file()
+    assert "profiles/default" in said
+    assert f"Provided cores: {CORES}\n" in said
+
+
+def test_a_folder_without_python_is_refused_by_name(tmp_path, monkeypatch):
+    """Else the next `python` of PATH would run the jobs."""
+    monkeypatch.setattr(sys, "executable", str(program(tmp_path / "python3", "")))
+    monkeypatch.setenv("PATH", "unchanged")
+    with pytest.raises(InputError, match=re.escape(str(tmp_path))):
+        use_this_python()
+    assert os.environ["PATH"] == "unchanged"
+
+
+# --- conda -----------------------------------------------------------------------------------
+
+# what Snakemake asks of conda, and environments that hold a python and note what is done to them
+CONDA = """#!/bin/sh
+base=$(dirname "$(dirname "$0")")
+case "$1 $2" in
+"info --json") printf '{"conda_prefix": "%s", "platform": "linux-64"}' "$base" ;;
+"--version ") echo conda 25.1.0 ;;
+"config --get") echo '{"get": {"channel_priority": "strict"}}' ;;
+"env create")
+    for word; do
+        [ "$before" = --file ] && cp "$word" "$base/environment.yml"
+        [ "$before" = --prefix ] && mkdir -p "$word/bin" && cp "$base/python" "$word/bin/python"
+        before=$word
+    done ;;
+"clean -y") ;;
+*) echo "not a conda: $*" >&2; exit 1 ;;
+esac
+"""
+ACTIVATE = 'PATH="$1/bin:$PATH"; export PATH\n'
+
+
+@pytest.mark.slow
+def test_conda_makes_one_environment_and_its_python_runs_the_jobs(project, tmp_path):
+    """With a stand-in for conda: the file it gets, what pip is told, whose python runs."""
+    base = tmp_path / "conda"
+    program(base / "bin/conda", CONDA)
+    program(base / "bin/activate", ACTIVATE)
+    noted = f'#!/bin/sh\necho "$PWD|$*" >> {shlex.quote(str(base / "noted"))}\n'
+    program(base / "python", f'{noted}[ "$2" = pip ] || exec {shlex.quote(sys.executable)} "$@"\n')
+    worked(typed(f"snakemake -n {GREY} --sdm conda", project, base / "bin"))
+    assert not (base / "noted").exists()
+    worked(typed(f"snakemake {GREY} --sdm conda", project, base / "bin"))
+    given = (base / "environment.yml").read_text(encoding="utf-8")
+    assert given == (REPOSITORY / "environment.yml").read_text(encoding="utf-8")
+    pip, job = (base / "noted").read_text().splitlines()
+    assert pip == f"{project}|-m pip install --no-deps -e . -r baselines/requirements.txt"
+    assert job.startswith(f"{project}|-m data_prep prepare embedded_gray ")
+    assert (project / GREY).is_file()
+
+
+# --- resuming ----------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_after_kill_9_two_commands_resume(project):
+    """The same command names the lock; --unlock takes it away; then only what is missing is made.
+
+    The killed job has left a file that looks finished.
+    """
+    prepare = project / "data_prep/__main__.py"
+    real = prepare.read_text(encoding="utf-8")
+    hang = """
+import os, sys, time
+from pathlib import Path
+if "embedded_rgb" in sys.argv:
+    index = Path(sys.argv[-1]) / "index.json"
+    index.write_text("half")
+    Path("pid").write_text(str(os.getpid()))
+    time.sleep(600)
+"""
+    prepare.write_text(real.replace("import ", f"{hang}\nimport ", 1), encoding="utf-8")
+    command = f"snakemake {GREY} {COLOUR}"
+    running = subprocess.Popen(
+        [sys.executable, "-m", *command.split()],
+        cwd=project,
+        env=os.environ | {"PYTHONPATH": str(project)},
+        start_new_session=True,
+        stderr=subprocess.DEVNULL,
+    )
+    while not ((project / "pid").exists() and (project / GREY).exists()):
+        assert running.poll() is None
+        time.sleep(0.1)
+    time.sleep(2)  # for Snakemake to note that the first job has ended
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    made = (project / GREY).stat().st_mtime_ns
+    prepare.write_text(real, encoding="utf-8")
+
+    refused = typed(command, project)
+    assert refused.returncode != 0
+    assert "--unlock" in refused.stderr
+    assert (project / COLOUR).read_text() == "half"
+    worked(typed(f"snakemake --unlock && {command}", project))
+    assert json.loads((project / COLOUR).read_text())
+    assert (project / GREY).stat().st_mtime_ns == made
