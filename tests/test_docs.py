@@ -1,11 +1,9 @@
-"""What the documentation says: examples run, links and commands lead somewhere, names are told."""
+"""What the documentation says: commands and examples run, links lead somewhere, names are told."""
 
+import argparse
 import ast
-import os
 import re
-import shlex
-import subprocess
-import sys
+import shutil
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +11,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+import yaml
 from checkout import REPOSITORY, copy_of_repository
+from PIL import Image
+from typed import failed, hurried, main_of, program, typed, worked
 
 import semanir
 from semanir import checkpoint
@@ -27,6 +28,174 @@ def blocks(page, language):
     return [
         text for found, text in BLOCK.findall(page.read_text(encoding="utf-8")) if found == language
     ]
+
+
+def commands():
+    """Every command that is shown, without its comment, each once; further lines belong to it."""
+    text = "".join(block for page in PAGES for block in blocks(page, "bash"))
+    text = re.sub(r"\\\n\s*|&&\n", lambda found: found[0].rstrip("\\\n ") + " ", text)
+    lines = (line.partition("  #")[0].strip() for line in text.splitlines())
+    return list(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
+
+
+# --- commands ------------------------------------------------------------------------------------
+
+INSTALLS = "installs packages; CI does that by the same lines (tests/test_project.py)"
+TIMES = "measures for a minute and more"
+# every command that is not run here as it is typed, and why
+NOT_RUN = {
+    "python3 -m venv .venv && . .venv/bin/activate && pip install -c constraints.txt -e . &&"
+    " pip install --no-deps -r baselines/requirements.txt && snakemake --cores 4 all": INSTALLS,
+    '. .venv/bin/activate && pip install -c constraints.txt -e ".[test]" &&'
+    " pip install --no-deps -r baselines/requirements.txt && pytest": INSTALLS,
+    "snakemake all --executor slurm --jobs 50 --config scale=mini": "needs a Slurm cluster",
+    "python -m semanir.attention bench": TIMES,
+    "python -m semanir.attention bench --device cuda": "needs a GPU",
+    "python -m semanir.measure time swinir:x4 semanir-s:x4:k=64 --input 3x64x64": TIMES,
+    "python -m semanir.measure memory semanir-u:rgb:k=128 --input 3x256x256": TIMES,
+    "python -m semanir.price --scale mini": TIMES,
+    "python -m semanir.price --scale paper": TIMES,
+}
+
+
+def runs(start):
+    """The commands that are run and start so."""
+    found = [c for c in commands() if c.startswith(start) and c not in NOT_RUN]
+    assert found
+    return found
+
+
+def test_every_command_is_run_or_said_not_to_be():
+    """No entry of NOT_RUN is stale, and the tests below know what to do with all others."""
+    known = commands()
+    assert set(NOT_RUN) <= set(known)
+    starts = ("snakemake ", "python -m ", "semanir ")
+    assert [c for c in known if c not in NOT_RUN and not c.startswith(starts)] == []
+    assert len(known) >= 40
+
+
+def smoke(command):
+    """Whether what a Snakemake command asks for is what the finished run has made."""
+    return not any(word in command for word in ("scale=", "extra_", "table99"))
+
+
+@pytest.mark.slow
+def test_snakemake_commands_of_finished_results_run(finished, tmp_path):
+    """As typed. What a command names is taken away before it, so that it has something to do."""
+    folder = hurried(shutil.copytree(finished, tmp_path / "copy", symlinks=True))
+    for command in filter(smoke, runs("snakemake ")):
+        words = ["reports/index.html" if word == "all" else word for word in command.split()]
+        files = [folder / word for word in words if (folder / word).is_file()]
+        for path in files:
+            path.unlink()
+        said = worked(typed(command, folder))
+        dry = " -n " in command
+        assert all(path.is_file() != dry for path in files), f"{command}\n{said[-3000:]}"
+    assert zipfile.is_zipfile(folder / "report.zip")
+
+
+SHELL = re.compile(r"    shell:\n(?: {8}.+\n)+")
+# a submit command that starts what it is given, and notes what was asked for
+SBATCH = '#!/bin/sh\necho "$*" >> asked\nfor script; do :; done\nsh "$script" >&2 &\necho $!\n'
+
+
+def without_work(folder):
+    """A copy whose jobs leave empty files at once, and whose plans have one table, no ablation."""
+    copy_of_repository(folder)
+    for path in sorted(folder.rglob("*.smk")):
+        text = path.read_text(encoding="utf-8")
+        stub = SHELL.sub('    shell:\n        "touch {output} {log}"\n', text)
+        path.write_text(stub, encoding="utf-8")
+    for name, change in (("reports/layouts", on_demand), ("semanir/scales", no_ablations)):
+        path = folder / f"{name}.yaml"
+        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+        change(entries)
+        path.write_text(yaml.safe_dump(entries, sort_keys=False), encoding="utf-8")
+    return hurried(folder)
+
+
+def on_demand(tables):
+    for name, table in tables.items():
+        table["on_demand"] = name != "table10"
+
+
+def no_ablations(scales):
+    for scale in scales.values():
+        scale["ablations"] = []
+
+
+@pytest.mark.slow
+def test_snakemake_commands_that_take_long_run_without_their_work(tmp_path):
+    """As typed: other scales, weights from elsewhere, a cluster. Networks and pages are stubs."""
+    folder = without_work(tmp_path)
+    program(folder / "bin/sbatch", SBATCH)
+    (folder / "FOLDER").mkdir()
+    long = [c for c in runs("snakemake ") if not smoke(c) and "table99" not in c]
+    assert len(long) >= 10
+    for command in sorted(long, key=lambda command: "--executor" in command):
+        if "--executor" in command:  # all has been run: a job of a cluster parses the workflow anew
+            (folder / "reports/index.html").unlink()
+        said = worked(typed(command, folder, folder / "bin"))
+        if " -n " not in command and "systems" not in command:
+            assert "steps (100%) done" in said, f"{command}\n{said[-3000:]}"
+    (asked,) = (folder / "asked").read_text(encoding="utf-8").splitlines()
+    assert asked.startswith("--parsable --cpus-per-task=1 ")
+
+
+@pytest.fixture
+def beside(finished, tmp_path):
+    """A copy of the finished results with the files that commands name."""
+    folder = shutil.copytree(finished, tmp_path / "copy", symlinks=True)
+    results = folder / "results/smoke"
+    shutil.copy(results / "results.csv", folder / "results.csv")
+    shutil.copy(folder / "reports/accepted/smoke.csv", folder / "ACCEPTED.csv")
+    weights = results / "train/denoise_gray-sigma50/semanir-u/seed0/weights.safetensors"
+    shutil.copy(weights, folder / "FILE.safetensors")
+    grey = folder / "data_prep/embedded/test_gray"
+    picture = Image.open(next(grey.glob("*.png"))).crop((0, 0, 64, 64))
+    for name in ("noisy.png", "small.jpg", "scans/1.png"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        picture.save(folder / name)
+    record = "eval/jpeg_color-blind/input/seed0.json"
+    (folder / "results/mini" / record).parent.mkdir(parents=True)
+    text = (results / record).read_text(encoding="utf-8")
+    (folder / "results/mini" / record).write_text(text.replace('"smoke"', '"mini"'))
+    return folder
+
+
+@pytest.mark.slow
+def test_other_commands_run(beside):
+    """As typed, but in one process, since each of them would import torch anew."""
+    assert failed([*runs("semanir "), *runs("python -m ")], beside) == {}
+    pictures = ("restored.png", "clean.png", "clean/1.png", "large.png")
+    for made in (*pictures, "gate.md", "reports/table04.html"):
+        assert (beside / made).stat().st_size, made
+
+
+class UnderstoodError(Exception):
+    """A command line was parsed to its end."""
+
+
+@pytest.mark.parametrize("command", [c for c in NOT_RUN if c.startswith("python -m ")])
+def test_commands_that_are_not_run_are_understood(command, monkeypatch):
+    """Their module takes the arguments; what it does with them takes too long."""
+    parse = argparse.ArgumentParser.parse_args
+
+    def parsed(*arguments, **options):
+        parse(*arguments, **options)
+        raise UnderstoodError
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parsed)
+    main, arguments = main_of(command)
+    with pytest.raises(UnderstoodError):
+        main(arguments)
+
+
+def test_modules_that_commands_name_exist():
+    named = {name for line in commands() for name in re.findall(r"python3? -m ([\w.]+)", line)}
+    assert len(named) >= 5
+    for name in named - {"venv"}:
+        assert find_spec(name), name
 
 
 # --- examples ------------------------------------------------------------------------------------
@@ -76,12 +245,8 @@ def test_everything_that_can_be_added_is_added(tmp_path):
     with zipfile.ZipFile(mirror / "mine.zip", "w") as archive:
         for number, path in enumerate(photographs, 1):
             archive.write(path, f"mine/{number}.png")
-    (command,) = blocks(REPOSITORY / "docs" / "adding.md", "bash")
-    argv = [sys.executable, "-m", *shlex.split(command.replace("--cores 4", "--cores 2"))]
-    argv += ["--config", f"mirror={mirror.parent}"]
-    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
-    done = subprocess.run(argv, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
+    (command,) = runs("snakemake reports/table99.html")
+    worked(typed(f"{command} --config mirror={mirror.parent}", tmp_path))
     cells = pd.read_csv(tmp_path / "reports/table99.csv").set_index(["setting", "metric"])
     assert cells.loc[("rgb", "params"), "verdict"] == "match"
     assert set(cells.xs("PSNR", level="metric")["verdict"]) == {"scaled down"}
@@ -89,12 +254,9 @@ def test_everything_that_can_be_added_is_added(tmp_path):
     assert (cells.xs("PSNR", level="metric")["images"] == 2).all()
 
     records = map(str, tmp_path.glob("results/smoke/eval/posterize-*/*/seed0.json"))
-    for argv in (
-        ["reports.collect", "results.csv", *records],
-        ["reports.claims", "--results", "results.csv", "--out", "."],
-        ["reports.ablations", "--results", "results.csv", "--out", "."],
-    ):
-        subprocess.run([sys.executable, "-m", *argv], cwd=tmp_path, env=environment, check=True)
+    pages = [f"reports.collect results.csv {' '.join(records)}"]
+    pages += [f"reports.{page} --results results.csv --out ." for page in ("claims", "ablations")]
+    assert failed([f"python -m {page}" for page in pages], tmp_path) == {}
     claims = pd.read_csv(tmp_path / "claims.csv").set_index("id")
     assert claims.loc["more-values-more-decibels", "printed"] == "holds"
     ablations = pd.read_csv(tmp_path / "ablations.csv")
@@ -102,20 +264,7 @@ def test_everything_that_can_be_added_is_added(tmp_path):
     assert (row.against, row.images, row.conclusion) == ("my-network", 2, "inconclusive")
 
 
-# --- commands and links --------------------------------------------------------------------------
-
-
-def commands():
-    text = "\n".join(b for page in PAGES for b in blocks(page, "bash")).replace("\\\n", " ")
-    lines = (line.partition("  #")[0].strip() for line in text.splitlines())
-    return sorted({line for line in lines if line and not line.startswith("#")})
-
-
-def test_modules_that_commands_name_exist():
-    named = {name for line in commands() for name in re.findall(r"python3? -m ([\w.]+)", line)}
-    assert len(named) >= 5
-    for name in named - {"venv"}:
-        assert find_spec(name), name
+# --- links and names ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -136,17 +285,6 @@ def test_files_that_are_named_exist(page):
     ):
         made = name.endswith((".html", ".safetensors")) or name == "reports/index.html"
         assert made or (REPOSITORY / name).exists(), name
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("line", [c for c in commands() if c.startswith("snakemake")])
-def test_snakemake_commands_plan(line):
-    """What the documentation tells to run can be planned; a mirror that is not there is none."""
-    if any(word in line for word in ("--report", "--executor", "table99")):
-        pytest.skip("needs results, a cluster, or what docs/adding.md adds")
-    argv = [sys.executable, "-m", *shlex.split(line), "-n", "--nolock"]
-    done = subprocess.run(argv, cwd=REPOSITORY, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-1000:]
 
 
 # --- docstrings ----------------------------------------------------------------------------------

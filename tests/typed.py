@@ -1,8 +1,16 @@
-"""Commands as they are typed, in a copy of the project."""
+"""Commands as they are typed, in a copy of the project.
 
+`python tests/typed.py` runs many in turn, so that torch is imported once: a JSON list comes in, an
+object of those that failed goes out in the last line.
+"""
+
+import json
 import os
+import shlex
 import subprocess
 import sys
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 from checkout import REPOSITORY
@@ -11,7 +19,9 @@ BIN = Path(sys.executable).parent
 PROFILE = "profiles/default/config.yaml"
 
 
-def typed(command: str, folder: Path, *first: Path) -> subprocess.CompletedProcess[str]:
+def typed(
+    command: str, folder: Path, *first: Path, given: str = ""
+) -> subprocess.CompletedProcess[str]:
     """What a shell in `folder` does with a command; the folders `first` come first on PATH.
 
     A copy of the project imports itself, and torch takes one thread.
@@ -23,8 +33,45 @@ def typed(command: str, folder: Path, *first: Path) -> subprocess.CompletedProce
         "OMP_NUM_THREADS": "1",
     }
     return subprocess.run(
-        ["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True
+        ["bash", "-c", command],
+        cwd=folder,
+        env=environment,
+        input=given,
+        capture_output=True,
+        text=True,
     )
+
+
+def failed(commands: list[str], folder: Path) -> dict[str, str]:
+    """What each of the commands `semanir ...` or `python -m ...` that failed ended with."""
+    done = typed(f"python {shlex.quote(__file__)}", folder, given=json.dumps(commands))
+    found: dict[str, str] = json.loads(worked(done).splitlines()[-1])
+    return found
+
+
+def main_of(command: str) -> tuple[Callable[[list[str]], object], list[str]]:
+    """(main, arguments) of `semanir ...` or `python -m module ...`."""
+    words = shlex.split(command)
+    name, arguments = ("semanir.cli", words[1:]) if words[0] == "semanir" else (words[2], words[3:])
+    module = import_module(name)
+    module = module if hasattr(module, "main") else import_module(f"{name}.__main__")
+    return module.main, arguments
+
+
+def in_turn(commands: list[str]) -> dict[str, str]:
+    """The exit codes, messages or errors of those that fail."""
+    found = {}
+    for command in commands:
+        main, arguments = main_of(command)
+        try:
+            code = main(arguments)
+        except SystemExit as stop:
+            code = stop.code
+        except Exception as error:  # told by the test, with the command that it belongs to
+            code = repr(error)
+        if code:
+            found[command] = str(code)
+    return found
 
 
 def worked(done: subprocess.CompletedProcess[str]) -> str:
@@ -49,3 +96,8 @@ def hurried(folder: Path) -> Path:
     assert text.count("1000/5s") == 1
     profile.write_text(text.replace("1000/5s", "1000/1s"), encoding="utf-8")
     return folder
+
+
+if __name__ == "__main__":
+    faults = in_turn(json.load(sys.stdin))
+    print("\n" + json.dumps(faults))
