@@ -70,17 +70,17 @@ def constraints():
 
 
 def test_environment_yml_is_the_conda_twin_of_pyproject():
-    """Same packages, same versions, python included; names as conda has them."""
+    """Same packages, same versions, python and pip included; names as conda has them."""
     environment = yaml.safe_load((REPOSITORY / "environment.yml").read_text(encoding="utf-8"))
     assert environment["name"] == PROJECT["project"]["name"]
     assert all(isinstance(entry, str) for entry in environment["dependencies"])
     conda = [Requirement(entry) for entry in environment["dependencies"]]
-    expected = {"python": PROJECT["project"]["requires-python"]}
+    expected = {"python": PROJECT["project"]["requires-python"], "pip": ""}
     for requirement in requirements():
         name = canonicalize_name(requirement.name)
         expected[CONDA_NAMES.get(name, name)] = str(requirement.specifier)
     assert {entry.name: str(entry.specifier) for entry in conda} == expected
-    assert len(conda) == len(expected) == len(requirements()) + 1
+    assert len(conda) == len(expected) == len(requirements()) + 2
 
 
 def test_conda_takes_packages_from_named_channels_only():
