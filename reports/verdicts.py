@@ -41,7 +41,13 @@ class Verdict:
 
 def judge_table(cells: Iterable[Cell], scale: str, results: pd.DataFrame) -> list[Verdict]:
     """A verdict for every printed cell, in printed order."""
-    return [judge(cell, answer(cell, scale), scale, results) for cell in cells]
+    parts = dict(iter(results.groupby(["model", "level"])))
+    none = results[:0]
+    places = [(cell, answer(cell, scale)) for cell in cells]
+    return [
+        judge(cell, place, scale, parts.get((place.model, place.level), none))
+        for cell, place in places
+    ]
 
 
 def judge(cell: Cell, place: Answer, scale: str, results: pd.DataFrame) -> Verdict:
@@ -102,6 +108,8 @@ def coverage(verdicts: Iterable[Verdict]) -> str:
 
 
 def _find(place: Answer, metric: str | None, results: pd.DataFrame) -> pd.DataFrame:
+    if results.empty:
+        return results
     wanted = {"model": place.model, "level": place.level}
     wanted |= {"metric": metric} if metric else {}
     chosen = pd.Series(True, index=results.index)
