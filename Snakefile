@@ -47,6 +47,7 @@ include: "reports/rules.smk"
 rule all:
     default_target: True
     input:
+        price_first(SCALE),
         "reports/index.html",
         f"results/{SCALE}/results.csv",
 

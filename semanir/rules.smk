@@ -1,9 +1,10 @@
-# printed before the first training of a scale that takes long
+# printed by `all` before anything else, for a scale that takes long
 rule price:
     output:
         "results/{scale}/price.txt",
     log:
         "logs/{scale}/price.log",
+    priority: 1000
     conda:
         "../environment.yml"
     resources:
@@ -20,7 +21,6 @@ rule price:
 rule train:
     input:
         training_files,
-        price=price_first,
     output:
         weights="results/{scale}/train/{task}/{model}/seed{seed}/weights.safetensors",
         record="results/{scale}/train/{task}/{model}/seed{seed}/train.json",

@@ -11,7 +11,7 @@ import time
 
 import pytest
 from checkout import REPOSITORY, copy_of_repository
-from typed import hurried, program, typed, worked
+from typed import hurried, program, typed, without_work, worked
 
 from data_prep.errors import InputError
 from semanir.machine import WHOLE, use_this_python
@@ -139,6 +139,22 @@ def test_the_rules_that_measure_run_alone(project):
     for name, resources in told:
         assert ("slurm_extra=--exclusive" in resources) == (name in alone)
         assert (f"machine={WHOLE}" in resources) == (name in alone)
+
+
+@pytest.mark.slow
+def test_the_price_comes_first_and_hides_no_change(tmp_path):
+    """A new recipe changes both: the training is planned at once, not by the command after."""
+    folder = without_work(tmp_path)
+    target = "results/mini/price.txt results/mini/train/sr-x2/semanir-s/seed0/train.json"
+    command = f"snakemake {target} --config scale=mini"
+    order = re.findall(r"rule (\w+):", worked(typed(command, folder)))
+    assert order[0] == "price"
+    assert order[-1] == "train"
+    scales = folder / "semanir/scales.yaml"
+    text = scales.read_text(encoding="utf-8")
+    scales.write_text(text.replace("iterations: 800", "iterations: 801"), encoding="utf-8")
+    planned = re.findall(r"rule (\w+):", worked(typed(f"{command} -n", folder)))
+    assert sorted(planned) == ["price", "train"]
 
 
 # --- Python ----------------------------------------------------------------------------------
