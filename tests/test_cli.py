@@ -49,11 +49,12 @@ def save(path, network, **facts):
     return path
 
 
-@pytest.fixture
-def identity(tmp_path):
-    """Weights of colour and of grey that hand their input through: fresh U-shapes."""
+@pytest.fixture(scope="module")
+def identity(tmp_path_factory):
+    """Weights of grey and of colour that hand their input through: fresh U-shapes."""
+    folder = tmp_path_factory.mktemp("identity")
     return [
-        save(tmp_path / f"{task}.safetensors", build("semanir-u-tiny", channels=c), task=task)
+        save(folder / f"{task}.safetensors", build("semanir-u-tiny", channels=c), task=task)
         for task, c in (("denoise_gray-sigma25", 1), ("denoise_color-sigma25", 3))
     ]
 
@@ -223,7 +224,8 @@ def run_identity(identity, source, target, *options):
     """Restore by a network that hands its input through, grey or colour as the picture is."""
     with Image.open(source) as image:
         grey = image.mode in ("1", "L", "LA", "I;16", "I;16B")
-    semanir("restore", source, "-o", target, "--weights", identity[0 if grey else 1], *options)
+    weights = identity[0 if grey else 1]
+    semanir("restore", source, "-o", target, "--weights", weights, "--tile", 0, *options)
 
 
 @pytest.mark.parametrize("ending", [".png", ".tif", ".webp"])

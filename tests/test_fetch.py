@@ -123,12 +123,12 @@ class Hostile(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(DATA[:100_000])
             self.wfile.flush()
-            self.server.over.wait()
+            self.server.over.wait(20)
         else:
             self.ranged(DATA)
 
     def stalls_always(self, count):
-        self.server.over.wait()
+        self.server.over.wait(20)
 
     def slow(self, count):
         """Gives two thirds, then nothing until somebody kills the reader."""
@@ -141,7 +141,7 @@ class Hostile(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(DATA[:340_000])
         self.wfile.flush()
-        self.server.over.wait()
+        self.server.over.wait(600)
 
     def gone(self, count):
         self.answer(b"not here", 404)

@@ -729,7 +729,6 @@ def denoise_by_attention(image, level, tile):
     return centre.reshape(height, width).numpy(), tile
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("lost", [0, -1])
 def test_a_kernel_that_drops_a_key_fails(photographs, command, tmp_path, monkeypatch, lost):
     """One of eight keys, the first or the last."""
