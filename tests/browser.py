@@ -113,6 +113,6 @@ def browser(tmp_path_factory):
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     service = webdriver.ChromeService(executable_path=chromedriver)
     driver = webdriver.Chrome(options=options, service=service)
-    driver.set_script_timeout(60)
+    driver.set_script_timeout(600)
     yield Browser(driver)
     driver.quit()

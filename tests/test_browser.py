@@ -1,5 +1,7 @@
 """Pages of tables in a real browser: loading, keyboard, sorting, filters, accessibility, widths."""
 
+from functools import cache
+
 import pytest
 from browser import DESKTOP, PHONE
 from made_records import PROVENANCE, eval_record
@@ -10,19 +12,22 @@ from reports.layouts import layouts
 from semanir.plan import cells
 
 pytest_plugins = "browser"
-pytestmark = pytest.mark.slow
 WIDE = "table07"
 ROWS = "[...document.querySelectorAll('#printed tbody:nth-of-type({block}) th[scope=row]')]"
 NAMES = "return " + ROWS + ".filter(th => th.checkVisibility()).map(th => th.textContent)"
 
 
 @pytest.fixture(scope="module")
-def pages(everything, tmp_path_factory):
-    """All tables as HTML in one folder."""
-    folder = tmp_path_factory.mktemp("pages")
-    for table in layouts():
-        tables.render(table, "smoke", read_records(everything), folder)
-    return folder
+def page(everything, tmp_path_factory):
+    """A function: the HTML of a table, which is rendered when it is first asked for."""
+    folder, results = tmp_path_factory.mktemp("pages"), read_records(everything)
+
+    @cache
+    def rendered(table):
+        tables.render(table, "smoke", results, folder)
+        return folder / f"{table}.html"
+
+    return rendered
 
 
 def names(browser, block=1):
@@ -55,12 +60,15 @@ def sort_button(browser, column):
 
 LOADS = [(table, *how) for table in layouts() for how in ((DESKTOP, False), (PHONE, True))]
 LOADS += [(table, *how) for table in (WIDE, "table10") for how in ((DESKTOP, True), (PHONE, False))]
+# the widest, one with a section of its own, one without numbers
+QUICK = [load for load in LOADS[: 2 * len(layouts())] if load[0] in (WIDE, "table03", "table12")]
+LOADS = [load if load in QUICK else pytest.param(*load, marks=pytest.mark.slow) for load in LOADS]
 
 
 @pytest.mark.parametrize(("table", "size", "dark"), LOADS, ids=lambda value: str(value))
-def test_a_page_loads_alone_fits_and_is_accessible(browser, pages, table, size, dark):
+def test_a_page_loads_alone_fits_and_is_accessible(browser, page, table, size, dark):
     """No line on the console, no request, no sideways scrolling of the page, nothing for axe."""
-    browser.open(pages / f"{table}.html", size, dark=dark)
+    browser.open(page(table), size, dark=dark)
     assert browser.axe() == []
     assert browser.overflow() <= 0
     assert browser.requests() == []
@@ -85,8 +93,8 @@ def test_the_checks_themselves_find_faults(browser, tmp_path):
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_a_wide_table_scrolls_in_its_box_beside_its_first_column(browser, pages, size):
-    browser.open(pages / f"{WIDE}.html", size)
+def test_a_wide_table_scrolls_in_its_box_beside_its_first_column(browser, page, size):
+    browser.open(page(WIDE), size)
     edges = browser.run(
         """const box = document.querySelector('#printed').parentElement;
         const first = box.querySelector('tbody th[scope=row]');
@@ -101,11 +109,11 @@ def test_a_wide_table_scrolls_in_its_box_beside_its_first_column(browser, pages,
     assert edges[2] < 0
 
 
-def test_provenance_is_reached_by_keyboard_and_gives_the_focus_back(browser, pages):
+def test_provenance_is_reached_by_keyboard_and_gives_the_focus_back(browser, page):
     """Tab to the table, arrows to a cell, Enter opens, Escape closes: the cell has the focus."""
     from selenium.webdriver.common.keys import Keys
 
-    browser.open(pages / "table10.html")
+    browser.open(page("table10"))
     for _ in range(30):
         browser.press(Keys.TAB)
         if focused(browser) and focused(browser)[0]:
@@ -129,11 +137,11 @@ def test_provenance_is_reached_by_keyboard_and_gives_the_focus_back(browser, pag
     assert focused(browser) == [9, 3]
 
 
-def test_arrow_keys_pass_over_blocks_and_end_at_the_edges(browser, pages):
+def test_arrow_keys_pass_over_blocks_and_end_at_the_edges(browser, page):
     """From the header into the cells, over the name of a block of rows; Home and End."""
     from selenium.webdriver.common.keys import Keys
 
-    browser.open(pages / "table10.html")
+    browser.open(page("table10"))
     browser.run("arguments[0].focus()", sort_button(browser, 0))
     browser.press(Keys.ARROW_UP)
     assert focused(browser) == [0, 1]
@@ -151,8 +159,8 @@ def test_arrow_keys_pass_over_blocks_and_end_at_the_edges(browser, pages):
     assert focused(browser) == [1, 1]
 
 
-def test_a_tap_opens_provenance_on_a_phone(browser, pages):
-    browser.open(pages / "table02.html", PHONE)
+def test_a_tap_opens_provenance_on_a_phone(browser, page):
+    browser.open(page("table02"), PHONE)
     (cell,) = browser.find("#printed tbody tr:first-child td:nth-child(2) > button")
     cell.click()
     assert seen(browser, "dialog h2") == ["DeblurGAN, GoPro PSNR"]
@@ -168,9 +176,9 @@ def test_a_tap_opens_provenance_on_a_phone(browser, pages):
     assert seen(browser, "dialog") == []
 
 
-def test_a_column_sorts_up_down_and_as_printed_within_blocks(browser, pages):
+def test_a_column_sorts_up_down_and_as_printed_within_blocks(browser, page):
     """Set5 PSNR of Table 10; the order is worked out from the printed cells."""
-    browser.open(pages / "table10.html")
+    browser.open(page("table10"))
     blocks = {"x2": 1, "x4": 2}
     found = {
         setting: [
@@ -200,9 +208,9 @@ def test_a_column_sorts_up_down_and_as_printed_within_blocks(browser, pages):
     assert shown() == as_printed and head.get_attribute("aria-sort") is None
 
 
-def test_cells_without_a_number_are_sorted_last(browser, pages):
+def test_cells_without_a_number_are_sorted_last(browser, page):
     """IPT's SSIM is a dash, up and down; only one column is sorted at a time."""
-    browser.open(pages / "table10.html")
+    browser.open(page("table10"))
     sort_button(browser, 2).click()
     assert names(browser)[-1] == "IPT ×2"
     sort_button(browser, 2).click()
@@ -212,9 +220,9 @@ def test_cells_without_a_number_are_sorted_last(browser, pages):
     assert len(browser.find("#printed th[aria-sort]")) == 1
 
 
-def test_verdicts_filter_cells_and_rows(browser, pages):
+def test_verdicts_filter_cells_and_rows(browser, page):
     """Counts on the buttons are the cells that stay; two pressed show both; none shows all."""
-    browser.open(pages / "table10.html")
+    browser.open(page("table10"))
     everything = len(seen(browser, "#printed td > button"))
     assert everything == len(cells("table10"))
     buttons = {b.get_attribute("class").split()[1]: b for b in browser.find("#key button")}
@@ -238,10 +246,10 @@ def test_verdicts_filter_cells_and_rows(browser, pages):
     assert seen(browser, "#told") == [""]
 
 
-def test_arrow_keys_skip_what_a_filter_hides(browser, pages):
+def test_arrow_keys_skip_what_a_filter_hides(browser, page):
     from selenium.webdriver.common.keys import Keys
 
-    browser.open(pages / "table10.html")
+    browser.open(page("table10"))
     (match,) = browser.find('#key button[class~="match"]')
     match.click()
     browser.run("document.querySelector('#printed td.shown > button').focus()")
@@ -252,11 +260,11 @@ def test_arrow_keys_skip_what_a_filter_hides(browser, pages):
     assert focused(browser) == [19, 1]
 
 
-def test_the_switch_shows_printed_measured_or_difference(browser, pages):
+def test_the_switch_shows_printed_measured_or_difference(browser, page):
     """Radio buttons: arrow keys switch; sorting follows what is shown."""
     from selenium.webdriver.common.keys import Keys
 
-    browser.open(pages / "table03.html")
+    browser.open(page("table03"))
     assert len(seen(browser, "#printed .p")) == 32 and len(seen(browser, "#printed .m")) == 16
     (both,) = browser.find("#view-both")
     browser.run("arguments[0].focus()", both)
@@ -276,21 +284,21 @@ def test_the_switch_shows_printed_measured_or_difference(browser, pages):
     assert browser.axe() == []
 
 
-def test_without_a_script_everything_is_shown(browser, pages):
+def test_without_a_script_everything_is_shown(browser, page):
     """Values, verdicts and titles; no button that would do nothing."""
-    browser.open(pages / "table10.html", script=False)
+    browser.open(page("table10"), script=False)
     try:
         assert len(browser.find("#printed td[title]")) == len(cells("table10"))
         assert browser.find("#printed button, #key button") == []
         assert not any(hint.is_displayed() for hint in browser.find(".js"))
     finally:
-        browser.open(pages / "table10.html")
+        browser.open(page("table10"))
 
 
-def test_print_leaves_controls_out_and_fits_a_page(browser, pages):
+def test_print_leaves_controls_out_and_fits_a_page(browser, page):
     """A4 landscape within 10 mm margins is 1047 px wide."""
     tell = browser.driver.execute_cdp_cmd
-    browser.open(pages / f"{WIDE}.html", (1047, 740), dark=True)
+    browser.open(page(WIDE), (1047, 740), dark=True)
     tell("Emulation.setEmulatedMedia", {"media": "print"})
     try:
         assert browser.overflow() <= 0

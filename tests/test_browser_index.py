@@ -73,8 +73,15 @@ def pages(everything, tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+HOW = [
+    pytest.param(DESKTOP, False, id="desktop-light"),
+    pytest.param(PHONE, True, id="phone-dark"),
+    pytest.param(DESKTOP, True, id="desktop-dark", marks=pytest.mark.slow),
+    pytest.param(PHONE, False, id="phone-light", marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize(("size", "dark"), HOW)
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_quiet_accessible_and_as_wide_as_its_window(browser, pages, name, size, dark):
     """No console line, no request, nothing for axe, no horizontal overflow; data stays text."""
