@@ -1,6 +1,7 @@
 """Fixtures shared by the tests."""
 
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -75,6 +76,12 @@ def all_and_gate(folder: Path) -> str:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy in which `all` and `gate` have run, one for all workers: to read, not to change."""
     return made_once(tmp_path_factory, "finished", all_and_gate)
+
+
+@pytest.fixture
+def own_finished(finished: Path, tmp_path: Path) -> Path:
+    """A copy of it for one test, which may change it and run what locks its folder."""
+    return shutil.copytree(finished, tmp_path / "finished")
 
 
 @pytest.fixture(scope="session")
