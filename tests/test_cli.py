@@ -16,6 +16,7 @@ import torch
 from PIL import Image, ImageCms, ImageOps
 from PIL.TiffImagePlugin import IFDRational
 
+from data_prep import memory
 from data_prep.errors import InputError
 from data_prep.tasks import task_names
 from semanir import checkpoint, cli, flops, tiling
@@ -504,6 +505,52 @@ def test_a_phone_photograph_with_previews_is_one_picture(tmp_path, identity):
     run_identity(identity, tmp_path / "in.jpg", tmp_path / "out.png")
     shown = np.asarray(Image.open(tmp_path / "in.jpg"))
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out.png")), shown)
+
+
+@pytest.mark.parametrize(
+    ("more", "target", "message"),
+    [
+        ({"exif": b"II*\0\x08\0\0\0" + bytes(70000)}, "o.jpg", "JPEG cannot hold EXIF of 70008"),
+        ({"colour": {b"gAMA": b"\0\1\x86\xa0"}}, "o.tif", "TIFF cannot hold a gamma of 1 (gAMA)"),
+        ({"icc": SRGB}, "o.bmp", "BMP cannot hold a colour profile"),
+    ],
+    ids=["exif", "gamma", "profile"],
+)
+def test_what_an_output_cannot_hold_is_refused_before_any_work(
+    tmp_path, identity, capsys, monkeypatch, more, target, message
+):
+    write_picture(tmp_path / "in.png", Picture(pixels(9, 11, 3), **more))
+    monkeypatch.setattr(cli, "restore_channels", None)  # is not called
+    command = ("restore", tmp_path / "in.png", "-o", tmp_path / target, "--weights", identity[1])
+    assert message in fails(capsys, *command)
+
+
+def test_large_pictures_are_restored_in_tiles(tmp_path, monkeypatch):
+    """Pillow's limit of pixels is not ours."""
+    network = trained("semanir-u-tiny", channels=1, window=4)
+    weights = save(tmp_path / "w.safetensors", network)
+    image = pixels(90, 70)
+    Image.fromarray(image).save(tmp_path / "in.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    command = ("restore", tmp_path / "in.png", "-o", tmp_path / "o.tif", "--weights", weights)
+    semanir(*command, "--tile", 24, "--overlap", 8)
+    expected = raw(network, image, tile=24, overlap=8)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "o.tif"), expected)
+
+
+@pytest.mark.parametrize(("free", "what"), [(2799, "reading "), (11199, "restored picture of 0.0")])
+def test_pictures_larger_than_the_free_memory_are_refused(
+    tmp_path, capsys, monkeypatch, free, what
+):
+    """20x20: seven bytes a pixel to read; four times 7/3 of its bytes to enlarge and to write."""
+    weights = save(tmp_path / "w.safetensors", build("semanir-s-tiny", upscale=2), task="sr-x2")
+    Image.fromarray(pixels(20, 20, 3)).save(tmp_path / "in.png")
+    command = ("restore", tmp_path / "in.png", "-o", tmp_path / "o.png", "--weights", weights)
+    monkeypatch.setattr(memory, "free_memory", lambda: free)
+    shown = fails(capsys, *command)
+    assert what in shown and "megapixels needs" in shown and "in.png" in shown
+    monkeypatch.setattr(memory, "free_memory", lambda: 11200)
+    semanir(*command, "--tile", 24, "--overlap", 8)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (3, 2)])

@@ -1,5 +1,9 @@
 """Photographs of data sets as arrays of 8 bits: converted exactly, or refused by name."""
 
+import os
+import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +20,8 @@ from data_prep.errors import InputError
 from data_prep.images import read_image
 from data_prep.pictures import Picture, is_plain_png, shown_size, write_picture
 from data_prep.prepared import load_index, prepare
+
+REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def pixels(*shape, dtype=np.uint8, seed=0):
@@ -118,6 +124,28 @@ def test_what_8_bits_of_grey_or_rgb_cannot_tell_is_refused(tmp_path, name, write
     with pytest.raises(InputError, match=message) as error:
         read_image(tmp_path / name, "rounded")
     assert str(tmp_path / name) in str(error.value)
+
+
+def test_one_decoder_opens_picture_files():
+    """No other module does; pictures in memory are another matter."""
+    opens = re.compile(r"Image\.open\(|\bimread\(|\bimageio\b|skimage\.io|tifffile")
+    package = REPOSITORY / "data_prep/pictures"
+    found = {
+        path.relative_to(REPOSITORY).as_posix()
+        for folder in ("semanir", "data_prep", "baselines", "reports")
+        for path in (REPOSITORY / folder).rglob("*.py")
+        if opens.search(path.read_text(encoding="utf-8")) and path.parent != package
+    }
+    assert not found
+
+
+def test_the_decoder_needs_no_network_library():
+    program = (
+        "import sys; import data_prep.images, data_prep.prepared; "
+        "assert not {'torch', 'semanir', 'skimage', 'tifffile'} & set(sys.modules)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True)
 
 
 # --- sets --------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ DEEP = ("I;16", "I;16B")  # Pillow's names of 16-bit grey
 PLAIN = ("L", "LA", "RGB", "RGBA", *DEEP, *CONVERTED)
 PILLOW_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2}  # of a pixel; all others 4
 BGR = [2, 1, 0, 3]  # OpenCV's order of channels, and back
-BAND = 2**24  # pixels that are converted at a time
+BAND = 2**22  # pixels that are converted at a time
 CONVERT = "convert it to grey or RGB of 8 or 16 bits"
 _lifting = threading.Lock()
 
