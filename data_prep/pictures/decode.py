@@ -237,13 +237,19 @@ def _decode(file: BinaryIO, path: Path) -> Picture:
 
 
 def _check_memory(opened: _Opened, mode: str, path: Path) -> None:
-    """InputError if Pillow's picture and the array made of it do not fit into the free memory."""
-    channels = 4 if opened.grey and mode not in DEEP else 1 if mode in DEEP else len(mode)
-    array = channels * (2 if opened.bits == 16 else 1)
+    """InputError if Pillow's picture and the array made of it do not fit into the free memory.
+
+    OpenCV holds colour of 16 bits twice while it decodes a PNG.
+    """
+    deep = opened.bits == 16
+    colour = mode not in ("L", "LA", *DEEP)
+    array = (len(mode) if mode not in DEEP else 1) * (2 if deep else 1)
     copies = 2 if mode in ("LA", "RGBA") or blocks.orientation(opened.exif) > 1 else 1
+    each = PILLOW_BYTES.get(opened.image.mode, 4) + copies * array
+    if deep and colour:
+        each = max(each, 2 * array)
     pixels = opened.size[0] * opened.size[1]
-    needed = pixels * (PILLOW_BYTES.get(opened.image.mode, 4) + copies * array)
-    check_memory(needed, pixels, f"reading {path}")
+    check_memory(pixels * each, pixels, f"reading {path}")
 
 
 def _check_palette(image: Image.Image, chunks: dict[bytes, bytes], path: Path) -> None:
@@ -282,17 +288,17 @@ def _pixels(image: Image.Image, mode: str) -> NDArray:
 
 def _deep_colour(image: Image.Image, path: Path) -> NDArray[np.uint16]:
     """[H,W,3 or 4] by OpenCV: RGB, RGBA, or thrice the grey and its alpha."""
-    image.load()
     decoded: Any = cv2.imdecode(np.memmap(path, np.uint8, "r"), cv2.IMREAD_UNCHANGED)
+    image.load()
     fits = decoded is not None and decoded.dtype == np.uint16 and decoded.ndim == 3
     if not fits or decoded.shape[:2] != (image.height, image.width):
         raise _not_exact(path)
     for rows, band in _bands(image):
-        upper = np.asarray(band)
-        if not np.array_equal(decoded[rows][..., BGR[: upper.shape[2]]] >> 8, upper):
+        part, upper = decoded[rows][..., BGR[: decoded.shape[2]]], np.asarray(band)
+        if not np.array_equal(part[..., : upper.shape[2]] >> 8, upper):
             raise _not_exact(path)
-    code = cv2.COLOR_BGRA2RGBA if decoded.shape[2] == 4 else cv2.COLOR_BGR2RGB
-    return cv2.cvtColor(decoded, code, decoded)
+        decoded[rows] = part
+    return decoded
 
 
 def _not_exact(path: Path) -> InputError:
