@@ -12,7 +12,6 @@ from data_prep.pictures.density import Density
 
 ENDINGS = {
     ".png": "PNG",
-    ".apng": "PNG",
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
     ".jpe": "JPEG",
@@ -21,6 +20,7 @@ ENDINGS = {
     ".tiff": "TIFF",
     ".webp": "WEBP",
     ".bmp": "BMP",
+    ".apng": "PNG",  # of one frame
 }
 
 
