@@ -34,6 +34,10 @@ class ChangedError(InputError):
     """Bytes that differ from those that were recorded first."""
 
 
+class LockError(InputError):
+    """The lock itself is broken, whatever the source."""
+
+
 def download(name: str, raw: Path = RAW, mirror: str | None = None) -> None:
     """Fetch one entry of datasets.yaml to raw/<name>/, files.json last, or raise InputError.
 
@@ -60,7 +64,7 @@ def download(name: str, raw: Path = RAW, mirror: str | None = None) -> None:
                 _from_source(name, source, folder, mirror)
                 _write_listing(name, folder, _check_sets(name, folder))
                 return
-            except OutputError:
+            except (OutputError, LockError):
                 raise  # no other source helps
             except InputError as error:
                 problems.append(str(error))
@@ -80,7 +84,7 @@ def adopt(name: str, folder: Path) -> str:
         return f"{folder} does not hold all files of the list"
     try:
         _write_listing(name, folder, files or _check_sets(name, folder))
-    except ChangedError:
+    except (ChangedError, LockError):
         raise
     except InputError as error:
         return str(error)
@@ -188,14 +192,17 @@ def forget(key: str, path: Path = LOCK) -> list[str]:
 
 
 def read_lock(path: Path = LOCK) -> dict[str, str]:
-    """The recorded sums by key, none where there is no file; InputError names a broken line."""
+    """The recorded sums by key, none where there is no file; LockError names a broken line."""
     if not path.is_file():
         return {}
     again = f"mend it, or move {path} elsewhere to record all sums anew"
-    known: dict[str, str] = read_json(path, dict, again)
+    try:
+        known: dict[str, str] = read_json(path, dict, again)
+    except InputError as error:
+        raise LockError(str(error)) from None
     for key, digest in known.items():
         if not isinstance(digest, str):
-            raise InputError(f"broken {path}: {key} has no SHA-256, but {digest!r}; {again}")
+            raise LockError(f"broken {path}: {key} has no SHA-256, but {digest!r}; {again}")
     return known
 
 

@@ -49,7 +49,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
                 partial.chmod(stat.S_IMODE(mode))
             os.replace(partial, path)
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def beside(path: Path, ending: str) -> Path:

@@ -51,7 +51,7 @@ def unpack(archive: Path, out: Path, *, limit: int | None = None) -> None:
     growing.mkdir(parents=True)
     try:
         with _opened(archive) as members:
-            _extract(archive, members, growing, limit)
+            _extract(archive, members, growing, limit, out)
         if out.is_dir():
             out.rmdir()
         growing.rename(out)
@@ -68,7 +68,8 @@ def unpack(archive: Path, out: Path, *, limit: int | None = None) -> None:
         shutil.rmtree(growing, ignore_errors=True)
 
 
-def _extract(archive: Path, members: Iterator[Member], folder: Path, limit: int) -> None:
+def _extract(archive: Path, members: Iterator[Member], folder: Path, limit: int, out: Path) -> None:
+    """Write members below `folder`, which is going to be called `out`."""
     total = 0
     for count, member in enumerate(members, 1):
         path = safe_path(archive, member.name)
@@ -84,7 +85,7 @@ def _extract(archive: Path, members: Iterator[Member], folder: Path, limit: int)
         parents = [parent for parent in target.parents if parent.is_relative_to(folder)]
         if target.exists() or any(parent.is_file() for parent in parents):
             raise InputError(f"{archive} holds two members called {member.name}; refused")
-        with blamed_on(target):
+        with blamed_on(out / path):
             target.parent.mkdir(parents=True, exist_ok=True)
             file = target.open("xb")
         written = 0
@@ -95,7 +96,7 @@ def _extract(archive: Path, members: Iterator[Member], folder: Path, limit: int)
                     raise InputError(
                         f"{archive}: {member.name} is longer than the {member.bytes} bytes declared"
                     )
-                with blamed_on(target):
+                with blamed_on(out / path):
                     file.write(chunk)
         if written < member.bytes:
             raise InputError(f"{archive} is damaged: {member.name} ends early; download it again")

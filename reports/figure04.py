@@ -15,7 +15,7 @@ from data_prep.files import write_text
 from reports.plots import COLORS, inline, panels
 from reports.tables import environment
 from semanir.models import get_scale
-from semanir.record import read_record
+from semanir.record import broken_record, read_record
 
 
 def maps(record: dict[str, Any]) -> str:
@@ -74,10 +74,12 @@ def _interval(low: int, high: int | None) -> str:
 def render(record_path: Path, out: Path) -> None:
     """Write out/figure04.html."""
     record = read_record(record_path)
-    scale = record["identity"]["scale"]
     page = environment().get_template("figure04.html.j2")
-    context = {"record": record, "stamp": get_scale(scale)["stamp"]}
-    context |= {"maps": maps(record), "histograms": histograms(record)}
+    try:
+        context = {"record": record, "stamp": get_scale(record["identity"]["scale"])["stamp"]}
+        context |= {"maps": maps(record), "histograms": histograms(record)}
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise broken_record(record_path, error) from None
     write_text(out / "figure04.html", page.render(**context))
 
 

@@ -52,7 +52,10 @@ def read_accepted(path: Path) -> tuple[dict[str, str], pd.DataFrame]:
         results = read_results(path)
         scale = path.name.partition("-")[0]
         return head(scale, results), _keyed(results, scale, path)
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is no text; python -m reports.gate accept writes such") from None
     told = [line[1:].partition(":") for line in lines if line.startswith("#")]
     found = {name.strip(): text.strip() for name, colon, text in told if colon}
     body = "".join(line for line in lines if not line.startswith("#"))

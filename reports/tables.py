@@ -1,6 +1,6 @@
 """Render one table of the paper, printed beside measured, as HTML, CSV, Markdown and LaTeX.
 
-python -m reports.tables table10 --scale smoke --out reports RECORD.json ...
+python -m reports.tables table10 RECORD.json ... --scale smoke --out reports
 """
 
 import argparse

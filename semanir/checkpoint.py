@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.torch import load as deserialized
 from safetensors.torch import save as serialized
 
 from data_prep.errors import InputError
 from data_prep.files import replacing
 from semanir.network import Network, build_from
 from semanir.network.config import from_dict, to_dict
-from semanir.shipped import AGAIN, OWN, check_weights
+from semanir.shipped import AGAIN, OWN, read_metadata
 
 
 def save(path: Path, network: Network, **facts: str) -> None:
@@ -32,11 +33,10 @@ def load(path: str | Path, *, device: str | torch.device = "cpu", **switches: An
     switches: fields of its configuration that are replaced, for example k=64 or backend="mask";
     those that no weights depend on.
     """
-    check_weights(Path(path))
+    metadata = read_metadata(Path(path))
     try:
-        with safe_open(path, framework="pt", device=str(device)) as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        # not by safe_open, which takes no names that are not UTF-8
+        tensors = deserialized(Path(path).read_bytes())
     except SafetensorError as error:
         raise InputError(f"broken weights {path}: {error}; {AGAIN}") from None
     if "semanir" not in metadata:

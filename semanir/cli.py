@@ -15,7 +15,7 @@ import argparse
 import os
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from data_prep.arguments import threads, whole
 from data_prep.errors import InputError, OutputError, one_line_errors
-from data_prep.files import check_writable, is_hidden
+from data_prep.files import check_writable, visible
 from data_prep.names import pick
 from data_prep.tasks import BLIND, families
 from semanir.shipped import LEVEL_OPTIONS, TASKS, choose_weights, facts, shipped, tasks_of
@@ -79,6 +79,9 @@ def run_restore(args: argparse.Namespace) -> None:
     failures: dict[Path, str] = {}
     if waiting:
         check_writable(*(target for _, target in waiting))
+    if folder and (told := left_out(args, [source for source, _ in pairs])):
+        _note(told)
+    if waiting:
         failures = _restore_all(waiting, paths, names, args, folder)
     for path, message in failures.items():
         _note(f"failed: {path}: {message.removeprefix(f'{path}: ')}")
@@ -113,13 +116,10 @@ def pairs_in_folder(args: argparse.Namespace) -> list[tuple[Path, Path]]:
         raise InputError(f"{folder} is a folder, but -o {out} is a file; name a folder")
     if out.exists() and os.path.samefile(folder, out):
         raise InputError(f"-o {out} is the folder of the inputs; name another one")
-    every = [path for path in sorted(folder.iterdir()) if path.absolute() != out.absolute()]
-    found = [p for p in every if p.is_file() and is_picture(p) and not is_hidden(p.name)]
-    told = left_out(sorted({*every} - {*found}))
+    found = [path for path in visible(folder.iterdir()) if path.is_file() and is_picture(path)]
     if not found:
+        told = left_out(args, [])
         raise InputError(f"{folder} holds no {KINDS} picture{f'; {told}' if told else ''}")
-    if told:
-        _note(told)
     sources: dict[Path, Path] = {}
     for path in found:
         target = out / f"{path.stem}.{args.format or 'png'}"
@@ -130,16 +130,18 @@ def pairs_in_folder(args: argparse.Namespace) -> list[tuple[Path, Path]]:
     return [(path, target) for target, path in sources.items()]
 
 
-def left_out(paths: Sequence[Path]) -> str:
-    """A line on what of a folder is not restored, "" for nothing: names, and how many hidden."""
-    hidden = sum(is_hidden(path.name) for path in paths)
-    shown = [path for path in paths if not is_hidden(path.name)]
+def left_out(args: argparse.Namespace, sources: Sequence[Path]) -> str:
+    """A line on what of the input folder is not restored, "" for nothing."""
+    known = {path.absolute() for path in (*sources, args.output)}
+    rest = [path for path in args.input.iterdir() if path.absolute() not in known]
+    shown = visible(rest)
     others = [path.name for path in shown if not path.is_dir()]
     parts = []
     if others:
         more = f" and {len(others) - 9} more" if len(others) > 10 else ""
         parts.append(f"{', '.join(others[:9] if more else others)}{more} (no {KINDS})")
-    for count, kind in ((hidden, "hidden file"), (len(shown) - len(others), "folder")):
+    hidden, folders = len(rest) - len(shown), len(shown) - len(others)
+    for count, kind in ((hidden, "hidden file"), (folders, "folder")):
         if count:
             parts.append(f"{count} {kind}{'s' if count > 1 else ''}")
     return f"left out: {'; '.join(parts)}" if parts else ""
@@ -380,6 +382,18 @@ def _short(path: Path) -> str:
 # --- command line ------------------------------------------------------------------------------
 
 
+def _level(option: str) -> Callable[[str], str]:
+    groups = next(groups for groups, own, _ in TASKS.values() if own == option)
+
+    def level(text: str) -> str:
+        valid = [str(value) for value in families()[groups[0]]["levels"].values()]
+        if text not in valid:
+            raise argparse.ArgumentTypeError(f"must be one of {', '.join(valid)}, got {text!r}")
+        return text
+
+    return level
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The command line of `semanir`; imports no torch."""
     from semanir import __version__
@@ -398,9 +412,11 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("input", type=Path, help="picture or folder of pictures")
     command.add_argument("-o", "--output", type=Path, required=True, help="picture or folder")
     command.add_argument("--task", help=f"{', '.join(TASKS)}; see semanir list")
-    command.add_argument("--sigma", help="denoise: deviation of the noise, of 255")
-    command.add_argument("--scale", help="sr: enlargement")
-    command.add_argument("--qf", help="jpeg: quality factor of the file")
+    command.add_argument(
+        "--sigma", type=_level("sigma"), help="denoise: deviation of the noise, of 255"
+    )
+    command.add_argument("--scale", type=_level("scale"), help="sr: enlargement")
+    command.add_argument("--qf", type=_level("qf"), help="jpeg: quality factor of the file")
     command.add_argument("--weights", type=Path, metavar="FILE", help="instead of shipped ones")
     command.add_argument("--k", type=whole(1), help="keys per query (default: the network's)")
     command.add_argument(

@@ -107,8 +107,12 @@ ALIENS = {
 OWN = "; pass a .safetensors file that python -m semanir.train wrote"
 
 
-def check_weights(path: Path) -> None:
-    """Raise InputError that says what is at `path`, unless it is a whole safetensors file."""
+def read_metadata(path: Path) -> dict[str, str]:
+    """The metadata of a safetensors file, {} where it has none.
+
+    Raises InputError that says what is at `path`, if that is no whole safetensors file, and what to
+    do about it.
+    """
     if path.is_dir():
         inside = visible(path.glob("*.safetensors"))
         hint = f"name a file in it, for example {inside[0]}" if inside else "name a file"
@@ -120,36 +124,40 @@ def check_weights(path: Path) -> None:
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         start = file.read(64)
-        if not start:
-            raise InputError(f"{path} is empty; {AGAIN}")
-        for mark, told in ALIENS.items():
-            if start.lstrip().startswith(mark) and start[8:9] != b"{":
-                raise InputError(f"{path} is {told}{'' if ';' in told else OWN}")
         if start[8:9] != b"{":
-            raise InputError(f"{path} is no safetensors file{OWN}")
-
+            raise InputError(f"{path} {_alien(start)}")
         # eight bytes say how long the header is, the header where each tensor ends
         length = int.from_bytes(start[:8], "little")
-        wanted = 8 + length
-        if size >= wanted:
-            file.seek(8)
-            try:
-                header = json.loads(file.read(length))
-                wanted += max(t["data_offsets"][1] for t in header.values() if "dtype" in t)
-            except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-                raise InputError(f"broken weights {path}: {error}; {AGAIN}") from None
-    if size != wanted:
+        _check_size(path, size, 8 + length, at_least=True)
+        file.seek(8)
+        try:
+            header = json.loads(file.read(length))
+            metadata = dict(header.pop("__metadata__", {}))
+            end = max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            raise InputError(f"broken weights {path}: {error}; {AGAIN}") from None
+        _check_size(path, size, 8 + length + end)
+    return metadata
+
+
+def _alien(start: bytes) -> str:
+    if not start:
+        return f"is empty; {AGAIN}"
+    for mark, told in ALIENS.items():
+        if start.lstrip().startswith(mark):
+            return f"is {told}{'' if ';' in told else OWN}"
+    return f"is no safetensors file{OWN}"
+
+
+def _check_size(path: Path, size: int, wanted: int, at_least: bool = False) -> None:
+    if size < wanted or (size > wanted and not at_least):
         raise InputError(f"broken weights {path}: {size} bytes where {wanted} belong; {AGAIN}")
 
 
 def facts(path: Path) -> dict[str, Any]:
     """What a weights file says of itself: config, task, fingerprint; {} where it says nothing."""
-    from safetensors import SafetensorError, safe_open
-
-    check_weights(path)
     try:
-        with safe_open(path, framework="np") as file:
-            told = json.loads((file.metadata() or {}).get("semanir", "{}"))
-    except (SafetensorError, ValueError, AttributeError) as error:
+        told = json.loads(read_metadata(path).get("semanir", "{}"))
+    except json.JSONDecodeError as error:
         raise InputError(f"broken weights {path}: {error}; {AGAIN}") from None
     return told if isinstance(told, dict) else {}

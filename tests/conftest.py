@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -96,3 +98,34 @@ def results_csv(everything, tmp_path) -> Path:
     """Their results.csv."""
     collect_main([str(tmp_path / "results.csv"), *map(str, everything)])
     return tmp_path / "results.csv"
+
+
+@pytest.fixture
+def small_disk(tmp_path) -> Iterator[Path]:
+    """A folder that holds 64 KB, where the tests may mount one; else the test is skipped."""
+    with mounted(tmp_path / "disk", "size=64k") as folder:
+        yield folder
+
+
+@pytest.fixture
+def read_only(tmp_path) -> Iterator[Path]:
+    """A folder that cannot be written, not even by root."""
+    if os.geteuid():
+        folder = tmp_path / "closed"
+        folder.mkdir(mode=0o555)
+        yield folder
+        return
+    with mounted(tmp_path / "closed", "ro") as folder:
+        yield folder
+
+
+@contextmanager
+def mounted(folder: Path, options: str) -> Iterator[Path]:
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    if not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip(f"no file system can be mounted here ({options})")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)

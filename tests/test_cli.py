@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -602,7 +603,7 @@ def test_a_failed_write_keeps_the_old_file(tmp_path, identity, capsys, monkeypat
 
     monkeypatch.setattr(Image.Image, "save", fail)
     command = ("restore", path, "-o", out, "--weights", identity[1], "--overwrite")
-    assert "No space left on device" in fails(capsys, *command)
+    assert f"no space left to write {out}" in fails(capsys, *command)
     assert out.read_bytes() == b"old"
     assert not list(tmp_path.glob(".*"))
 
@@ -625,8 +626,9 @@ def test_a_broken_picture_is_named_and_the_others_are_done(tmp_path, album, caps
         semanir(*command)
     assert stop.value.code == 1
     shown = capsys.readouterr()
-    assert shown.err.startswith(f"failed: {folder}/a.tif: cannot decode picture")
-    assert shown.err.count("\n") == 1
+    others, failed = shown.err.splitlines()
+    assert others.startswith("left out: notes.txt (no PNG") and others.endswith("; 1 folder")
+    assert failed.startswith(f"failed: {folder}/a.tif: cannot decode picture")
     assert shown.out == f"3 restored, 0 there already, 1 failed: {tmp_path}/out\n"
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["b.png", "c.png", "d.png"]
     written = np.asarray(Image.open(tmp_path / "out/c.png"))
@@ -653,6 +655,7 @@ def test_the_format_of_a_folder(tmp_path, album, capsys):
     folder, command = album
     (folder / "a.tif").unlink()
     semanir(*command, "--format", "tif")
+    capsys.readouterr()
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["b.tif", "c.tif", "d.tif"]
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "out/b.tif"), pixels(9, 11, 3, seed=1))
     one = ("restore", folder / "b.png", "-o", tmp_path / "o.png", *command[-2:], "--format", "tif")
@@ -671,7 +674,7 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path, album, capsys, monkeypatc
 
     monkeypatch.setattr(cli, "_restore_file", interrupted)
     shown = fails(capsys, *command, code=130)
-    assert shown == "interrupted; the same command resumes\n"
+    assert shown.endswith("\ninterrupted; the same command resumes\n")
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["b.png"]
 
 
@@ -681,6 +684,171 @@ def test_pictures_of_one_name_are_refused(tmp_path, album, capsys):
     shown = fails(capsys, *command)
     assert f"{folder}/b.png and {folder}/b.webp would both become {tmp_path}/out/b.png" in shown
     assert not (tmp_path / "out").exists()
+
+
+def test_hidden_files_are_left_out_and_others_named(tmp_path, album, capsys):
+    """What systems and viewers leave behind neither fails nor is restored; nothing goes unsaid."""
+    folder, command = album
+    for name in ("._b.png", ".thumb.png", "Thumbs.db", ".DS_Store"):
+        (folder / name).write_bytes((folder / "b.png").read_bytes())
+    for name in ("a.tif", "c.bmp", "d.JPG"):
+        (folder / name).unlink()
+    for name in ("e.heic", "f.gif", "g.jfif", "h.JPE", "i.apng"):
+        Image.fromarray(pixels(9, 11, 3)).save(folder / name, "PNG")
+    semanir(*command)
+    shown = capsys.readouterr()
+    assert shown.err == (
+        "left out: e.heic, f.gif, notes.txt (no PNG, JPEG, TIFF, WebP or BMP); 4 hidden files; "
+        "1 folder\n"
+    )
+    assert shown.out == f"4 restored, 0 there already, 0 failed: {tmp_path}/out\n"
+    names = sorted(file.name for file in (tmp_path / "out").iterdir())
+    assert names == ["b.png", "g.png", "h.png", "i.png"]
+
+
+def test_nothing_but_hidden_files_is_said(tmp_path, identity, capsys):
+    (tmp_path / "photographs").mkdir()
+    (tmp_path / "photographs" / "._a.png").write_bytes(b"")
+    command = ("restore", tmp_path / "photographs", "-o", tmp_path / "out")
+    assert "picture; left out: 1 hidden file\n" in fails(capsys, *command, "--weights", identity[1])
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["a.png"], ""),
+        (["a.gif"], "left out: a.gif (no PNG, JPEG, TIFF, WebP or BMP)"),
+        ([".a"], "left out: 1 hidden file"),
+        ([f"{i:02}.gif" for i in range(10)], "left out: 00.gif, 01.gif, 02.gif, 03.gif, 04.gif, "),
+        ([f"{i:02}.gif" for i in range(12)], "07.gif, 08.gif and 3 more (no PNG"),
+    ],
+)
+def test_what_is_left_out(tmp_path, names, told):
+    for name in names:
+        (tmp_path / name).touch()
+    args = SimpleNamespace(input=tmp_path, output=tmp_path / "out")
+    line = cli.left_out(args, [tmp_path / "a.png"])
+    assert told in line and bool(told) == bool(line)
+
+
+def test_an_output_folder_within_is_not_told(tmp_path, album, capsys):
+    folder, command = album
+    (folder / "notes.txt").unlink()
+    (folder / "a.tif").unlink()
+    for _ in range(2):
+        semanir(*command[:3], folder / "inner", *command[4:])
+        assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("length", [230, 244, 250, 251])
+def test_pictures_of_long_names_are_restored(tmp_path, identity, length):
+    name = f"{'x' * length}.png"
+    Image.fromarray(pixels(9, 11, 3)).save(tmp_path / name)
+    command = ("restore", tmp_path / name, "-o", tmp_path / "out" / name, "--weights", identity[1])
+    semanir(*command)
+    assert [file.name for file in (tmp_path / "out").iterdir()] == [name]
+
+
+def test_names_that_are_no_text_are_restored_and_printed(tmp_path, album, capsys):
+    """A byte that is no UTF-8: of an input, an output, what fails and what is left out."""
+    folder, command = album
+    Image.fromarray(pixels(9, 11, 3)).save(folder / "caf\udce9.png")
+    (folder / "a.tif").rename(folder / "bad\udce9.tif")
+    (folder / "notes.txt").rename(folder / "text\udce9.txt")
+    with pytest.raises(SystemExit) as stop:
+        semanir(*command[:3], tmp_path / "out\udce9", *command[4:])
+    assert stop.value.code == 1
+    shown = capsys.readouterr()
+    assert "text\\udce9.txt" in shown.err and "bad\\udce9.tif" in shown.err
+    assert shown.out.endswith("/out\\udce9\n")
+    assert (tmp_path / "out\udce9" / "caf\udce9.png").is_file()
+    weights = (tmp_path / "w\udce9.safetensors").absolute()
+    Path(command[-1]).rename(weights)
+    semanir("restore", folder / "b.png", "-o", tmp_path / "\udce9.png", "--weights", weights)
+    assert capsys.readouterr().out.endswith("/\\udce9.png\n")
+
+
+@pytest.fixture
+def no_work(monkeypatch):
+    """Loading a network or decoding a picture fails the test."""
+
+    def worked(*given, **options):
+        pytest.fail("work was done before the output was tried")
+
+    for name in ("_load", "_restore_file"):
+        monkeypatch.setattr(cli, name, worked)
+
+
+@pytest.mark.parametrize("name", ["b.png/out", f"{'x' * 300}/out"], ids=["a file", "too long"])
+def test_an_output_that_cannot_be_is_one_error_before_any_work(album, capsys, no_work, name):
+    folder, command = album
+    place = folder / name
+    shown = fails(capsys, *command[:3], place, *command[4:])
+    assert str(place) in shown.splitlines()[-1]
+
+
+def test_a_read_only_output_is_one_error_before_any_work(album, capsys, no_work, read_only):
+    shown = fails(capsys, *album[1][:3], read_only, *album[1][4:])
+    assert shown.startswith(f"error: cannot write {read_only}: ")
+    one = ("restore", album[0] / "b.png", "-o", read_only / "b.png", *album[1][4:])
+    assert fails(capsys, *one).startswith(f"error: cannot write {read_only}: ")
+
+
+def test_a_full_output_is_one_error_before_any_work(album, capsys, no_work, small_disk):
+    with pytest.raises(OSError, match="No space left"):
+        (small_disk / "all").write_bytes(bytes(1 << 20))
+    shown = fails(capsys, *album[1][:3], small_disk / "out", *album[1][4:])
+    assert shown.startswith(f"error: no space left to write {small_disk}")
+    assert [path.name for path in small_disk.iterdir()] == ["all"]
+
+
+def test_a_folder_in_place_of_an_output_is_named(tmp_path, album, capsys, no_work):
+    (tmp_path / "out" / "c.png").mkdir(parents=True)
+    shown = fails(capsys, *album[1], "--overwrite")
+    assert f"cannot write {tmp_path}/out/c.png: it is a folder" in shown
+
+
+def stops(capsys, command, name):
+    """The line of a run whose disk is full; pictures of earlier names stay, `name` is blamed."""
+    with pytest.raises(SystemExit) as stop:
+        semanir(*command)
+    assert stop.value.code == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("error: no space left to write ") and f"/{name};" in line
+    return line
+
+
+def test_a_disk_that_fills_up_ends_the_run(tmp_path, album, capsys, monkeypatch):
+    """With one line on the output, at once; what is finished stays, and nothing half done."""
+    folder, command = album
+    (folder / "a.tif").unlink()
+    save, calls = Image.Image.save, []
+
+    def filling(image, file, *rest, **options):
+        calls.append(file)
+        if len(calls) == 2:
+            file.write(b"half")
+            raise OSError(28, "No space left on device")
+        save(image, file, *rest, **options)
+
+    monkeypatch.setattr(Image.Image, "save", filling)
+    stops(capsys, command, "c.png")
+    assert len(calls) == 2
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["b.png"]
+
+
+@pytest.mark.parametrize("ending", ["png", "tif", "webp", "jpg", "bmp"])
+def test_a_small_disk_ends_the_run(tmp_path, identity, capsys, small_disk, ending):
+    """In every format, the 16 bits that OpenCV encodes among them."""
+    folder = tmp_path / "large"
+    folder.mkdir()
+    Image.fromarray(pixels(30, 30, 3)).save(folder / "a.png")
+    Image.fromarray(pixels(220, 220, 3)).save(folder / "b.png")
+    if ending in ("png", "tif"):
+        plain_png(folder / "b.png", pixels(150, 150, 3, dtype=np.uint16))
+    command = ("restore", folder, "-o", small_disk, "--weights", identity[1], "--format", ending)
+    stops(capsys, command, f"b.{ending}")
+    assert [file.name for file in small_disk.iterdir()] == [f"a.{ending}"]
 
 
 @pytest.mark.parametrize(
@@ -818,7 +986,7 @@ def test_a_task_that_the_weights_contradict(tmp_path, capsys, told, options, war
         ([], "say what to restore: --task, see semanir list, or --weights FILE"),
         (["--weights", "{w}", "--sigma", 25], "tell the level of a --task; pass that as well"),
         (["--weights", "{folder}/gone.safetensors"], "no such weights: {folder}/gone.safetensors"),
-        (["--weights", "{folder}/in.png"], "broken weights {folder}/in.png"),
+        (["--weights", "{folder}/in.png"], "{folder}/in.png is no safetensors file"),
         (["--weights", "{w}", "--tile", 8, "--overlap", 8], "overlap 8 must be smaller"),
     ],
 )
@@ -834,7 +1002,7 @@ def test_wrong_options_end_with_one_line(tmp_path, capsys, options, message):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        (["--k", "0"], "argument --k: must be at least 1, got '0'"),
+        (["--k", "0"], "argument --k: must be a whole number of at least 1, got '0'"),
         (["--tile", "-1"], "--tile"),
         (["--backend", "fast"], "invalid choice: 'fast'"),
         (["--fromat", "png"], "unrecognized arguments: --fromat png; see semanir restore --help"),

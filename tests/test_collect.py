@@ -134,8 +134,39 @@ def test_broken_results_are_named(tmp_path):
     with pytest.raises(InputError, match=r"broken results .*results\.csv"):
         read_results(path)
     path.write_text("scale,model\nsmoke,input\n")
-    with pytest.raises(InputError, match=r"results\.csv has no column task; delete it"):
+    with pytest.raises(InputError, match=r"results\.csv has no column task"):
         read_results(path)
+
+
+@pytest.mark.parametrize(("column", "text"), [("value", "high"), ("seed", "first"), ("k", "0.5")])
+def test_results_with_text_for_numbers_are_named(everything, tmp_path, column, text):
+    path = tmp_path / "results.csv"
+    collect_main([str(path), *map(str, everything)])
+    frame = pd.read_csv(path, dtype="str")
+    frame.loc[0, column] = text
+    frame.to_csv(path, index=False)
+    with pytest.raises(InputError, match=r"broken results .*results\.csv"):
+        read_results(path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("identity", value) for value in (3, [1], "text", None)),
+        *(("scores", value) for value in (3, [1], {"a": 1}, None, [{"dataset": 1}])),
+        *(("protocols", value) for value in ([], None, {"x2": 3})),
+        *(("provenance", value) for value in ([], "text", {"machine": 1, "versions": []})),
+        ("counted", 3),
+        ("config", 3),
+    ],
+)
+def test_records_of_another_shape_are_named(tmp_path, field, value):
+    """As a person may leave them: never a traceback, never the advice to delete."""
+    path = eval_record(tmp_path, "sr-x2", "input", [("embedded_rgb", "x2", 30.0, 0.9, 0.9)])
+    put(path, json.loads(path.read_text()) | {field: value})
+    with pytest.raises(InputError, match=r"broken record .*seed0\.json") as refused:
+        collect([path])
+    assert "delete" not in str(refused.value)
 
 
 def test_collecting_nothing_is_an_empty_table():

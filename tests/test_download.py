@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -194,7 +195,7 @@ def test_an_archive_with_too_few_photographs_is_refused(place):
 
 
 def test_without_a_published_sum_the_first_one_is_kept(place, capsys):
-    """And another one refused, naming both; the line in the lock is the way out."""
+    """And another one refused, naming both; a command takes it for a new version."""
     serve(place, "u.zip", ARCHIVE)
     download("unsummed")
     lock = json.loads((place / "data/lock.json").read_text())
@@ -204,12 +205,54 @@ def test_without_a_published_sum_the_first_one_is_kept(place, capsys):
     shutil.rmtree(place / "data/raw/unsummed")
     other = zipped({"photos/a.png": PHOTOGRAPHS["b.png"], "photos/b.png": PHOTOGRAPHS["a.png"]})
     serve(place, "u.zip", other)
-    with pytest.raises(InputError, match=f"{sha(other)}, recorded {sha(ARCHIVE)}.*lock.json"):
+    with pytest.raises(InputError, match=f"{sha(other)}, recorded {sha(ARCHIVE)}.*forget"):
         download("unsummed")
     assert not list((place / "data/raw/unsummed").glob("*.zip"))
 
     serve(place, "u.zip", ARCHIVE)
     download("unsummed")
+
+
+def test_what_is_forgotten_is_recorded_anew(place, capsys):
+    """With a dataset its archives; the command that the error names does it."""
+    serve(place, "u.zip", ARCHIVE)
+    download("unsummed")
+    engine.remember(Path("data/raw"), "unsummed_too", "0" * 64)
+    shutil.rmtree(place / "data/raw/unsummed")
+    other = zipped({"photos/a.png": png(7), "photos/b.png": png(8)})
+    serve(place, "u.zip", other)
+    with pytest.raises(InputError) as refused:
+        download("unsummed")
+    (command,) = re.findall("python -m data_prep (forget .*)", str(refused.value))
+    main(command.split())
+    assert json.loads(Path("data/lock.json").read_text()) == {"unsummed_too": "0" * 64}
+    assert "unsummed/u.zip" in capsys.readouterr().out
+    download("unsummed")
+    assert json.loads(Path("data/lock.json").read_text())["unsummed/u.zip"] == sha(other)
+
+
+def test_a_lock_elsewhere_is_named_in_the_command(tmp_path):
+    engine.remember(tmp_path / "vgg", "weights/vgg.safetensors", "0" * 64)
+    with pytest.raises(InputError) as refused:
+        engine.remember(tmp_path / "vgg", "weights/vgg.safetensors", "1" * 64)
+    (command,) = re.findall("python -m data_prep (forget .*)", str(refused.value))
+    main(command.split())
+    assert json.loads((tmp_path / "lock.json").read_text()) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [('{"a": "1",\n}', "line 2"), ('{"a": 1}', "a has no SHA-256"), ("[]", "dict"), ("", "line 1")],
+)
+def test_a_lock_that_somebody_broke_is_named_at_once(place, text, named):
+    """No other source is tried, and nothing that was fetched is taken away."""
+    serve(place, "u.zip", ARCHIVE)
+    (place / "data").mkdir(exist_ok=True)
+    (place / "data/lock.json").write_text(text)
+    with pytest.raises(InputError, match=f"^broken data/lock.json.*{named}"):
+        download("unsummed")
+    assert (place / "data/lock.json").read_text() == text
+    assert (place / "data/raw/unsummed/u.zip").read_bytes() == ARCHIVE
 
 
 def test_what_a_person_has_to_get_says_where_and_is_then_verified(place):

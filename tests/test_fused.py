@@ -287,11 +287,82 @@ def test_without_a_compiler_there_is_one_line_and_the_mask(monkeypatch, caplog):
         for _ in range(2):
             assert torch.equal(attend(*tensors, dictionary, table, window), expected)
         assert len(caplog.records) == 1
-        assert "could not be built (no c++)" in caplog.text and "install g++" in caplog.text
-        with pytest.raises(InputError, match="could not be compiled; install g"):
+        assert "no fused CPU kernels: no c++" in caplog.text
+        with pytest.raises(InputError, match=r"is not there: no c\+\+; or pass backend='mask'"):
             attend(*tensors, dictionary, table, window, backend="fused")
     finally:
         build.kernels.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("error", "environment", "told"),
+    [
+        (
+            PermissionError(13, "Permission denied"),
+            {},
+            "{cache} (Permission denied); set TORCH_EXT",
+        ),
+        (
+            OSError(30, "Read-only file system"),
+            {},
+            "{cache} (Read-only file system); set TORCH_EXT",
+        ),
+        (
+            OSError(28, "No space left on device"),
+            {},
+            "{cache} (No space left on device); set TORCH",
+        ),
+        (
+            RuntimeError("Error building: No space left on device"),
+            {},
+            "{cache} (no space left); set",
+        ),
+        (
+            RuntimeError("Error building"),
+            {"CXX": "no-such-c++ -v"},
+            "no compiler no-such-c++; inst",
+        ),
+        (RuntimeError("Error building"), {"CXX": "python", "PATH": ""}, "no compiler python; inst"),
+        (RuntimeError("Error building\nat length"), {}, "Error building"),
+    ],
+)
+def test_why_there_are_no_kernels(tmp_path, monkeypatch, error, environment, told):
+    """The reason and the next step: another folder, a compiler."""
+    environment = {"TORCH_EXTENSIONS_DIR": str(tmp_path), "CXX": sys.executable, **environment}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(build.shutil, "which", lambda tool: tool if tool != "no-such-c++" else None)
+    if environment.get("PATH") == "":
+        monkeypatch.setattr(build.shutil, "which", lambda tool: None)
+    monkeypatch.setattr(build, "_library", lambda: (_ for _ in ()).throw(error))
+    build.kernels.cache_clear()
+    try:
+        assert build.kernels() is None
+        assert told.format(cache=tmp_path) in build.why_not() and "\n" not in build.why_not()
+    finally:
+        build.kernels.cache_clear()
+
+
+@needs_kernels
+@pytest.mark.parametrize("harm", ["cut", "foreign", "empty", "no sum", "no library"])
+def test_a_library_that_is_not_whole_is_built_again(tmp_path, monkeypatch, harm):
+    """Loading one would end the process: in another, as a user's, with what it prints."""
+    library = build._library()
+    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path))
+    monkeypatch.setattr(build, "_compile", lambda flags, made: made.write_bytes(b"built again"))
+    copy = tmp_path / library.parent.name / library.name
+    copy.parent.mkdir()
+    whole = library.read_bytes()
+    copy.write_bytes(whole)
+    copy.with_suffix(".sha256").write_bytes(library.with_suffix(".sha256").read_bytes())
+    assert build._library() == copy and copy.read_bytes() == whole
+    if harm == "no sum":
+        copy.with_suffix(".sha256").unlink()
+    elif harm == "no library":
+        copy.unlink()
+    else:
+        copy.write_bytes({"cut": whole[:20_000], "foreign": whole[::-1], "empty": b""}[harm])
+    assert build._library() == copy and copy.read_bytes() == b"built again"
 
 
 def entries(change):
@@ -367,7 +438,8 @@ def test_other_instruction_sets(instructions, tmp_path):
         assert "passed" in told and "skipped" not in told
     (folder,) = tmp_path.iterdir()
     assert folder.name.startswith(f"semanir-{instructions}-")
-    assert sorted(path.name for path in folder.iterdir()) == [".lock", "semanir_cpu.so"]
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == [".lock", "semanir_cpu.sha256", "semanir_cpu.so"]
 
 
 @needs_kernels

@@ -126,6 +126,78 @@ def test_multiply_adds_of_ours_grow_with_k_and_not_with_the_back_end():
     assert gather == by_k[8] and mask - gather == 36 * 2 * 16 * 16 * (64 - 8) * 180
 
 
+# --- what networks take --------------------------------------------------------------------------
+
+
+class Spreading(nn.Module):
+    """Three channels, as a mean over photographs that is subtracted makes of one."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(1, 3, 1, 1))
+        self.conv = nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, x):
+        return self.conv(x - self.mean)
+
+
+class Deep(Spreading):
+    """Sides below 8 are too small for it."""
+
+    def forward(self, x):
+        return super().forward(nn.functional.pad(x, (7, 7, 7, 7), mode="reflect"))[..., 7:-7, 7:-7]
+
+
+MEASURES = {
+    "count": lambda shape: count("made", shape),
+    "time": lambda shape: runtime(["made"], shape, seconds=0, least=2),
+    "memory": lambda shape: memory("made", shape),
+}
+
+
+@pytest.mark.parametrize("what", MEASURES)
+@pytest.mark.parametrize("channels", [1, 2, 4])
+def test_channels_that_a_network_does_not_take_are_refused(monkeypatch, what, channels):
+    """One channel spread over three runs, but is not what was asked for."""
+    monkeypatch.setattr(measure, "network_of", lambda name: Spreading().eval())
+    with pytest.raises(InputError, match=f"made takes --input 3xHxW, not {channels}x16x16"):
+        MEASURES[what]((channels, 16, 16))
+    MEASURES[what]((3, 16, 16))
+
+
+@pytest.mark.parametrize("what", MEASURES)
+def test_sizes_that_a_network_does_not_take_are_refused(monkeypatch, what):
+    monkeypatch.setattr(measure, "network_of", lambda name: Deep().eval())
+    with pytest.raises(InputError, match=r"made does not take --input 3x4x4: .*Padding size"):
+        MEASURES[what]((3, 4, 4))
+    MEASURES[what]((3, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "wanted"),
+    [
+        ("dncnn", (3, 8, 8), "1xHxW"),
+        ("deepjoint", (1, 40, 40), "3xHxW"),
+        ("semanir-u:rgb:layers=1,window=8,k=8", (1, 16, 16), "3xHxW"),
+        pytest.param("swinir:x4", (1, 16, 16), "3xHxW", marks=pytest.mark.slow),
+        pytest.param("swinir:x4", (4, 16, 16), "3xHxW", marks=pytest.mark.slow),
+        pytest.param("hat:x4", (1, 16, 16), "3xHxW", marks=pytest.mark.slow),
+        pytest.param("nafnet", (1, 16, 16), "3xHxW", marks=pytest.mark.slow),
+    ],
+)
+def test_channels_of_real_networks(name, shape, wanted):
+    with pytest.raises(InputError, match=f"takes --input {wanted}, not"):
+        count(name, shape)
+
+
+def test_the_network_at_fault_is_named_among_several(monkeypatch):
+    made = {"fine": nn.Conv2d(1, 1, 3, padding=1), "made": Spreading()}
+    monkeypatch.setattr(measure, "network_of", lambda name: made[name].eval())
+    for names in (["fine", "made"], ["made", "fine"]):
+        with pytest.raises(InputError, match="made takes --input 3xHxW"):
+            runtime(names, (1, 16, 16), seconds=0, least=2)
+
+
 # --- names, records, command line ----------------------------------------------------------------
 
 
@@ -141,7 +213,9 @@ def test_networks_are_named_by_variant_and_option():
             network_of(name)
 
 
-@pytest.mark.parametrize("text", ["3x128", "128", "3x0x128", "3x-1x4", "axbxc", ""])
+@pytest.mark.parametrize(
+    "text", ["3x128", "128", "3x0x128", "3x-1x4", "axbxc", "", "3x²x4", "3x1e3x4", "3x8x8 "]
+)
 def test_inputs_that_are_none_are_refused(text):
     with pytest.raises(InputError, match="channels x height x width, as 3x128x128"):
         parse_input(text)

@@ -2,6 +2,7 @@
 
 import hashlib
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -244,15 +245,6 @@ def test_weights_files_of_equal_networks_are_equal(tmp_path):
     assert len(hashes) == 1
 
 
-@pytest.mark.parametrize("content", [b"", b"not weights at all" * 9, "cut"])
-def test_broken_weights_are_named(tmp_path, content):
-    path = tmp_path / "weights.safetensors"
-    checkpoint.save(path, build("semanir-u-tiny"))
-    path.write_bytes(path.read_bytes()[:-100] if content == "cut" else content)
-    with pytest.raises(InputError, match=f"broken weights {path}"):
-        checkpoint.load(path)
-
-
 def test_weights_without_configuration_are_refused(tmp_path):
     path = tmp_path / "foreign.safetensors"
     save_file({"weight": torch.zeros(3)}, path)
@@ -268,11 +260,12 @@ def test_failed_save_keeps_the_old_file(tmp_path, monkeypatch):
     checkpoint.save(path, build("semanir-u-tiny"))
     before = path.read_bytes()
 
-    def fail(tensors, partial, metadata):
-        partial.write_bytes(b"half")
+    def fail(partial, data):
+        with partial.open("wb") as file:
+            file.write(data[:100])
         raise OSError("disk full")
 
-    monkeypatch.setattr(checkpoint, "save_file", fail)
+    monkeypatch.setattr(Path, "write_bytes", fail)
     with pytest.raises(OSError, match="disk full"):
         checkpoint.save(path, build("semanir-u-tiny"))
     assert path.read_bytes() == before
