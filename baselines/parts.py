@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from semanir.attention.constant import constant
+
 MEAN = (0.4488, 0.4371, 0.4040)  # of the RGB photographs of DIV2K
 
 
@@ -67,15 +69,11 @@ class GroupNetwork(nn.Module, ABC):
     upscale 1 adds the output to the input instead. Subclasses say how features become tokens.
     """
 
-    mean: Tensor
-
     def __init__(
         self, channels: int, dim: int, groups: Iterable[nn.Module], upscale: int, img_range: float
     ) -> None:
         super().__init__()
         self.upscale, self.img_range = upscale, img_range
-        mean = torch.tensor(MEAN if channels == 3 else (0.0,))
-        self.register_buffer("mean", mean.view(1, -1, 1, 1), persistent=False)
         self.conv_first = nn.Conv2d(channels, dim, 3, padding=1)
         self.layers = nn.ModuleList(groups)
         self.norm = nn.LayerNorm(dim)
@@ -92,7 +90,8 @@ class GroupNetwork(nn.Module, ABC):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B,C,H,W] on [0,1] -> [B,C,s*H,s*W]."""
-        x = (x - self.mean) * self.img_range
+        mean = _mean(x.shape[1], x.device, x.dtype)
+        x = (x - mean) * self.img_range
         shallow = self.conv_first(x)
         deep = self.embed(shallow)
         for group in self.layers:
@@ -102,4 +101,11 @@ class GroupNetwork(nn.Module, ABC):
             out = self.conv_last(self.upsample(self.conv_before_upsample(deep)))
         else:
             out = x + self.conv_last(deep)
-        return out / self.img_range + self.mean
+        return out / self.img_range + mean
+
+
+@constant
+def _mean(channels: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """[1,C,1,1]; grey photographs keep theirs."""
+    values = MEAN if channels == 3 else (0.0,)
+    return torch.tensor(values, device=device, dtype=dtype).view(1, -1, 1, 1)

@@ -17,7 +17,8 @@ SAMPLE = 256  # side of the picture whose memory is counted
 BLOCK = 16  # channels that oneDNN's convolutions keep together, with AVX-512
 LEAST = 192  # side of the smallest tile that is chosen: three times the usual overlap
 
-_per_pixel: "weakref.WeakKeyDictionary[nn.Module, dict[int, float]]" = weakref.WeakKeyDictionary()
+_Counts = dict[tuple[int, torch.dtype], float]  # by channels and type
+_per_pixel: "weakref.WeakKeyDictionary[nn.Module, _Counts]" = weakref.WeakKeyDictionary()
 
 
 def choose_tile(
@@ -49,11 +50,12 @@ def fitting_tile(network: nn.Module, image: NDArray) -> int | None:
 def bytes_per_pixel(network: nn.Module, channels: int) -> float:
     """Memory at the peak of a forward pass without gradients, for each pixel of the input."""
     known = _per_pixel.setdefault(network, {})
-    if channels not in known:
+    key = channels, next(network.parameters()).dtype
+    if key not in known:
         unit = int(getattr(network, "tile_unit", 1))
         side = math.ceil(SAMPLE / unit) * unit
-        known[channels] = meta_peak_bytes(network, (1, channels, side, side)) / side**2
-    return known[channels]
+        known[key] = meta_peak_bytes(network, (1, channels, side, side)) / side**2
+    return known[key]
 
 
 @torch.no_grad()
@@ -65,7 +67,7 @@ def meta_peak_bytes(network: nn.Module, shape: tuple[int, ...], copies: bool = T
     `copies` False.
     """
     network = copy.deepcopy(network).to("meta")  # some keep tensors that are no buffers
-    x = torch.empty(shape, device="meta")
+    x = torch.empty(shape, dtype=next(network.parameters()).dtype, device="meta")
     with _Alive(copies) as alive:
         network(x)
     return alive.most

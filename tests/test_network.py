@@ -292,7 +292,7 @@ def norm_channels(norm, x):
 
 def columnar_by_hand(n, x, k):
     """Two stages, enlargement by 2."""
-    mean = torch.tensor([0.4488, 0.4371, 0.4040]).to(x.dtype).view(1, 3, 1, 1)
+    mean = torch.tensor([0.4488, 0.4371, 0.4040], dtype=x.dtype).view(1, 3, 1, 1)
     shallow = n.conv_first(x - mean)
     deep = n.stages[1](n.stages[0](norm_channels(n.norm_first, shallow), k), k)
     deep = n.conv_body(norm_channels(n.norm_last, deep)) + shallow

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from semanir.attention.bias import dense_bias
+from semanir.attention.constant import outside_inference
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,12 +21,13 @@ class AllKeys:
     labels: Tensor | None = None
 
     @cached_property
+    @outside_inference
     def additive(self) -> Tensor | None:
         """[B,1,N,N] float32 to add to scores, 0 or -inf; None where nothing is hidden."""
         if self.labels is None:
             return None
         hidden = self.labels[:, :, None] != self.labels[:, None]
-        zeros = torch.zeros(hidden.shape, device=hidden.device)
+        zeros = torch.zeros(hidden.shape, dtype=torch.float32, device=hidden.device)
         return zeros.masked_fill_(hidden, -torch.inf)[:, None]
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from data_prep.errors import InputError
+from semanir.attention.constant import outside_inference
 from semanir.attention.select import compiled_products, most_similar_op, select
 from semanir.attention.twins import first_twins
 
@@ -44,6 +45,7 @@ class Dictionary:
         return True
 
     @cached_property
+    @outside_inference
     def mask(self) -> Tensor:
         """[B,N,N] bool, True where the query (row) has the key (column)."""
         b, n, _ = self.indices.shape
@@ -51,15 +53,18 @@ class Dictionary:
         return padded.scatter_(-1, self.indices.long(), 1)[..., :n].contiguous()
 
     @cached_property
+    @outside_inference
     def additive(self) -> Tensor:
         """[B,N,N] float32 to add to scores: 0 at the query's keys, -inf elsewhere.
 
         The row of a query without keys is all 0, so that its softmax stays finite.
         """
         hidden = self.mask.logical_not().logical_and_(~self.empty[..., None])
-        return torch.zeros(hidden.shape, device=hidden.device).masked_fill_(hidden, -torch.inf)
+        zeros = torch.zeros(hidden.shape, dtype=torch.float32, device=hidden.device)
+        return zeros.masked_fill_(hidden, -torch.inf)
 
     @cached_property
+    @outside_inference
     def empty(self) -> Tensor:
         """[B,N] bool, True where the query has no key at all."""
         return self.counts == 0
@@ -72,6 +77,7 @@ class Dictionary:
         return degree.scatter_add_(-1, selected, torch.ones_like(selected))[:, :n]
 
 
+@outside_inference
 @torch.no_grad()
 def build_dictionary(
     tokens: Tensor,

@@ -64,8 +64,8 @@ def select_op(similarity: Tensor, k: int) -> tuple[Tensor, Tensor]:
     In ascending order of index, filled up with N; lowest index first among equals.
     """
     b, r, _ = similarity.shape
-    indices = torch.empty(b, r, k, dtype=torch.int32)
-    counts = torch.empty(b, r, dtype=torch.int32)
+    indices = similarity.new_empty(b, r, k, dtype=torch.int32)
+    counts = similarity.new_empty(b, r, dtype=torch.int32)
     module: Any = kernels()
     module.select_keys(similarity.contiguous(), k, indices, counts)
     return indices, counts
@@ -97,8 +97,8 @@ def most_similar_op(
     Identical tokens get identical products. labels [B,N] int64: queries select keys of their own.
     """
     b, n, _ = tokens.shape
-    indices = torch.empty(b, n, k, dtype=torch.int32)
-    counts = torch.empty(b, n, dtype=torch.int32)
+    indices = tokens.new_empty(b, n, k, dtype=torch.int32)
+    counts = tokens.new_empty(b, n, dtype=torch.int32)
     labels = None if labels is None else labels.contiguous()
     module: Any = kernels()
     module.most_similar(tokens.contiguous(), k, include_self, labels, indices, counts)

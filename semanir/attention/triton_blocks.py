@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from semanir.attention.constant import outside_inference
 from semanir.attention.dictionary import Dictionary
 
 ROWS = 64  # queries of a block, or keys in the transposed bits
@@ -62,16 +63,19 @@ class Blocks:
     counts: Tensor  # [B,N] int32
 
     @cached_property
+    @outside_inference
     def by_query(self) -> Bits:
         """Rows are queries, columns their keys."""
         return self._bits(False)
 
     @cached_property
+    @outside_inference
     def by_key(self) -> Bits:
         """Rows are keys, columns the queries that have them."""
         return self._bits(True)
 
     @cached_property
+    @outside_inference
     def pieces(self) -> Pieces:
         """The transposed dictionary, for the backward pass: which queries have a key, in pieces."""
         b, n, k = self.indices.shape

@@ -305,7 +305,8 @@ def attend(
 def forward(x: Inputs) -> tuple[Tensor, Tensor]:
     """out [B,H,N,D] and log2 of the sums of 2^score [B,H,N] float32, +inf without keys."""
     bits = x.blocks.by_query
-    out, lse = torch.empty_like(x.q), torch.empty(x.q.shape[:3], device=x.q.device)
+    out = torch.empty_like(x.q)
+    lse = torch.empty(x.q.shape[:3], dtype=torch.float32, device=x.q.device)
     _walk(_forward, x, bits, out, lse)
     return out, lse
 

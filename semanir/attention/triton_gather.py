@@ -188,7 +188,8 @@ def forward(x: Inputs) -> tuple[Tensor, Tensor]:
     """out [B,H,N,D] and log2 of the sums of 2^score [B,H,N] float32, +inf without keys."""
     b, heads, n, d = x.q.shape
     indices, counts = x.blocks.indices, x.blocks.counts
-    out, lse = torch.empty_like(x.q), torch.empty(b, heads, n, device=x.q.device)
+    out = torch.empty_like(x.q)
+    lse = torch.empty(b, heads, n, dtype=torch.float32, device=x.q.device)
     _forward[(b * n, heads)](
         x.q, x.k, x.v, x.table, indices, counts, out, lse, *x.sizes(), indices.shape[-1],
         D=d, SLOTS=SLOTS, num_warps=WARPS,

@@ -9,10 +9,10 @@ twin. The compiled products (kernels/product.h) round all columns alike and need
 # B windows, N tokens, C channels
 """
 
-from functools import lru_cache
-
 import torch
 from torch import Tensor
+
+from semanir.attention.constant import constant
 
 
 def first_twins(tokens: Tensor) -> Tensor | None:
@@ -45,9 +45,10 @@ def _hashes(tokens: Tensor) -> Tensor:
     return (bits * weights).sum(-1)
 
 
-@lru_cache(maxsize=64)
-@torch.inference_mode(False)
+@constant
 def _weights(channels: int, device: torch.device) -> Tensor:
     """[C] odd random integers."""
     source = torch.Generator().manual_seed(0)
-    return (torch.randint(-(2**63), 2**63 - 1, (channels,), generator=source) | 1).to(device)
+    limits = -(2**63), 2**63 - 1
+    odd = torch.randint(*limits, (channels,), generator=source, device="cpu") | 1
+    return odd.to(device)

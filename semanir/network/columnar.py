@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from semanir.attention.constant import constant
 from semanir.network.base import Network
 from semanir.network.config import ColumnarConfig
 from semanir.network.layers import Stage, channel_norm, initialise, zero
@@ -15,14 +16,10 @@ RGB_MEAN = (0.4488, 0.4371, 0.4040)  # DIV2K, subtracted before and added after 
 class Columnar(Network):
     """Low-resolution images [S,channels,H,W] in [0,1] -> [S,channels,upscale*H,upscale*W]."""
 
-    mean: Tensor
-
     def __init__(self, config: ColumnarConfig) -> None:
         super().__init__()
         self.config: ColumnarConfig = config
         dim, features = config.dim, config.features
-        mean = torch.tensor(RGB_MEAN if config.channels == 3 else (sum(RGB_MEAN) / 3,))
-        self.register_buffer("mean", mean.view(1, -1, 1, 1), persistent=False)
 
         self.conv_first = nn.Conv2d(config.channels, dim, 3, padding=1)
         self.norm_first = nn.LayerNorm(dim)
@@ -65,7 +62,8 @@ class Columnar(Network):
         self.check(images)
         height, width = images.shape[-2:]
         window = min(config.window, height), min(config.window, width)
-        x = pad_reflect(images - self.mean, window)
+        mean = _mean(config.channels, images.device, images.dtype)
+        x = pad_reflect(images - mean, window)
 
         shallow = self.conv_first(x)
         deep = channel_norm(self.norm_first, shallow)
@@ -73,9 +71,16 @@ class Columnar(Network):
             deep = stage(deep, config.k if k is None else k)
         deep = shallow + self.conv_body(channel_norm(self.norm_last, deep))
 
-        out = self.conv_last(self.upsample(self.conv_features(deep))) + self.mean
+        out = self.conv_last(self.upsample(self.conv_features(deep))) + mean
         if config.skip == "bicubic":
             size = (x.shape[-2] * config.upscale, x.shape[-1] * config.upscale)
             # antialias=True selects the kernel with a = -0.5, MATLAB's and Pillow's
             out = out + F.interpolate(x, size=size, mode="bicubic", antialias=True)
         return out[..., : height * config.upscale, : width * config.upscale]
+
+
+@constant
+def _mean(channels: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """[1,C,1,1]. No buffer: one that was in half precision stays rounded in what follows."""
+    values = RGB_MEAN if channels == 3 else (sum(RGB_MEAN) / 3,)
+    return torch.tensor(values, device=device, dtype=dtype).view(1, -1, 1, 1)

@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import register_flop_formula
+
+from semanir.attention.constant import outside_inference, watched
 
 # oneDNN's packed products, which torch's own compiler calls as well; measured on x86 alone
 PACKED = (
@@ -19,19 +20,30 @@ HERE = PACKED is not None and platform.machine() in ("x86_64", "AMD64")
 
 
 class Kept:
-    """Values by key, each as long as its parameters stay what they were. Never copied or saved."""
+    """Values by key, each as long as its parameters stay what they were. Never copied or saved.
+
+    Autocast has values of its own, as it computes in another type.
+    """
 
     def __init__(self) -> None:
-        self._values: dict[Hashable, tuple[list[Tensor], Any]] = {}
+        self._values: dict[Hashable, tuple[list[Tensor], Tensor]] = {}
 
-    def get(self, key: Hashable, parameters: Iterable[Tensor], make: Callable[[], Any]) -> Any:
+    def get(
+        self, key: Hashable, parameters: Iterable[Tensor], make: Callable[[], Tensor]
+    ) -> Tensor:
         """The value of `key`, from make() where there is none or a parameter has changed."""
         # compared by value: fused optimizers and p.data change parameters, not their version
         now = [parameter.detach() for parameter in parameters]
+        key = key, torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu")
         found = self._values.get(key)
         if found is None or not all(map(_same, found[0], now)):
-            found = self._values[key] = [parameter.clone() for parameter in now], make()
+            found = self._values[key] = self._make(now, make)
         return found[1]
+
+    @outside_inference
+    @torch.no_grad()
+    def _make(self, now: list[Tensor], make: Callable[[], Tensor]) -> tuple[list[Tensor], Tensor]:
+        return [parameter.clone() for parameter in now], make()
 
     def __reduce__(self) -> tuple[Any, ...]:  # copy.deepcopy and pickle
         return Kept, ()
@@ -46,8 +58,8 @@ def inferring(weight: Tensor) -> bool:
 
     On CPUs alone: to compare values, others would wait for the device.
     """
-    recording = torch.compiler.is_compiling() or torch.jit.is_tracing()
-    return weight.is_cpu and not torch.is_grad_enabled() and not recording
+    plain = type(weight) in (nn.Parameter, Tensor) and weight.is_cpu
+    return plain and not torch.is_grad_enabled() and not watched()
 
 
 class Linear(nn.Linear):
@@ -69,13 +81,3 @@ class Linear(nn.Linear):
     def _pack(self) -> Tensor:
         packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(self.weight.detach(), ROWS)
         return packed
-
-
-if HERE:
-
-    @register_flop_formula(torch.ops.mkldnn._linear_pointwise)
-    def packed_flops(
-        x: tuple[int, ...], weight: Any, *rest: Any, out_shape: tuple[int, ...], **named: Any
-    ) -> int:
-        """A multiply and an add for each output and input."""
-        return 2 * torch.Size(out_shape).numel() * x[-1]

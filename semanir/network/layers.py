@@ -3,13 +3,12 @@
 # B windows (batch x windows of an image), H heads, N tokens, D head width, C = H * D channels
 """
 
-from functools import lru_cache
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from semanir.attention import AllKeys, Dictionary, Keys, attend, build_dictionary
+from semanir.attention.constant import constant
 from semanir.network.config import LayerConfig
 from semanir.network.kept import Kept, Linear, inferring
 from semanir.network.windows import pad_reflect, partition, region_labels, unpartition
@@ -31,21 +30,20 @@ class PositionBias(nn.Module):
     def forward(self, window: tuple[int, int]) -> Tensor:
         if not inferring(next(self.mlp.parameters())):
             return self._table(window)
-        table: Tensor = self._kept.get(window, self.mlp.parameters(), lambda: self._table(window))
-        return table
+        return self._kept.get(window, self.mlp.parameters(), lambda: self._table(window))
 
     def _table(self, window: tuple[int, int]) -> Tensor:
-        weight = self.mlp[0].weight
+        weight = next(self.mlp.parameters())
         offsets = _log_offsets(window, weight.device, weight.dtype)  # [(2h-1)*(2w-1), 2]
         return 16 * torch.sigmoid(self.mlp(offsets)).t()
 
 
-@lru_cache(maxsize=64)
-@torch.inference_mode(False)  # autograd refuses cached tensors that were made in inference mode
+@constant
 def _log_offsets(window: tuple[int, int], device: torch.device, dtype: torch.dtype) -> Tensor:
     h, w = window
-    y = torch.arange(1 - h, h, dtype=torch.float64) / max(h - 1, 1)
-    x = torch.arange(1 - w, w, dtype=torch.float64) / max(w - 1, 1)
+    # not where it belongs, as some devices have no float64
+    y = torch.arange(1 - h, h, dtype=torch.float64, device="cpu") / max(h - 1, 1)
+    x = torch.arange(1 - w, w, dtype=torch.float64, device="cpu") / max(w - 1, 1)
     t = torch.stack(torch.meshgrid(y, x, indexing="ij"), dim=-1).reshape(-1, 2)
     return (t.sign() * torch.log2(1 + 8 * t.abs()) / 3).to(device, dtype)
 
@@ -70,6 +68,7 @@ class KeySemanticAttention(nn.Module):
             # attend() divides by sqrt(D), so the cosine's own scale is multiplied by it here
             scale = self.logit_scale.clamp(max=4.6052).exp() * q.shape[-1] ** 0.5
             q, k = F.normalize(q, dim=-1) * scale, F.normalize(k, dim=-1)
+            q, k = q.to(v.dtype), k.to(v.dtype)  # autocast leaves some of it in float32
         out = attend(q, k, v, dictionary, self.bias(window), window, backend=self.backend)
         return self.proj(out.transpose(1, 2).reshape(b, n, c))
 

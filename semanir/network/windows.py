@@ -3,10 +3,10 @@
 # S images, C channels, H x W feature map, h x w window, B = S * (H/h) * (W/w), N = h * w
 """
 
-from functools import lru_cache
-
 import torch
 from torch import Tensor
+
+from semanir.attention.constant import constant
 
 
 def partition(x: Tensor, window: tuple[int, int]) -> Tensor:
@@ -36,16 +36,14 @@ def pad_reflect(x: Tensor, multiple: tuple[int, int]) -> Tensor:
     return x
 
 
-@lru_cache(maxsize=64)
-@torch.inference_mode(False)  # autograd refuses cached tensors that were made in inference mode
+@constant
 def _reflected(size: int, padded: int, device: torch.device) -> Tensor:
     period = max(2 * (size - 1), 1)
-    index = torch.arange(padded) % period
-    return torch.minimum(index, period - index).clamp(max=size - 1).to(device)
+    index = torch.arange(padded, device=device) % period
+    return torch.minimum(index, period - index).clamp(max=size - 1)
 
 
-@lru_cache(maxsize=64)
-@torch.inference_mode(False)
+@constant
 def region_labels(
     size: tuple[int, int], window: tuple[int, int], shift: tuple[int, int], device: torch.device
 ) -> Tensor:
@@ -53,7 +51,7 @@ def region_labels(
 
     Only tokens of one window are ever compared, so four labels are enough.
     """
-    y = torch.arange(size[0]) >= size[0] - shift[0]
-    x = torch.arange(size[1]) >= size[1] - shift[1]
+    y = torch.arange(size[0], device=device) >= size[0] - shift[0]
+    x = torch.arange(size[1], device=device) >= size[1] - shift[1]
     labels = (2 * y.int()[:, None] + x.int()[None, :])[None, None]
-    return partition(labels, window)[..., 0].contiguous().to(device)
+    return partition(labels, window)[..., 0].contiguous()

@@ -47,7 +47,8 @@ void with_vectors(int64_t width, Function f) {
 template <class Function>
 void for_each(int64_t tasks, int64_t size, Function f) {
   const int64_t step = (size + 15) / 16 * 16;
-  const Tensor scratch = at::empty({std::min<int64_t>(at::get_num_threads(), tasks) * step});
+  const int64_t parts = std::min<int64_t>(at::get_num_threads(), tasks);
+  const Tensor scratch = at::empty({parts * step}, at::kFloat);
   float* memory = scratch.data_ptr<float>();
   at::parallel_for(0, tasks, 1, [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) f(task, memory + at::get_thread_num() * step);

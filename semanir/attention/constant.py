@@ -1,0 +1,38 @@
+"""Tensors that are made once and kept: right in whatever context they are used again."""
+
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import ParamSpec
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
+
+P = ParamSpec("P")
+
+# autograd refuses tensors that were made in inference mode
+outside_inference = torch.inference_mode(False)
+
+
+def constant(make: Callable[P, Tensor]) -> Callable[P, Tensor]:
+    """Keep what `make` returns for up to 64 arguments, but for what it makes while watched."""
+    kept = lru_cache(maxsize=64)(outside_inference(make))
+
+    @wraps(make)
+    def constant_of(*args: P.args, **named: P.kwargs) -> Tensor:
+        return make(*args, **named) if watched() else kept(*args, **named)  # type: ignore[arg-type]
+
+    return constant_of
+
+
+def watched() -> bool:
+    """Whether a compiler, a tracer, a counter, a transform or fake tensors see every operator.
+
+    What is made then may be of their kind; what was kept would be missing from what they record.
+    """
+    return bool(
+        torch.compiler.is_compiling()
+        or torch.jit.is_tracing()
+        or is_in_torch_dispatch_mode()
+        or torch._C._functorch.peek_interpreter_stack() is not None
+    )

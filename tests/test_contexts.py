@@ -1,0 +1,261 @@
+"""What a network keeps knows its context: it gives what a fresh one gives, whatever came before."""
+
+import copy
+from contextlib import ExitStack, nullcontext
+
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.func import functional_call, vmap
+from torch.utils.flop_counter import FlopCounterMode
+
+from baselines.art import ART
+from baselines.cat import CAT
+from baselines.deepjoint import DeepJoint
+from baselines.dncnn import DnCNN
+from baselines.ffdnet import FFDNet
+from baselines.transweather import TransWeather
+from baselines.xformer import Xformer
+from data_prep.errors import InputError
+from semanir import tiling
+from semanir.attention import AllKeys, attend, build_dictionary
+from semanir.attention.build import kernels
+from semanir.network import build
+
+
+def columnar(**switches):
+    sizes = {"dim": 8, "features": 4, "stages": 2, "layers": 1, "window": 4, "k": 5, "skip": "none"}
+    return build("semanir-s-tiny", upscale=2, channels=1, **{**sizes, **switches})
+
+
+def ushape(**switches):
+    sizes = {"dims": (4, 6), "layers": 1, "window": 4, "k": 5}
+    return build("semanir-u-tiny", channels=1, **{**sizes, **switches})
+
+
+# how it is built, and the shape of an input
+NETWORKS = {
+    "columnar": (columnar, (1, 7, 9)),
+    "columnar dense": (lambda: columnar(keys="all"), (1, 7, 9)),
+    "columnar post-norm": (lambda: columnar(norm="post", similarity="cosine"), (1, 7, 9)),
+    "U2": (ushape, (1, 9, 10)),
+    "U2 cosine": (lambda: ushape(attention="cosine", dictionary="layer"), (1, 9, 10)),
+    "U1": (lambda: ushape(layout="U1", similarity="layernorm"), (1, 9, 10)),
+    **{
+        f"U2 {backend}": (lambda backend=backend: ushape(backend=backend), (1, 9, 10))
+        for backend in ("mask", "gather", "reference", "fused")
+    },
+    "DnCNN": (lambda: DnCNN(depth=3, width=4), (1, 7, 9)),
+    "FFDNet": (lambda: FFDNet(depth=3, width=4), (1, 8, 10)),
+    "DeepJoint": (lambda: DeepJoint(depth=3, width=4), (3, 40, 41)),
+    "CAT": (lambda: CAT(dim=32, heads=2, depth=2, widths=(2,), upscale=1), (3, 6, 8)),
+    "ART": (lambda: ART(dim=16, heads=2, groups=1, depth=2, window=4, upscale=1), (3, 7, 9)),
+    "Xformer": (
+        lambda: Xformer(3, 4, (1, 1, 1), (2, 1, 1, 1), 1, (1, 1, 1, 1), window=2),
+        (3, 16, 16),
+    ),
+    "TransWeather": (lambda: TransWeather((4, 4, 8, 8), (1, 1, 2, 2)), (3, 48, 48)),
+}
+CONTEXTS = {
+    "with gradients": [nullcontext],
+    "without gradients": [torch.no_grad],
+    "inference": [torch.inference_mode],
+}
+CONTEXTS |= {
+    f"{name}, autocast": [lambda: torch.autocast("cpu", torch.bfloat16), *made]
+    for name, made in CONTEXTS.items()
+}
+
+
+def step(network, x):
+    """A fused optimizer leaves the versions of parameters as they are."""
+    with torch.enable_grad():
+        network(x).square().mean().backward()
+    torch.optim.AdamW(network.parameters(), lr=0.01, fused=True).step()
+    return network
+
+
+def load(network, x):
+    changed = {name: 0.9 * value for name, value in network.state_dict().items()}
+    network.load_state_dict(changed)
+    return network
+
+
+def edit(network, x):
+    for parameter in network.parameters():
+        parameter.data.mul_(1.1)
+    return network
+
+
+CHANGES = {
+    "step": step,
+    "load_state_dict": load,
+    "data": edit,
+    "deepcopy": lambda network, x: copy.deepcopy(network),
+    "double": lambda network, x: network.double(),
+    "float": lambda network, x: network.float(),
+    "bfloat16": lambda network, x: network.to(torch.bfloat16),
+}
+ALL = [*CONTEXTS, *CHANGES]
+SOME = ["with gradients", "without gradients", "inference, autocast"]
+SOME += ["step", "load_state_dict", "double", "float"]
+
+
+def randomise(network):
+    """Every parameter random: some start at zero, and would hide what comes before them."""
+    source = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.copy_(0.4 * torch.randn(parameter.shape, generator=source))
+    return network
+
+
+def each_after_each(events):
+    """A walk in which each event follows each other and itself once."""
+    for number, event in enumerate(events):
+        yield event
+        for other in events[number + 1 :]:
+            yield event
+            yield other
+    yield events[0]
+
+
+def seen(network, x, context):
+    """The output and the gradients, where there are any; or the error as text."""
+    network.zero_grad()
+    with ExitStack() as stack:
+        for enter in CONTEXTS[context]:
+            stack.enter_context(enter())
+        try:
+            out = network(x)
+        except InputError as error:
+            return str(error)
+    if not out.requires_grad:
+        return {"out": out}
+    out.float().square().mean().backward()
+    return {"out": out.detach()} | {n: p.grad for n, p in network.named_parameters()}
+
+
+def assert_same(got, expected, where):
+    if isinstance(expected, str) or isinstance(got, str):
+        assert got == expected, where
+        return
+    for name, right in expected.items():
+        assert (right is None) == (got[name] is None), (where, name)
+        assert right is None or torch.equal(got[name], right), (where, name)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_gives_what_a_fresh_one_gives(name):
+    make, shape = NETWORKS[name]
+    if "fused" in name and kernels() is None:
+        pytest.skip("no C++ compiler or no ninja")
+    unused, network = make().eval(), randomise(make()).eval()
+    events = ALL if name in ("columnar", "U2") else SOME
+    pixels = torch.rand(1, *shape, generator=torch.Generator().manual_seed(1))
+    refused = 0
+    past = []
+    for event in each_after_each(events):
+        past.append(event)
+        dtype = next(network.parameters()).dtype
+        if event in CHANGES:
+            if "fused" not in name or event != "step" or dtype == torch.float32:
+                network = CHANGES[event](network, pixels.to(dtype))
+            continue
+        fresh = copy.deepcopy(unused).to(dtype)
+        fresh.load_state_dict(network.state_dict())
+        got, expected = (seen(one, pixels.to(dtype), event) for one in (network, fresh))
+        assert_same(got, expected, past[-3:])
+        refused += isinstance(expected, str)
+    assert (refused > 0) == ("fused" in name)  # which takes float32 alone
+
+
+# --- other contexts ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def network():
+    return randomise(ushape()).eval()
+
+
+PIXELS = torch.rand(1, 1, 9, 10, generator=torch.Generator().manual_seed(2))
+
+
+@pytest.mark.parametrize("backend", ["auto", "mask", "gather"])
+def test_torchs_defaults_do_not_matter(backend):
+    """A default device is for those who ask for none; what is kept then serves without it."""
+    network = randomise(ushape(backend=backend)).eval()
+    x = torch.rand(1, 1, 11, 13)  # of which nothing was kept yet
+    with torch.no_grad():
+        with torch.device("meta"):
+            on_meta = network(x)
+        torch.set_default_dtype(torch.float64)
+        try:
+            in_double = network(x)
+        finally:
+            torch.set_default_dtype(torch.float32)
+        expected = network(x)
+    assert torch.equal(on_meta, expected) and torch.equal(in_double, expected)
+
+
+@pytest.mark.parametrize("make", [columnar, ushape])
+def test_fake_tensors_are_not_kept(make):
+    """Shapes alone, as tracers and exporters run a network: the next pass is a real one."""
+    network = randomise(make(keys="all")).eval()
+    x = torch.rand(1, 1, 14, 17)
+    with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):
+        fake = copy.deepcopy(network)(torch.rand(1, 1, 14, 17))
+    assert isinstance(fake, FakeTensor)
+    with torch.no_grad():
+        assert network(x).shape == fake.shape
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+def test_networks_are_stacked_by_vmap():
+    """An ensemble, as torch's own guide runs it; the one that lent its shape is as it was."""
+    network, x = randomise(ushape(keys="all")).eval().double(), PIXELS.double()
+    states = [{n: (1 + i / 9) * p for n, p in network.state_dict().items()} for i in range(3)]
+    stacked = {name: torch.stack([state[name] for state in states]) for name in states[0]}
+    with torch.no_grad():
+        expected = torch.stack([functional_call(network, state, (x,)) for state in states])
+        got = vmap(lambda state: functional_call(network, state, (x,)))(stacked)
+        torch.testing.assert_close(got, expected)
+        assert torch.equal(network(x), expected[0])
+
+
+def test_counts_do_not_depend_on_what_was_kept(network):
+    """Of multiply-adds, and of the bytes that a pass holds."""
+    counted = []
+    for _ in range(3):
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            network(PIXELS)
+        counted.append((counter.get_total_flops(), tiling.meta_peak_bytes(network, (1, 1, 22, 26))))
+        with torch.no_grad():
+            network(PIXELS)
+    assert len(set(counted)) == 1
+
+
+def test_memory_is_counted_for_each_type():
+    network = ushape(backend="mask").eval()
+    single = tiling.bytes_per_pixel(network, 1)
+    double = tiling.bytes_per_pixel(network.double(), 1)
+    assert 1.8 * single < double < 2.2 * single
+    assert tiling.bytes_per_pixel(network.float(), 1) == single
+
+
+@pytest.mark.parametrize("backend", ["mask", "gather", "fused", "dense"])
+@pytest.mark.parametrize("made", ["made", "used"])
+def test_a_dictionary_of_inference_serves_training(backend, made):
+    """Autograd refuses tensors of inference mode: what a dictionary keeps is made outside of it."""
+    if backend == "fused" and kernels() is None:
+        pytest.skip("no C++ compiler or no ninja")
+    tokens = torch.randn(2, 12, 4)
+    q, k, v = torch.randn(3, 2, 2, 12, 8, requires_grad=True)
+    labels = torch.arange(12).repeat(2, 1) // 7
+    with torch.inference_mode(made == "made"):
+        keys = AllKeys(labels) if backend == "dense" else build_dictionary(tokens, 3, valid=labels)
+    chosen = "auto" if backend == "dense" else backend
+    with torch.inference_mode():
+        attend(q, k, v, keys, backend=chosen)
+    (grad,) = torch.autograd.grad(attend(q, k, v, keys, backend=chosen).sum(), v)
+    assert grad.sum() == pytest.approx(v.numel(), rel=1e-4)
