@@ -91,15 +91,16 @@ def crop_kodak24(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return image[top : top + 500, left : left + 500]
 
 
-def load_index(folder: Path) -> list[dict[str, Any]]:
+def load_index(folder: Path, **fields: type) -> list[dict[str, Any]]:
     """The entries of a prepared or degraded set, every file present and unchanged.
 
-    Raises InputError that names the first file that is missing or whose SHA-256 differs.
+    fields: what each has to say beside its file and SHA-256. Raises InputError that names the first
+    file that is missing or whose SHA-256 differs.
     """
     index = folder / "index.json"
     if not index.is_file():
         raise InputError(f"{folder} is not a prepared set: no index.json; run snakemake to make it")
-    entries = read_list(index, {"file": str, "sha256": str}, remake(index))
+    entries = read_list(index, {"file": str, "sha256": str, **fields}, remake(index))
     for entry in entries:
         path = folder / entry["file"]
         if not path.is_file():

@@ -18,7 +18,7 @@ from data_prep.errors import InputError, one_line_errors, remake
 from data_prep.files import write_text
 from reports import figure04, visual
 from reports.claims import VERDICTS
-from reports.collect import means, read_results
+from reports.collect import BROKEN, means, read_results
 from reports.layouts import default_tables, layouts
 from reports.missing import gaps
 from reports.reference import Committed, committed
@@ -129,7 +129,7 @@ def claims(folder: Path) -> dict[str, int]:
     try:
         ledger = pd.read_csv(path, dtype=str)
         counted = Counter(ledger.loc[ledger["kind"] == "claim", "verdict"])
-    except (KeyError, pd.errors.ParserError, pd.errors.EmptyDataError):
+    except (KeyError, *BROKEN):
         raise InputError(f"{path} has no column verdict; {remake(path)}") from None
     order = {verdict: place for place, verdict in enumerate(VERDICTS)}
     return dict(sorted(counted.items(), key=lambda item: order.get(item[0], len(order))))

@@ -49,7 +49,7 @@ def evaluate(
     work = []
     for dataset, level in places:
         folder = Path(plan.degraded_folder(task.family, dataset, level))
-        work += [(dataset, level, folder, entry) for entry in load_index(folder)]
+        work += [(dataset, level, folder, entry) for entry in load_index(folder, clean=str)]
 
     scores = []
     for dataset, level, folder, entry in tqdm(work, unit="image", delay=60):

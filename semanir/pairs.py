@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from data_prep.degrade import degradation, name_seed
 from data_prep.degraded import read_degraded
-from data_prep.errors import InputError
+from data_prep.errors import InputError, remake
 from data_prep.images import match_channels, read_image
 from data_prep.prepared import load_index
 from data_prep.tasks import BLIND, Task
@@ -164,14 +164,17 @@ def photographs(folder: Path, degraded: Path | None = None) -> list[Photograph]:
     """The photographs of a prepared set, or the pairs it makes with a degraded set; verified."""
     clean = {
         entry["file"]: Photograph(folder / entry["file"], entry["shape"][0], entry["shape"][1])
-        for entry in load_index(folder)
+        for entry in load_index(folder, shape=list)
     }
     if degraded is None:
         return list(clean.values())
-    return [
-        replace(clean[entry["clean"]], degraded=degraded / entry["file"])
-        for entry in load_index(degraded)
-    ]
+    found = []
+    for entry in load_index(degraded, clean=str):
+        if entry["clean"] not in clean:
+            again = remake(degraded / "index.json")
+            raise InputError(f"{degraded} names {entry['clean']}, which {folder} lacks; {again}")
+        found.append(replace(clean[entry["clean"]], degraded=degraded / entry["file"]))
+    return found
 
 
 def cut(image: NDArray, top: int, left: int, side: int, scale: int = 1) -> NDArray:

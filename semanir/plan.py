@@ -153,8 +153,10 @@ def choose(config: dict[str, Any]) -> tuple[str, tuple[str, ...], tuple[str, ...
         if config.get("weights_dir"):
             os.environ["SEMANIR_WEIGHTS_DIR"] = str(config["weights_dir"])
         if "accept_noncommercial" in config:
-            accepted = str(config["accept_noncommercial"]).lower() == "true"
-            config["accept_noncommercial"] = accepted  # --config gives text
+            given = str(config["accept_noncommercial"] or False).lower()  # --config gives text
+            pick(given, ("true", "false"), "value of --config accept_noncommercial")
+            accepted = given == "true"
+            config["accept_noncommercial"] = accepted
             if accepted:
                 os.environ[COMMERCIAL] = "true"
         asked = tuple(filter(None, config["systems"].split(",")))

@@ -141,7 +141,7 @@ def read_pair(
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """A degraded image and its clean one, cut to the same area, as they are evaluated."""
     folder = Path(plan.degraded_folder(task.family, dataset, level))
-    entry = next((e for e in load_index(folder) if Path(e["file"]).stem == image), None)
+    entry = next((e for e in load_index(folder, clean=str) if Path(e["file"]).stem == image), None)
     if entry is None:
         raise InputError(f"{folder} has no {image}; {remake(folder / 'index.json')}")
     degraded = read_degraded(folder / entry["file"])

@@ -392,10 +392,30 @@ def test_weights_with_a_published_sum_are_held_against_it(tmp_path, monkeypatch)
     monkeypatch.setenv("SEMANIR_WEIGHTS_DIR", str(tmp_path))
     (tmp_path / "GD_Gray_Blind.mat").write_bytes(b"truncated")
     digest = hashlib.sha256(b"truncated").hexdigest()
-    with pytest.raises(InputError, match=f"has SHA-256 {digest}, expected 37f76da0"):
+    with pytest.raises(
+        InputError, match=f"{tmp_path}/GD.* has SHA-256 {digest}, expected 37f76da0"
+    ):
         weights.get("dncnn", "denoise_gray-blind")
+    assert not (tmp_path / "data/weights/dncnn/GD_Gray_Blind.mat").exists()
     with pytest.raises(InputError, match=r"no weights at data/weights/dncnn/sigma=15\.mat; run"):
         weights.verify("dncnn", weights.find("dncnn", "denoise_gray-sigma15"))
+
+
+def test_weights_that_changed_name_the_command_that_gets_them_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = weights.find("dncnn", "denoise_gray-blind")
+    (tmp_path / found.path).parent.mkdir(parents=True)
+    (tmp_path / found.path).write_bytes(b"cut")
+    with pytest.raises(InputError, match=r"python -m baselines\.weights dncnn GD_Gray_Blind\.mat$"):
+        weights.verify("dncnn", found)
+    assert weights.find("dncnn", "GD_Gray_Blind.mat") == found
+
+
+def test_a_folder_of_weights_that_is_none_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEMANIR_WEIGHTS_DIR", "mien")
+    with pytest.raises(InputError, match="no folder mien; correct SEMANIR_WEIGHTS_DIR"):
+        weights.get("rcan", "sr-x4")
 
 
 def test_one_file_is_taken_out_of_a_wheel(tmp_path, monkeypatch):

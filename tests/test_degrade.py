@@ -398,6 +398,24 @@ def test_load_index_names_what_is_missing_or_changed(tmp_path):
         load_index(folder)
 
 
+@pytest.mark.parametrize(
+    "text", ["[", "{}", "[3]", '[{"file": "a.png"}]', '[{"file": 1, "sha256": 2}]']
+)
+def test_a_broken_index_is_named_with_a_command(tmp_path, text):
+    """The command that makes it again; nobody is told to delete the folder."""
+    folder = save(tmp_path / "set", {"a.png": photograph(5, 5)})
+    (folder / "index.json").write_text(text)
+    with pytest.raises(InputError, match=rf"broken .*index\.json.* --force {folder}/index\.json"):
+        load_index(folder)
+
+
+def test_an_index_without_what_is_asked_for_is_named(tmp_path):
+    folder = save(tmp_path / "set", {"a.png": photograph(5, 5)})
+    load_index(folder, shape=list)
+    with pytest.raises(InputError, match=r"broken .*index\.json: an entry without 'clean'"):
+        load_index(folder, clean=str)
+
+
 # --- whole files -----------------------------------------------------------------------------
 
 

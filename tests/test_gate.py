@@ -13,6 +13,7 @@ from made_records import count_record, eval_record
 
 from data_prep import degrade
 from data_prep.degraded import degrade_set
+from data_prep.errors import InputError
 from data_prep.prepared import prepare
 from data_prep.tasks import get_task
 from reports import gate, gate_text, paired, reference
@@ -623,6 +624,23 @@ def test_accepted_results_in_git_are_well_formed(path):
     assert kinds == set(paired.KINDS)
     if not machine:  # those of a machine may be of some tasks
         assert {"input", "semanir-u", "semanir-s", "semanir-b"} <= set(scored["model"])
+
+
+def test_nobody_is_told_to_delete_results_of_others(tmp_path):
+    """A candidate may be of another machine, and all there is of it."""
+    path = tmp_path / "results.csv"
+    for text in ("", "a,b\n1,2\n", ",".join(COLUMNS) + "\n" + "x," * (len(COLUMNS) - 1) + "x\n"):
+        path.write_text(text)
+        with pytest.raises(InputError, match=r"results\.csv") as refused:
+            reference.read_candidate(path, "smoke")
+        assert "delete" not in str(refused.value)
+
+
+def test_lines_that_stand_twice_name_what_makes_them_anew(results, tmp_path):
+    path = results()
+    path.write_text(path.read_text() + path.read_text().splitlines()[-1] + "\n")
+    with pytest.raises(InputError, match=r"holds 1 lines twice, .*python -m reports\.collect"):
+        reference.read_candidate(path, "smoke")
 
 
 # --- planted regressions -------------------------------------------------------------------------

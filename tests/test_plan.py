@@ -527,6 +527,10 @@ def test_a_method_without_an_entry_is_an_error():
             "did you mean set12 or set14 or set5?",
         ),
         ({"scal": "smoke"}, "error: unknown option of --config 'scal'; did you mean scale?"),
+        (
+            {"accept_noncommercial": "maybe"},
+            "error: unknown value of --config accept_noncommercial 'maybe'; valid: true, false",
+        ),
         ({"x": 1}, "error: unknown option of --config 'x'; valid: scale, without, systems"),
     ],
     ids=str,

@@ -22,6 +22,7 @@ IDENTITY = {"scale": "smoke", "task": "sr-x2", "model": "semanir-s", "seed": 0}
 WITHOUT_NUMBERS = {
     "data_prep/__init__.py",
     "data_prep/__main__.py",
+    "data_prep/arguments.py",
     "data_prep/download.py",
     "data_prep/errors.py",
     "data_prep/fetch.py",

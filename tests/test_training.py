@@ -379,6 +379,22 @@ def test_a_log_line_cut_short_is_dropped(data, tmp_path, uninterrupted):
     assert log_lines(tmp_path) == log_lines(uninterrupted.folder)
 
 
+@pytest.mark.parametrize("line", ["{", "[1]", "3", '{"loss": 1}', '{"step": "one"}', "\x00"])
+def test_a_broken_line_of_the_log_is_named(data, tmp_path, line):
+    """As an editor may leave it: by its number, in a resume and where the course goes on record."""
+    training = small_training(data, tmp_path)
+    train(training, stop_after=4)
+    save_state(training)
+    lines = training.log_path.read_text().splitlines()
+    training.log_path.write_text("\n".join([lines[0], line, *lines[1:], ""]))
+    for read in (
+        lambda: resume(small_training(data, tmp_path)),
+        lambda: train_module.history(training),
+    ):
+        with pytest.raises(InputError, match=rf"broken {training.log_path}, line 2: "):
+            read()
+
+
 def test_resume_without_a_state_starts_anew(data, tmp_path, uninterrupted):
     training = small_training(data, tmp_path)
     training.log_path.write_text('{"step": 1, "loss": 9}\n')

@@ -25,7 +25,7 @@ import torch
 from filelock import FileLock
 
 from data_prep.errors import FULL
-from data_prep.files import sha256
+from data_prep.files import sha256, visible
 
 log = logging.getLogger("semanir")
 
@@ -90,7 +90,7 @@ def _library() -> Path:
     instructions = torch.backends.cpu.get_cpu_capability()
     flags = FLAGS + INSTRUCTIONS.get(instructions, [])
     about = [torch.__version__, platform.machine(), str(sysconfig.get_config_var("SOABI")), *flags]
-    about += [path.read_text(encoding="utf-8") for path in sorted(SOURCES.iterdir())]
+    about += [path.read_text(encoding="utf-8") for path in visible(SOURCES.iterdir())]
     digest = hashlib.sha256("\0".join(about).encode()).hexdigest()[:16]
     folder = _root() / f"semanir-{instructions.lower()}-{digest}"
     library = folder / "semanir_cpu.so"
