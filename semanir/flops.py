@@ -6,16 +6,20 @@ meta device the same is counted from shapes alone; the two agree (tests/test_mea
 """
 
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode, flop_registry
+from torch.utils.flop_counter import flop_registry
 
 from data_prep.errors import InputError
+from semanir.shapes import on_meta
 
 aten = torch.ops.aten
 
@@ -33,6 +37,11 @@ sign slice slice_scatter split split_with_sizes sqrt squeeze stack sub sum t tan
 unfold unsqueeze upsample_bicubic2d var view where zeros zeros_like
 """
 FREE = frozenset(FREE_NAMES.split())
+SMALL = 1024  # values of a parameter
+DRAWING = (
+    *(aten.uniform_, aten.normal_, aten.erfinv_, aten.mul_, aten.add_, aten.clamp_),
+    *(aten.zero_, aten.fill_),
+)
 
 
 def _layer_norm(x: tuple[int, ...], *rest: Any, **named: Any) -> int:
@@ -59,6 +68,14 @@ def _upsample(each: int) -> Callable[..., int]:
     return lambda x, size, *rest, **named: 2 * each * prod(x[:2]) * prod(size)
 
 
+def _ignoring_output(count: Callable[..., int]) -> Callable[..., int]:
+    def counted(*args: Any, out_val: Any = None, **kwargs: Any) -> int:
+        shapes = [tuple(a.shape) if isinstance(a, Tensor) else a for a in args]
+        return count(*shapes, **kwargs)
+
+    return counted
+
+
 HANDLERS: dict[Any, Callable[..., int]] = {
     aten.upsample_nearest2d: _upsample(1),
     aten.upsample_bilinear2d: _upsample(4),
@@ -67,22 +84,67 @@ HANDLERS: dict[Any, Callable[..., int]] = {
     aten._adaptive_avg_pool2d: _pool,
     aten._scaled_dot_product_flash_attention_for_cpu: _attention,
 }
+COUNTED = {packet: _ignoring_output(count) for packet, count in HANDLERS.items()}
 
 
-class _NothingUnknown(TorchDispatchMode):
-    """Refuses operators that are neither counted nor known to be free."""
+class _Mode(TorchDispatchMode):
+    """A mode that torch.compile may look into: keeping it out would import all of torch._dynamo."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
+
+
+class _Operators(_Mode):
+    """Adds up what the operators under it count; refuses those that are neither known nor free."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: Counter[str] = Counter()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        packet = func.overloadpacket
-        name = str(packet).partition(".")[2].rstrip("_")
-        if packet not in flop_registry and packet not in HANDLERS and name not in FREE:
+        packet, kwargs = func.overloadpacket, kwargs or {}
+        name = str(packet).partition(".")[2]
+        count = COUNTED.get(packet) or flop_registry.get(packet)
+        if count is None and name.rstrip("_") not in FREE:
             raise InputError(
                 f"the operator {func} has no count; name it in FREE or HANDLERS of semanir/flops.py"
             )
+        out = on_meta(func, args, kwargs)
+        if count is not None:
+            self.found[name] += count(*args, **kwargs, out_val=out)
+        return out
+
+
+class _NothingDrawn(_Mode):
+    """Skips the operators that give parameters their first values where these lie on meta."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.overloadpacket in DRAWING and args[0].is_meta:
+            return args[0]
         return func(*args, **(kwargs or {}))
 
 
-@torch.no_grad()
+@contextmanager
+def weightless() -> Iterator[None]:
+    """Networks built in this context have parameters on meta: a count asks for no values.
+
+    Small ones stay, because some networks set these themselves, a shift of colours for example.
+    """
+
+    def moved(module: nn.Module, name: str, parameter: nn.Parameter | None) -> nn.Parameter | None:
+        if parameter is None or parameter.is_meta or parameter.numel() < SMALL:
+            return parameter
+        return nn.Parameter(parameter.to("meta"), parameter.requires_grad)
+
+    hook = register_module_parameter_registration_hook(moved)  # type: ignore[arg-type]
+    try:
+        with _NothingDrawn():
+            yield
+    finally:
+        hook.remove()
+
+
 def multiply_adds(network: nn.Module, shape: tuple[int, ...]) -> int:
     """Of one forward pass of a network for an input [B,C,H,W]; moves the network to torch's meta.
 
@@ -91,24 +153,23 @@ def multiply_adds(network: nn.Module, shape: tuple[int, ...]) -> int:
     return sum(by_operator(network, shape).values())
 
 
-@torch.no_grad()
 def by_operator(network: nn.Module, shape: tuple[int, ...]) -> dict[str, int]:
     """As `multiply_adds`, for every operator that counts: "convolution", "addmm", "attend", ..."""
-    network = network.eval().to("meta")
-    mapping = {packet: _ignoring_output(count) for packet, count in HANDLERS.items()}
-    with FlopCounterMode(display=False, custom_mapping=mapping) as counter, _NothingUnknown():
-        network(torch.empty(shape, device="meta"))
-    counted = counter.get_flop_counts()["Global"]
-    return {str(name).partition(".")[2]: count // 2 for name, count in counted.items()}
+    return by_both(network, shape)[0]
 
 
-@torch.no_grad()
 def by_modules(network: nn.Module, shape: tuple[int, ...]) -> int:
     """The convention of ptflops 0.7: modules, so that products of attention count nothing.
 
     Convolutions and linear layers with their biases, one per element of a layer normalisation or a
     softmax, two of an activation or of what is pooled, which it counts as module and as function.
     """
+    return by_both(network, shape)[1]
+
+
+@torch.no_grad()
+def by_both(network: nn.Module, shape: tuple[int, ...]) -> tuple[dict[str, int], int]:
+    """`by_operator` and `by_modules` of one pass."""
     network, total = network.eval().to("meta"), 0
 
     def count(module: nn.Module, inputs: tuple[Tensor, ...], out: Tensor) -> None:
@@ -127,20 +188,12 @@ def by_modules(network: nn.Module, shape: tuple[int, ...]) -> int:
 
     hooks = [module.register_forward_hook(count) for module in network.modules()]
     try:
-        network(torch.empty(shape, device="meta"))
+        with _Operators() as operators:
+            network(torch.empty(shape, device="meta"))
     finally:
         for hook in hooks:
             hook.remove()
-    return total
-
-
-def _ignoring_output(count: Callable[..., int]) -> Callable[..., int]:
-    def counted(*args: Any, out_val: Any = None, **kwargs: Any) -> int:
-        shapes = [tuple(a.shape) if isinstance(a, Tensor) else a for a in args]
-        return count(*shapes, **kwargs)
-
-    counted._get_raw = True  # type: ignore[attr-defined]
-    return counted
+    return {name: found // 2 for name, found in operators.found.items()}, total
 
 
 @torch.no_grad()

@@ -34,13 +34,14 @@ _DEGRADE = [*_PREPARE, *_TASKS]
 _DEGRADE += [f"data_prep/{name}.py" for name in ("degrade", "degraded", "resize", "synthetic")]
 _NETWORK = ["semanir/network", "semanir/attention", "semanir/checkpoint.py"]
 _MEASURE = [*_NETWORK, "semanir/measure.py", "baselines"]
+_MODELS = ["semanir/models.yaml", "baselines/models.yaml"]
 _TRAIN = [*_NETWORK, *_DEGRADE, "semanir/train.py", "semanir/pairs.py", "semanir/losses.py"]
-_TRAIN += ["semanir/recipe.py", "semanir/vgg.py"]
+_TRAIN += ["semanir/recipe.py", "semanir/optimizers.py", "semanir/vgg.py"]
 _EVALUATE = [*_NETWORK, *_DEGRADE, "semanir/evaluate.py", "semanir/restore.py", "baselines"]
 _EVALUATE += ["semanir/metrics.py", "semanir/tiling.py"]
 _PLAN = [*_TASKS, "data_prep/datasets.py", "data_prep/datasets.yaml", "semanir/plan.py"]
 _PLAN += ["semanir/ablations.py", "semanir/models.py"]
-_PLAN += ["semanir/scales.yaml", "semanir/models.yaml", "baselines/models.yaml"]
+_PLAN += ["semanir/scales.yaml", *_MODELS]
 # not all of reports/: the rendered tables are written there
 _REPORTS = [f"reports/{path.name}" for path in ROOT.glob("reports/*.py")]
 _REPORTS += ["reports/layouts.yaml", "reports/templates", "reports/paper", "reports/claims"]
@@ -51,7 +52,7 @@ SOURCES = {
     "degrade": _DEGRADE,
     "train": _TRAIN,
     "evaluate": _EVALUATE,
-    "count": [*_MEASURE, "semanir/flops.py", "semanir/models.yaml", "baselines/models.yaml"],
+    "count": [*_MEASURE, "semanir/flops.py", "semanir/shapes.py", *_MODELS],
     "runtime": [*_MEASURE, "semanir/timing.py", "semanir/scales.yaml"],
     "activation": [*_NETWORK, *_DEGRADE, "semanir/activation.py"],
     "visual": [*_EVALUATE, "semanir/visual.py"],

@@ -105,6 +105,33 @@ def test_modules_are_counted_as_ptflops_counts_them():
     assert flops.by_modules(network_of("swinir:denoise_gray"), (1, 1, 64, 64)) == 47_003_668_480
 
 
+class Shifted(nn.Module):
+    """Sets a small parameter itself, and shares a large one."""
+
+    def __init__(self):
+        super().__init__()
+        self.shift = nn.Conv2d(3, 3, 1)
+        self.shift.weight.data = torch.eye(3)[..., None, None]
+        self.first = nn.Linear(64, 64)
+        self.second = nn.Linear(64, 64)
+        self.second.weight = self.first.weight
+
+
+def test_networks_for_counts_draw_no_values():
+    """Large parameters lie on meta, shared ones stay shared; outside nothing has changed."""
+    state = torch.get_rng_state()
+    with flops.weightless():
+        network = Shifted()
+    assert torch.equal(network.shift.weight[..., 0, 0], torch.eye(3))
+    assert network.first.weight.is_meta and network.second.weight is network.first.weight
+    assert sum(p.numel() for p in network.parameters()) == 12 + 64 * 64 + 2 * 64
+    torch.set_rng_state(state)
+    plain = Shifted()
+    torch.set_rng_state(state)
+    assert torch.equal(plain.first.weight, Shifted().first.weight)
+    assert plain.first.weight.std() > 0
+
+
 class Odd(nn.Module):
     def forward(self, x):
         return torch.linalg.inv(x @ x.mT)

@@ -1,0 +1,105 @@
+"""Shapes of what the commonest operators of networks make of tensors on meta.
+
+torch infers them by Python code that takes about a millisecond each and imports torch._dynamo and
+sympy, as much again as torch itself. What is said here is said of operators by position, as
+torch.ops.aten calls them; all others are left to torch.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+aten = torch.ops.aten
+
+
+def _itself(x: Tensor, *rest: Any, **named: Any) -> Tensor:
+    return x
+
+
+def _same(x: Tensor, *rest: Any, **named: Any) -> Tensor:
+    strides = x.stride()
+    return x.new_empty(x.shape) if 0 in strides else x.new_empty_strided(x.shape, strides)
+
+
+def _broadcast(x: Tensor, y: Any, **named: Any) -> Tensor:
+    shape = np.broadcast_shapes(x.shape, y.shape) if isinstance(y, Tensor) else x.shape
+    made = _same(x) if shape == x.shape else x.new_empty(shape)
+    return made.to(torch.result_type(x, y))
+
+
+def _product(x: Tensor, y: Tensor) -> Tensor:
+    return x.new_empty(x.shape[0], y.shape[1])
+
+
+def _sum_and_product(bias: Tensor, x: Tensor, y: Tensor, **named: Any) -> Tensor:
+    return _product(x, y)
+
+
+def _normalised(x: Tensor, over: list[int], *rest: Any) -> tuple[Tensor, Tensor, Tensor]:
+    kept = x.ndim - len(over)
+    moments = x.new_empty(x.shape[:kept] + (1,) * len(over))
+    return _same(x), moments, moments
+
+
+def _joined(parts: list[Tensor], dim: int = 0) -> Tensor:
+    shape = list(parts[0].shape)
+    shape[dim] = sum(part.shape[dim] for part in parts)
+    return parts[0].new_empty(shape)
+
+
+def _repeated(x: Tensor, times: list[int]) -> Tensor:
+    lengths = (1,) * (len(times) - x.ndim) + tuple(x.shape)
+    return x.new_empty([n * length for n, length in zip(times, lengths, strict=True)])
+
+
+def _resized(x: Tensor, size: list[int], *rest: Any) -> Tensor:
+    return x.new_empty(*x.shape[:2], *size)
+
+
+def _shuffled(x: Tensor, by: int) -> Tensor:
+    b, c, h, w = x.shape
+    return x.new_empty(b, c // by**2, h * by, w * by)
+
+
+def _convolved(
+    x: Tensor, weight: Tensor, bias: Any, stride: list[int], padding: list[int],
+    dilation: list[int], transposed: bool, added: list[int], groups: int,
+) -> Tensor:  # fmt: skip
+    """[B,C,H,W] -> [B,C',H',W'], by the formulas of torch.nn.Conv2d and ConvTranspose2d."""
+    size = []
+    for n, k, s, p, d, more in zip(
+        x.shape[2:], weight.shape[2:], stride, padding, dilation, added, strict=True
+    ):
+        reach = d * (k - 1)
+        size.append((n - 1) * s - 2 * p + reach + more + 1 if transposed else
+                    (n + 2 * p - reach - 1) // s + 1)  # fmt: skip
+    channels = weight.shape[1] * groups if transposed else weight.shape[0]
+    return x.new_empty(x.shape[0], channels, *size)
+
+
+SHAPES: dict[Any, Callable[..., Any]] = {
+    aten.leaky_relu_: _itself,
+    **dict.fromkeys((aten.gelu, aten.sigmoid, aten.relu, aten.leaky_relu, aten.roll), _same),
+    **dict.fromkeys((aten.add, aten.sub, aten.mul), _broadcast),
+    aten.cat: _joined,
+    aten.repeat: _repeated,
+    aten.pixel_shuffle: _shuffled,
+    aten._upsample_bicubic2d_aa: _resized,
+    aten.mm: _product,
+    aten.addmm: _sum_and_product,
+    aten.native_layer_norm: _normalised,
+    aten.convolution: _convolved,
+}
+
+
+def on_meta(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What an operator returns, without values where all its tensors are on meta."""
+    shape = SHAPES.get(func.overloadpacket)
+    if shape is None:
+        return func(*args, **kwargs)
+    tensors = args[0] if isinstance(args[0], list) else args
+    known = all(x.is_meta for x in tensors if isinstance(x, Tensor))
+    return shape(*args, **kwargs) if known else func(*args, **kwargs)

@@ -1,0 +1,108 @@
+"""Shapes of operators on meta: those of the operators' own results, and light to import."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from semanir.shapes import SHAPES, on_meta
+
+aten = torch.ops.aten
+FOUR, WIDE = (2, 12, 6, 8), (2, 6, 8, 12)
+# operator, arguments: a tuple of sizes stands for a tensor, a list of tuples for tensors
+CASES = {
+    "gelu": (aten.gelu.default, FOUR),
+    "sigmoid": (aten.sigmoid.default, FOUR),
+    "relu": (aten.relu.default, FOUR),
+    "leaky_relu": (aten.leaky_relu.default, FOUR, 0.2),
+    "leaky_relu_": (aten.leaky_relu_.default, FOUR, 0.2),
+    "roll": (aten.roll.default, FOUR, [1, 2], [2, 3]),
+    "add": (aten.add.Tensor, FOUR, FOUR),
+    "add-alpha": (aten.add.Tensor, FOUR, (8,)),
+    "sub-row": (aten.sub.Tensor, (6, 1), (1, 8)),
+    "mul-number": (aten.mul.Tensor, FOUR, 0.5),
+    "mul-smaller": (aten.mul.Tensor, (8,), FOUR),
+    "cat": (aten.cat.default, [(2, 3, 4), (2, 5, 4)], 1),
+    "cat-first": (aten.cat.default, [(2, 3), (1, 3)]),
+    "repeat": (aten.repeat.default, (3, 4), [2, 1, 5]),
+    "pixel_shuffle": (aten.pixel_shuffle.default, FOUR, 2),
+    "bicubic": (aten._upsample_bicubic2d_aa.default, FOUR, [9, 11], False),
+    "mm": (aten.mm.default, (3, 4), (4, 5)),
+    "addmm": (aten.addmm.default, (5,), (3, 4), (4, 5)),
+    "layer_norm": (aten.native_layer_norm.default, WIDE, [12], (12,), (12,), 1e-5),
+    "layer_norm-two": (aten.native_layer_norm.default, WIDE, [8, 12], None, None, 1e-5),
+    "conv": (aten.convolution.default, FOUR, (5, 12, 3, 3), (5,), [1, 1], [1, 1], [1, 1], False,
+             [0, 0], 1),
+    "conv-odd": (aten.convolution.default, FOUR, (6, 4, 3, 2), None, [2, 3], [0, 1], [2, 1],
+                 False, [0, 0], 3),
+    "conv-up": (aten.convolution.default, FOUR, (12, 2, 2, 4), None, [2, 2], [0, 1], [1, 1], True,
+                [1, 0], 2),
+}  # fmt: skip
+
+
+def made(argument, device):
+    if isinstance(argument, tuple):
+        return torch.zeros(argument, device=device)
+    if isinstance(argument, list) and isinstance(argument[0], tuple):
+        return [torch.zeros(sizes, device=device) for sizes in argument]
+    return argument
+
+
+def facts(result):
+    results = result if isinstance(result, tuple) else (result,)
+    return [(x.shape, x.stride(), x.dtype) for x in results]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_operator_has_the_shape_of_its_result(name):
+    """Sizes, strides and types, against the operator on numbers."""
+    func, *arguments = CASES[name]
+    found = on_meta(func, tuple(made(a, "meta") for a in arguments), {})
+    assert facts(found) == facts(func(*(made(a, "cpu") for a in arguments)))
+    assert all(x.is_meta for x in (found if isinstance(found, tuple) else (found,)))
+
+
+def test_every_shape_has_a_case():
+    assert {func.overloadpacket for func, *_ in CASES.values()} == set(SHAPES)
+
+
+def test_permuted_and_integer_tensors_keep_their_kind():
+    """An elementwise operator keeps strides; whole numbers times a fraction become floats."""
+    permuted = torch.zeros(2, 3, 4, device="meta").permute(2, 0, 1)
+    assert on_meta(aten.gelu.default, (permuted,), {}).stride() == permuted.stride()
+    whole = torch.zeros(3, dtype=torch.int64, device="meta")
+    assert on_meta(aten.mul.Tensor, (whole, 0.5), {}).dtype == torch.float32
+    assert on_meta(aten.mul.Tensor, (whole, 2), {}).dtype == torch.int64
+
+
+def test_numbers_are_computed():
+    """Only meta has no values: what a network computes of numbers on its way stays exact."""
+
+    class Mode(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            return on_meta(func, args, kwargs or {})
+
+    with Mode():
+        assert (torch.full((2,), 3.0) * 2 + 1).tolist() == [7, 7]
+
+
+HEAVY = """
+import sys
+from semanir import flops
+from semanir.network import build
+
+for name, options, shape in (
+    ("semanir-u-tiny", {"channels": 1}, (1, 1, 32, 32)),
+    ("semanir-s-tiny", {"upscale": 4}, (1, 3, 16, 16)),
+):
+    assert flops.multiply_adds(build(name, **options), shape) > 0
+print([name for name in ("torch._dynamo", "sympy") if name in sys.modules])
+"""
+
+
+def test_counting_our_networks_imports_no_compiler():
+    """torch._dynamo and sympy take as long to import as torch."""
+    run = subprocess.run([sys.executable, "-c", HEAVY], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
