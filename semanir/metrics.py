@@ -25,7 +25,6 @@ from typing import Literal
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from data_prep.errors import InputError
 from data_prep.images import luma
@@ -186,6 +185,7 @@ def _ssim_matlab_3d(output: Image, target: Image) -> float:
     The window is 11x11x11 and reaches over the colours, borders are replicated: 0.08 to 0.2 above
     the usual one.
     """
+    from scipy.ndimage import gaussian_filter  # a third of a second, needed by deblurring alone
 
     def blur(image: NDArray[np.float64]) -> NDArray[np.float64]:
         blurred: NDArray[np.float64] = gaussian_filter(image, SIGMA, radius=RADIUS, mode="nearest")

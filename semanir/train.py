@@ -12,7 +12,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -33,15 +33,11 @@ from semanir.losses import Loss, make_loss
 from semanir.metrics import score
 from semanir.network import Network, build
 from semanir.network.config import ColumnarConfig, configure, to_dict
+from semanir.optimizers import OPTIMIZERS
 from semanir.pairs import Pairs
 from semanir.recipe import Recipe, make_recipe
 from semanir.record import source_hash, write_record
 from semanir.restore import restore
-
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "adamw": torch.optim.AdamW,
-    "adam": torch.optim.Adam,
-}
 
 
 class TrainingStoppedError(InputError):

@@ -139,6 +139,16 @@ def test_compiles_without_a_graph_break():
 
 
 @needs_kernels
+def test_a_second_derivative_is_refused():
+    """Instead of a gradient that lacks a term."""
+    tensors, table, dictionary, window = make(CASES[0], torch.float32)
+    out = attend(*tensors, dictionary, table, window, backend="fused")
+    (grad,) = torch.autograd.grad(out.square().sum(), tensors[:1], create_graph=True)
+    with pytest.raises(NotImplementedError, match="no second derivative"):
+        grad.square().sum().backward()
+
+
+@needs_kernels
 def test_flop_counters_see_the_kernels():
     """4 N K D a head forward and 10 N K D backward; fvcore counts a multiply-add as one."""
     tensors, table, dictionary, window = make(CASES[0], torch.float32)

@@ -16,6 +16,7 @@ from torch.utils.flop_counter import register_flop_formula
 from data_prep.errors import InputError
 from semanir.attention.build import kernels, why_not
 from semanir.attention.dictionary import Dictionary
+from semanir.attention.operators import cpu_operator
 
 WIDEST_HEAD = 64
 
@@ -50,7 +51,7 @@ def supported(q: Tensor) -> bool:
     )
 
 
-@torch.library.custom_op("semanir::attend", mutates_args=(), device_types="cpu")
+@cpu_operator("semanir::attend")
 def attend_op(
     q: Tensor,
     k: Tensor,
@@ -66,13 +67,13 @@ def attend_op(
     return out, lse
 
 
-@attend_op.register_fake
+@torch.library.impl("semanir::attend", "meta")
 def _(q, k, v, indices, counts, table, height, width):  # type: ignore[no-untyped-def]
     b, h, n, d = q.shape
     return q.new_empty(b, n, h, d).transpose(1, 2), q.new_empty(b, h, n)
 
 
-@torch.library.custom_op("semanir::attend_backward", mutates_args=(), device_types="cpu")
+@cpu_operator("semanir::attend_backward")
 def backward_op(
     grad: Tensor,
     q: Tensor,
@@ -93,7 +94,7 @@ def backward_op(
     return made
 
 
-@backward_op.register_fake
+@torch.library.impl("semanir::attend_backward", "meta")
 def _(grad, q, k, v, out, lse, indices, counts, table, height, width):  # type: ignore[no-untyped-def]
     b, h, n, d = q.shape
     grads = q.new_empty(b, n, 3, h, d).permute(2, 0, 3, 1, 4)
@@ -111,7 +112,14 @@ def _backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
     return (*grads.unbind(), None, None, table if given else None, None, None)
 
 
-attend_op.register_autograd(_backward, setup_context=_save)
+torch.library.register_autograd("semanir::attend", _backward, setup_context=_save)
+
+
+def _second(ctx: Any, *grads: Tensor | None) -> None:
+    raise NotImplementedError("attention by the fused back end has no second derivative")
+
+
+torch.library.register_autograd("semanir::attend_backward", _second)
 
 
 @register_flop_formula(torch.ops.semanir.attend)

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
 from semanir.attention.build import kernels
+from semanir.attention.operators import cpu_operator
 
 
 def select(similarity: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -57,7 +58,7 @@ def _largest(similarity: Tensor, k: int) -> Tensor:
     return selected
 
 
-@torch.library.custom_op("semanir::select_keys", mutates_args=(), device_types="cpu")
+@cpu_operator("semanir::select_keys")
 def select_op(similarity: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """similarity [B,R,N] -> the k largest of each row above -inf [B,R,k] int32, their number [B,R].
 
@@ -71,7 +72,7 @@ def select_op(similarity: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return indices, counts
 
 
-@select_op.register_fake
+@torch.library.impl("semanir::select_keys", "meta")
 def _(similarity, k):  # type: ignore[no-untyped-def]
     b, r, _ = similarity.shape
     return (
@@ -88,7 +89,7 @@ def compiled_products(tokens: Tensor) -> bool:
     return module is not None and module.instruction_set != "DEFAULT"
 
 
-@torch.library.custom_op("semanir::most_similar", mutates_args=(), device_types="cpu")
+@cpu_operator("semanir::most_similar")
 def most_similar_op(
     tokens: Tensor, k: int, include_self: bool, labels: Tensor | None
 ) -> tuple[Tensor, Tensor]:
@@ -105,7 +106,7 @@ def most_similar_op(
     return indices, counts
 
 
-@most_similar_op.register_fake
+@torch.library.impl("semanir::most_similar", "meta")
 def _(tokens, k, include_self, labels):  # type: ignore[no-untyped-def]
     b, n, _ = tokens.shape
     return (

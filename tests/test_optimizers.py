@@ -1,0 +1,69 @@
+"""Optimizers without torch's decorators: the same weights to the bit, and light to import."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from semanir.optimizers import OPTIMIZERS
+
+TORCH = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
+
+
+def steps(optimizer_class, count, state=None):
+    """Weights and state after some steps from a seeded start, or from a saved state."""
+    torch.manual_seed(0)
+    network = nn.Linear(7, 5)
+    optimizer = optimizer_class(
+        network.parameters(), lr=0.1, betas=(0.8, 0.99), weight_decay=0.05, fused=True
+    )
+    if state is not None:
+        network.load_state_dict(state[0])
+        optimizer.load_state_dict(state[1])
+    x = torch.rand(3, 7)
+    for step in range(count):
+        optimizer.param_groups[0]["lr"] = 0.1 / (step + 1)
+        optimizer.zero_grad(set_to_none=True)
+        network(x).square().sum().backward()
+        optimizer.step()
+    return network.state_dict(), optimizer.state_dict()
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_weights_and_state_are_torchs_own(name):
+    """After steps, and after going on from what the other one saved."""
+    ours, theirs = steps(OPTIMIZERS[name], 4), steps(TORCH[name], 4)
+    again = steps(OPTIMIZERS[name], 2, theirs), steps(TORCH[name], 2, ours)
+    for one, other in ((ours, theirs), again):
+        assert all(torch.equal(one[0][key], other[0][key]) for key in other[0])
+        assert one[1]["param_groups"] == other[1]["param_groups"]
+        for kept, expected in zip(
+            one[1]["state"].values(), other[1]["state"].values(), strict=True
+        ):
+            assert all(torch.equal(kept[key], expected[key]) for key in expected)
+
+
+STEP = """
+import sys
+import torch
+from semanir.network import build
+from semanir.optimizers import OPTIMIZERS
+
+network = build("semanir-u-tiny", channels=1)
+optimizer = OPTIMIZERS["adamw"](network.parameters(), lr=0.1, fused=True)
+network(torch.rand(1, 1, 16, 16)).sum().backward()
+optimizer.step()
+optimizer.zero_grad()
+optimizer.load_state_dict(optimizer.state_dict())
+with torch.inference_mode():
+    network.eval()(torch.rand(1, 1, 16, 16))
+print([name for name in ("torch._dynamo", "sympy") if name in sys.modules])
+"""
+
+
+def test_a_step_imports_no_compiler():
+    """Forward, backward and step, with the attention kernels where they can be compiled."""
+    run = subprocess.run([sys.executable, "-c", STEP], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
