@@ -1,13 +1,14 @@
-"""Figures as SVG inside a page: no script, no outer file, readable on light and dark ground."""
+"""Figures as SVG inside a page: no script, no outer file, readable on light and dark ground.
+
+matplotlib takes half a second to import, and most pages have no figure: it waits for the first one.
+"""
 
 import io
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
-
-matplotlib.use("svg")
-from matplotlib.figure import Figure  # after the choice of what draws
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 COLORS = ("#3b73c4", "#d98324", "#3f9b5b", "#b5495b")
 COLUMNS = 4
@@ -21,8 +22,13 @@ STYLE: Any = {
 }
 
 
-def panels(number: int, width: float = 9, height: float = 3.4) -> Figure:
+def panels(number: int, width: float = 9, height: float = 3.4) -> "Figure":
     """`number` axes, four in a row at most; width of a row and height of axes in inches."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib.figure import Figure  # after the choice of what draws
+
     rows = -(-number // COLUMNS)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, height * rows), layout="constrained")
@@ -32,8 +38,10 @@ def panels(number: int, width: float = 9, height: float = 3.4) -> Figure:
     return figure
 
 
-def inline(figure: Figure, title: str) -> str:
+def inline(figure: "Figure", title: str) -> str:
     """The <svg> element; black becomes the colour of the page's text. title: what it shows."""
+    import matplotlib
+
     for axes in figure.axes:
         legend = axes.get_legend()
         if legend is not None:

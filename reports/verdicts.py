@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from data_prep.tasks import families
@@ -40,17 +41,23 @@ class Verdict:
 
 
 def judge_table(cells: Iterable[Cell], scale: str, results: pd.DataFrame) -> list[Verdict]:
-    """A verdict for every printed cell, in printed order."""
-    parts = dict(iter(results.groupby(["model", "level"])))
-    none = results[:0]
-    places = [(cell, answer(cell, scale)) for cell in cells]
-    return [
-        judge(cell, place, scale, parts.get((place.model, place.level), none))
-        for cell, place in places
-    ]
+    """A verdict for every printed cell, in printed order. results: means over images."""
+    rows = by_place(results)
+    return [judge(cell, answer(cell, scale), scale, rows) for cell in cells]
 
 
-def judge(cell: Cell, place: Answer, scale: str, results: pd.DataFrame) -> Verdict:
+Rows = dict[tuple[str, str], list[dict[str, Any]]]
+
+
+def by_place(results: pd.DataFrame) -> Rows:
+    """The rows of each (model, level): pandas takes a millisecond to pick some for a cell."""
+    found: Rows = {}
+    for row in results.to_dict("records"):
+        found.setdefault((row["model"], row["level"]), []).append(row)
+    return found
+
+
+def judge(cell: Cell, place: Answer, scale: str, rows: Rows) -> Verdict:
     """The verdict of one cell, given where its measurement should be.
 
     Numbers of networks trained at a scale below `paper`, or measured on photographs that stand in
@@ -59,19 +66,22 @@ def judge(cell: Cell, place: Answer, scale: str, results: pd.DataFrame) -> Verdi
     """
     if place.verdict:
         return Verdict(cell, place.verdict, place.reason)
-    found = _find(place, COLUMN_OF_METRIC.get(place.metric, place.metric), results)
-    missing = sorted(set(place.datasets) - set(found["dataset"]))
-    if found.empty or missing:
+    near = _find(place, rows)
+    wanted = COLUMN_OF_METRIC.get(place.metric, place.metric)
+    found = [row for row in near if row["metric"] == wanted]
+    missing = sorted(set(place.datasets) - {row["dataset"] for row in found})
+    if not found or missing:
         what = f" on {', '.join(missing)}" if missing else ""
         hint = ""
         if place.task and "weights" in get_model(place.model):
             hint = f"; --config systems={place.model} evaluates its released weights"
         return Verdict(cell, "no data", f"no record of {place.model}{what} was given{hint}")
-    by_seed = found.groupby("seed", dropna=False)["value"].mean()  # over the sets of an average
-    measured = by_seed.mean() / UNIT.get(cell.metric, 1)
-    facts = found.iloc[0].dropna().to_dict() | {"seeds": len(by_seed)}
+    by_seed = list(_means(found, "seed").values())  # over the sets of an average
+    measured = float(np.mean(by_seed)) / UNIT.get(cell.metric, 1)
+    facts = {name: value for name, value in found[0].items() if not pd.isna(value)}
+    facts |= {"seeds": len(by_seed)}
     facts |= {"dataset": ", ".join(place.datasets)} if place.datasets else {}
-    spread = float(by_seed.std()) if len(by_seed) > 1 else None
+    spread = float(np.std(by_seed, ddof=1)) if len(by_seed) > 1 else None
     difference = None if place.stand_in else measured - float(cell.value)
 
     if cell.metric not in QUALITY:
@@ -89,9 +99,7 @@ def judge(cell: Cell, place: Answer, scale: str, results: pd.DataFrame) -> Verdi
             reason += " Synthetic degradation instead of real pairs, not comparable."
     else:
         verdict, reason = _compare(measured - float(cell.value), TOLERANCE[cell.metric]), ""
-    scores = {}
-    if cell.metric in QUALITY:
-        scores = dict(_find(place, None, results).groupby("metric")["value"].mean())
+    scores = _means(near, "metric") if cell.metric in QUALITY else {}
     return Verdict(
         cell, verdict, reason, measured, spread, difference, scores, facts, place.stand_in
     )
@@ -107,18 +115,19 @@ def coverage(verdicts: Iterable[Verdict]) -> str:
     return f"{line} ({rest})" if rest else line
 
 
-def _find(place: Answer, metric: str | None, results: pd.DataFrame) -> pd.DataFrame:
-    if results.empty:
-        return results
-    wanted = {"model": place.model, "level": place.level}
-    wanted |= {"metric": metric} if metric else {}
-    chosen = pd.Series(True, index=results.index)
-    if place.task:
-        wanted |= {"task": place.task}
-        chosen &= results["dataset"].isin(place.datasets)
-    for column, value in wanted.items():
-        chosen &= results[column] == value
-    return results[chosen]
+def _find(place: Answer, rows: Rows) -> list[dict[str, Any]]:
+    near = rows.get((place.model, place.level), [])
+    if not place.task:
+        return near
+    return [row for row in near if row["task"] == place.task and row["dataset"] in place.datasets]
+
+
+def _means(rows: Iterable[dict[str, Any]], key: str) -> dict[Any, float]:
+    """The mean `value` of the rows that have the same `key`."""
+    values: dict[Any, list[float]] = {}
+    for row in rows:
+        values.setdefault(row[key], []).append(row["value"])
+    return {name: float(np.mean(some)) for name, some in values.items()}
 
 
 def _compare(difference: float, tolerance: float) -> str:

@@ -7,14 +7,19 @@ import pandas as pd
 import pytest
 from made_records import STAMP, cell
 
+from reports import verdicts as judging
 from reports.collect import COLUMNS, collect
-from reports.verdicts import Verdict, coverage, judge, judge_table
+from reports.verdicts import Verdict, by_place, coverage, judge_table
 from semanir.plan import Answer, answer, cells
 
 
 def place(metric="PSNR", **fields):
     standard = {"model": "input", "task": "demosaick", "datasets": ("kodak",), "metric": metric}
     return Answer(**standard | fields)
+
+
+def judge(printed, where, scale, results):
+    return judging.judge(printed, where, scale, by_place(results))
 
 
 def measured(*values, metric="psnr", **fields):
