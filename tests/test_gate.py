@@ -626,7 +626,7 @@ def test_accepted_results_in_git_are_well_formed(path):
         assert {"input", "semanir-u", "semanir-s", "semanir-b"} <= set(scored["model"])
 
 
-def test_nobody_is_told_to_delete_results_of_others(tmp_path):
+def test_the_advice_on_results_destroys_nothing(tmp_path):
     """A candidate may be of another machine, and all there is of it."""
     path = tmp_path / "results.csv"
     for text in ("", "a,b\n1,2\n", ",".join(COLUMNS) + "\n" + "x," * (len(COLUMNS) - 1) + "x\n"):
