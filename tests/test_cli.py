@@ -23,6 +23,8 @@ from data_prep.tasks import task_names
 from semanir import checkpoint, cli, flops, tiling
 from semanir import shipped as shipped_module
 from semanir.attention import BACKENDS
+from semanir.cli import listing, places
+from semanir.cli import restore as command_restore
 from semanir.network import PRESETS, build
 from semanir.network.config import ColumnarConfig
 from semanir.pictures import Picture, read_picture, turn, write_picture
@@ -66,7 +68,7 @@ def shipped(tmp_path_factory, monkeypatch):
     """An empty folder in place of the shipped weights."""
     folder = tmp_path_factory.mktemp("shipped")
     monkeypatch.setattr(shipped_module, "WEIGHTS", folder)
-    cli._note_once.cache_clear()
+    command_restore._note_once.cache_clear()
     return folder
 
 
@@ -154,7 +156,7 @@ def test_back_end_is_taken(tmp_path, monkeypatch):
     Image.fromarray(pixels(20, 20, 3)).save(tmp_path / "in.png")
     written = []
     for backend in ("mask", "reference"):
-        assert cli._load(weights, backend).config.backend == backend
+        assert command_restore._load(weights, backend).config.backend == backend
         out = tmp_path / f"{backend}.png"
         semanir(
             *("restore", tmp_path / "in.png", "-o", out, "--weights", weights),
@@ -665,14 +667,14 @@ def test_the_format_of_a_folder(tmp_path, album, capsys):
 def test_an_interrupt_keeps_what_is_finished(tmp_path, album, capsys, monkeypatch):
     folder, command = album
     (folder / "a.tif").unlink()
-    restore_file = cli._restore_file
+    restore_file = command_restore._restore_file
 
     def interrupted(source, *rest, **options):
         if source.name == "c.bmp":
             raise KeyboardInterrupt
         restore_file(source, *rest, **options)
 
-    monkeypatch.setattr(cli, "_restore_file", interrupted)
+    monkeypatch.setattr(command_restore, "_restore_file", interrupted)
     shown = fails(capsys, *command, code=130)
     assert shown.endswith("\ninterrupted; the same command resumes\n")
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["b.png"]
@@ -727,7 +729,7 @@ def test_what_is_left_out(tmp_path, names, told):
     for name in names:
         (tmp_path / name).touch()
     args = SimpleNamespace(input=tmp_path, output=tmp_path / "out")
-    line = cli.left_out(args, [tmp_path / "a.png"])
+    line = places.left_out(args, [tmp_path / "a.png"])
     assert told in line and bool(told) == bool(line)
 
 
@@ -776,7 +778,7 @@ def no_work(monkeypatch):
         pytest.fail("work was done before the output was tried")
 
     for name in ("_load", "_restore_file"):
-        monkeypatch.setattr(cli, name, worked)
+        monkeypatch.setattr(command_restore, name, worked)
 
 
 @pytest.mark.parametrize("name", ["b.png/out", f"{'x' * 300}/out"], ids=["a file", "too long"])
@@ -1056,15 +1058,21 @@ def test_the_list_is_what_there_is(shipped, capsys):
     assert len(shown.splitlines()) < 40 and max(map(len, shown.splitlines())) <= 80
     assert re.search(r"denoise_gray-sigma25 +grey, 0\.\d MiB", shown)
     assert re.search(r"sr-x2 +broken; install", shown)
-    for word in (*PRESETS, *BACKENDS, *cli.TASKS, "--sigma 15|25|50", "--qf 10|20|30|40"):
+    for word in (
+        *PRESETS,
+        *BACKENDS,
+        *shipped_module.TASKS,
+        "--sigma 15|25|50",
+        "--qf 10|20|30|40",
+    ):
         assert word in shown, word
 
 
 def test_networks_and_back_ends_are_told_as_they_are():
     """The list knows them by heart, so that it needs no torch."""
-    assert list(cli.BACKENDS) == ["auto", *BACKENDS]
-    assert set(cli.NETWORKS) == set(PRESETS)
-    for name, told in cli.NETWORKS.items():
+    assert list(listing.BACKENDS) == ["auto", *BACKENDS]
+    assert set(listing.NETWORKS) == set(PRESETS)
+    for name, told in listing.NETWORKS.items():
         enlarges = isinstance(PRESETS[name], ColumnarConfig)
         assert ("super-resolution" in told) == enlarges
         network = build(name, upscale=2 if enlarges else None)

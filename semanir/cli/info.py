@@ -1,0 +1,69 @@
+"""What a network is, costs and was trained on.
+
+  semanir info semanir-u --input 3x256x256
+  semanir info denoise_gray-sigma25
+  semanir info results/smoke/train/sr-x2/semanir-s/seed0/weights.safetensors
+
+Multiply-adds are counted as fvcore does, for one input of channels x height x width.
+"""
+
+# torch is imported where it is used: help and lists answer at once
+import argparse
+import textwrap
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from data_prep.arguments import whole
+from data_prep.names import pick
+from semanir.cli.listing import NETWORKS
+from semanir.shipped import facts, shipped
+
+
+def add(commands: Any) -> None:
+    """The arguments of `semanir info`."""
+    command = commands.add_parser(
+        "info",
+        help="configuration, parameters, multiply-adds, training",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("network", help="network, shipped weights or FILE.safetensors")
+    command.add_argument("--input", metavar="CxHxW", help="what multiply-adds are counted for")
+    command.add_argument("--scale", type=whole(2), default=4, help="of semanir-s and -b (4)")
+
+
+def run_info(args: argparse.Namespace) -> None:
+    """Print what a network or a weights file is: configuration, parameters, multiply-adds."""
+    from semanir.checkpoint import load
+    from semanir.flops import multiply_adds
+    from semanir.measure import parse_input
+
+    path = shipped().get(args.network, Path(args.network))
+    shape = parse_input(args.input) if args.input else None
+    backend = "gather"  # all count alike; this one does so on any machine
+    if args.network not in NETWORKS and (path.suffix == ".safetensors" or path.exists()):
+        told = {key: value for key, value in facts(path).items() if key != "config"}
+        network = load(path, backend=backend)
+        lines = [("weights", str(path)), ("trained on", str(told.pop("task", "not said")))]
+        lines += [(key, str(value)) for key, value in told.items()]
+    else:
+        from semanir.network import build
+        from semanir.network.config import ColumnarConfig, configure
+
+        pick(args.network, [*NETWORKS, *shipped()], "network")
+        channels = shape[0] if shape else 3
+        upscale = args.scale if isinstance(configure(args.network), ColumnarConfig) else None
+        network = build(args.network, channels=channels, upscale=upscale, backend=backend)
+        lines = [("network", args.network), ("trained on", "nothing: random weights")]
+    config = network.config
+    shape = shape or (config.channels, 128, 128)
+    parameters = sum(p.numel() for p in network.parameters())
+    switches = ", ".join(f"{k}={v}" for k, v in asdict(config).items() if k != "backend")
+    lines.append(("parameters", f"{parameters / 1e6:.2f} M ({parameters})"))
+    cost = multiply_adds(network, (1, *shape))
+    told_shape = "x".join(map(str, shape))
+    lines.append(("multiply-adds", f"{cost / 1e9:.2f} G for an input of {told_shape} ({cost})"))
+    lines.append(("configuration", switches))
+    for key, value in lines:
+        print(textwrap.fill(value, 100, initial_indent=f"{key:15}", subsequent_indent=" " * 15))
