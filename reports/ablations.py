@@ -9,7 +9,6 @@ Writes ablations.html, ablations.csv (every comparison), and three figures as SV
 import argparse
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,10 @@ from data_prep.errors import one_line_errors
 from data_prep.files import replacing, write_text
 from data_prep.tasks import BLIND, MULTI
 from reports import plots
+from reports.claims import claims
 from reports.collect import means, read_results
-from reports.statistics import CONFIDENCE, FEWEST_SEEDS, Comparison, compare
+from reports.conclusions import MARGIN, Conclusion, Family, compare_all
+from reports.statistics import ALPHA, Comparison
 from reports.tables import environment
 from semanir.models import base_model, get_model, get_scale, trained_models
 from semanir.plan import recipe
@@ -42,17 +43,12 @@ PRINTED_CONVERGENCE = (
 )
 
 
-def comparisons(by_image: pd.DataFrame) -> list[Comparison]:
-    """Every ablation against the model that it changes, in the order of models.yaml.
-
-    Where inference alone changes that is the model whose weights it takes.
-    """
-    return [
-        comparison
-        for model, entry in trained_models().items()
-        if "of" in entry
-        for comparison in compare(by_image, model, entry.get("weights_of", entry["of"]))
-    ]
+def label(one: Comparison) -> str:
+    """What an ablation changes; both models where none is what the other one changes."""
+    entry = trained_models().get(one.model, {})
+    if one.against == entry.get("weights_of", entry.get("of")):
+        return changes(one.model)
+    return f"{one.model} against {one.against}"
 
 
 def changes(model: str) -> str:
@@ -144,7 +140,9 @@ def over_steps(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def shares(results: pd.DataFrame, one: Comparison) -> dict[str, float | None]:
-    """`costs` of a model divided by those of the model it is compared with."""
+    """`costs` of a model divided by those of the model it is compared with; none of differences."""
+    if " - " in one.model:
+        return {}
     ours, others = (costs(results, model, one.task) for model in (one.model, one.against))
     return {
         name: value / other if value and (other := others[name]) else None
@@ -155,26 +153,27 @@ def shares(results: pd.DataFrame, one: Comparison) -> dict[str, float | None]:
 # --- figures ---------------------------------------------------------------------------------
 
 
-def forest(found: Sequence[Comparison]) -> str:
+def forest(judged: Family) -> str:
     """Mean differences with their intervals, a dot for every seed, as one SVG.
 
-    Of those with seeds enough, where there are any: the others are in the table and in Figure 3.
+    Of those that have an interval: the others are in the table and in Figure 3.
     """
-    found = [one for one in found if len(one.by_seed) >= FEWEST_SEEDS] or found
+    found = [one for one in judged.comparisons if one.known]
     if not found:
         return ""
     figure = plots.panels(1, height=1 + 0.26 * len(found))
     (axes,) = figure.axes
     for row, one in enumerate(reversed(found)):
         color = {"better": plots.COLORS[2], "worse": plots.COLORS[3]}.get(
-            one.conclusion, plots.COLORS[0]
+            judged.conclude(one).name, plots.COLORS[0]
         )
         axes.plot([one.low, one.high], [row, row], color=color, linewidth=2)
         axes.plot(list(one.by_seed.values()), [row] * len(one.by_seed), "o", ms=3, color=color)
         axes.plot([one.mean], [row], "|", ms=10, mew=2, color=color)
+    axes.axvspan(-MARGIN, MARGIN, color="#000000", alpha=0.08, linewidth=0)
     axes.axvline(0, color="#000000", linewidth=0.8)
     axes.set_yticks(range(len(found)))
-    axes.set_yticklabels([f"{changes(o.model)} ({o.dataset})" for o in reversed(found)])
+    axes.set_yticklabels([f"{label(one)} ({one.dataset})" for one in reversed(found)])
     axes.set_xlabel("PSNR against the model that is changed [dB]")
     return plots.inline(figure, "Differences of every ablation")
 
@@ -241,16 +240,16 @@ def convergence(found: pd.DataFrame) -> str:
 # --- page ------------------------------------------------------------------------------------
 
 
-def render(scale: str, by_image: pd.DataFrame, out: Path, source: str = "") -> list[Comparison]:
+def render(scale: str, by_image: pd.DataFrame, out: Path, source: str = "") -> Family:
     """Write the page, its comparisons as CSV, and the figures as SVG and CSV.
 
     source: where results come from that were not made here.
     """
     results = means(by_image)
-    found = comparisons(by_image)
+    judged = compare_all(by_image, claims())
+    found = [(one, judged.conclude(one)) for one in judged.comparisons]
     with replacing(out / "ablations.csv") as partial:
-        rows = [{**asdict(one), "conclusion": one.conclusion} for one in found]
-        pd.DataFrame(rows).to_csv(partial, index=False)
+        pd.DataFrame([row(one, concluded) for one, concluded in found]).to_csv(partial, index=False)
     drawn = {}
     for name, numbers, draw in (
         ("figure03", over_k(results, scale), curves),
@@ -266,18 +265,28 @@ def render(scale: str, by_image: pd.DataFrame, out: Path, source: str = "") -> l
         "stamp": get_scale(scale)["stamp"],
         "scale": scale,
         "source": source,
-        "comparisons": [(changes(one.model), one, shares(results, one)) for one in found],
-        "forest": forest(found),
+        "comparisons": [(label(one), one, shares(results, one), said) for one, said in found],
+        "tested": sum(one.known for one, _ in found),
+        "forest": forest(judged),
         **drawn,
         "trend": PRINTED_TREND,
         "printed_levels": PRINTED_LEVELS,
         "printed_convergence": PRINTED_CONVERGENCE,
-        "confidence": round(100 * CONFIDENCE),
-        "fewest": FEWEST_SEEDS,
+        "confidence": round(100 * (1 - ALPHA)),
+        "margin": MARGIN,
     }
     page = environment().get_template("ablations.html.j2").render(**context)
     write_text(out / "ablations.html", page)
-    return found
+    return judged
+
+
+def row(one: Comparison, concluded: Conclusion) -> dict[str, Any]:
+    """A comparison as a line of the CSV; interval and p empty where there are none."""
+    names = ("task", "dataset", "level", "model", "against", "images", "by_seed", "mean")
+    numbers = {"low": one.low, "high": one.high, "p": float(one.crossed.p_differs())}
+    numbers |= {"adjusted_p": concluded.differs, "adjusted_p_equal": concluded.equal}
+    known = numbers if one.known else dict.fromkeys(numbers)
+    return {name: getattr(one, name) for name in names} | known | {"conclusion": str(concluded)}
 
 
 @one_line_errors
@@ -291,8 +300,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, required=True, help="results.csv of the scale")
     parser.add_argument("--out", type=Path, default=Path("reports"), help="folder")
     args = parser.parse_args(argv)
-    for one in render(args.scale, read_results(args.results), args.out):
-        print(f"{changes(one.model)}: {one.text}: {one.conclusion}")
+    judged = render(args.scale, read_results(args.results), args.out)
+    for one in judged.comparisons:
+        print(f"{label(one)}: {one.text}: {judged.conclude(one)}")
 
 
 if __name__ == "__main__":

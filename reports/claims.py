@@ -4,7 +4,7 @@ python -m reports.claims --scale smoke --results results/smoke/results.csv --out
 
 A claim (reports/claims/*.yaml) quotes the paper and has a form over cells (reports.claim_forms),
 which is evaluated twice, on the printed values and on the measured ones; a claim over ablations is
-judged by reports.statistics. An entry with a text of ours in place of the quotation is a finding:
+judged by reports.conclusions. An entry with a text of ours in place of the quotation is a finding:
 what tables, released networks and our own kernels say that no sentence does. No verdict is written
 by hand.
 """
@@ -22,9 +22,9 @@ import pandas as pd
 
 from data_prep.errors import InputError, one_line_errors
 from data_prep.files import read_yaml, replacing, visible, write_text
-from reports import statistics
 from reports.claim_forms import NotMeasuredError, evaluate, needs_values
 from reports.collect import elsewhere, means, read_results
+from reports.conclusions import Family, compare_all, judge_claim
 from reports.tables import environment
 from reports.verdicts import judge_table
 from semanir.models import get_scale
@@ -95,9 +95,9 @@ def frame(scale: str, results: pd.DataFrame) -> pd.DataFrame:
 
 
 def judge(
-    claim: dict[str, Any], numbers: pd.DataFrame, results: pd.DataFrame, by_image: pd.DataFrame
+    claim: dict[str, Any], numbers: pd.DataFrame, results: pd.DataFrame, compared: Family
 ) -> Judged:
-    """Both verdicts of a claim. results: means; by_image: the scores behind them."""
+    """Both verdicts of a claim. results: means; compared: ablations, judged together."""
     printed, printed_detail = UNPRINTED, ""
     if "printed" in claim:
         holds, printed_detail = evaluate(claim["printed"], numbers, "printed", results)
@@ -106,7 +106,7 @@ def judge(
     if form is None or "reason" in form:
         verdict, detail = UNMEASURED, form["reason"] if form else ""
     elif "ablation" in form:
-        verdict, detail = statistics.judge_claim(*_ablation(form, by_image))
+        verdict, detail = judge_claim(form, compared)
         verdict = {"": UNMEASURED, "yes": HOLDS, "no": FAILS, "open": OPEN}[verdict]
     elif not needs_values(form):
         verdict, detail = NOTHING, ""
@@ -121,32 +121,6 @@ def judge(
     return Judged(*facts, printed, printed_detail, verdict, detail, claim.get("note", ""))
 
 
-def _ablation(form: dict[str, Any], by_image: pd.DataFrame) -> tuple[dict[str, Any], pd.DataFrame]:
-    """The form without its filters, and the scores they leave.
-
-    A model named "one - other" is the difference of two, image by image and seed by seed.
-    """
-    for field in ("task", "dataset"):
-        wanted = form.get(field, [])
-        if wanted:
-            wanted = wanted if isinstance(wanted, list) else [wanted]
-            by_image = by_image[by_image[field].isin(wanted)]
-    differences = [
-        _difference(by_image, form[side]) for side in ("ablation", "against") if " - " in form[side]
-    ]
-    bare = {name: value for name, value in form.items() if name not in ("task", "dataset")}
-    return bare, pd.concat([by_image, *differences])
-
-
-def _difference(by_image: pd.DataFrame, name: str) -> pd.DataFrame:
-    key = ["task", "dataset", "level", "seed", "image", "metric"]
-    scores = by_image[by_image["image"] != ""]
-    one, other = (
-        scores[scores["model"] == model].set_index(key)["value"] for model in name.split(" - ")
-    )
-    return (one - other).dropna().reset_index().assign(model=name)
-
-
 # --- pages -----------------------------------------------------------------------------------
 
 
@@ -158,7 +132,8 @@ def render(scale: str, by_image: pd.DataFrame, out: Path, source: str = "") -> l
     results = means(by_image)
     numbers = frame(scale, results)
     everywhere = pd.concat([results, *elsewhere()])
-    ledger = [judge(claim, numbers, everywhere, by_image) for claim in claims()]
+    compared = compare_all(by_image, claims())
+    ledger = [judge(claim, numbers, everywhere, compared) for claim in claims()]
     with replacing(out / "claims.csv") as partial:
         pd.DataFrame(map(asdict, ledger)).to_csv(partial, index=False)
     context = {

@@ -6,8 +6,8 @@ from made_records import PROVENANCE, eval_record, put
 
 from reports.ablations import (
     changes,
-    comparisons,
     costs,
+    label,
     main,
     over_k,
     over_levels,
@@ -15,6 +15,7 @@ from reports.ablations import (
     shares,
 )
 from reports.collect import means, read_records
+from reports.conclusions import compare_all
 from semanir.plan import Run
 
 TASK = "denoise_gray-sigma25"
@@ -53,9 +54,13 @@ GAINS = {
 }
 
 
+def comparisons(folder, gains, claims=()):
+    return compare_all(read_records(denoised(folder, gains)), claims).comparisons
+
+
 def test_each_ablation_is_held_against_what_it_changes(tmp_path):
     """A training against the base; another k at inference against the training it evaluates."""
-    found = {one.model: one for one in comparisons(read_records(denoised(tmp_path, GAINS)))}
+    found = {one.model: one for one in comparisons(tmp_path, GAINS)}
     against = {name: one.against for name, one in found.items()}
     assert against == {
         "semanir-u-fixed": "semanir-u",
@@ -68,6 +73,16 @@ def test_each_ablation_is_held_against_what_it_changes(tmp_path):
         {"semanir-u-fixed": 0.1, "semanir-u-at-k8": -0.2}
         | {"semanir-u-fixed-at-k8": -0.5, "semanir-u-window16": 0.3}
     )
+
+
+def test_what_claims_compare_is_on_the_page_once(tmp_path):
+    """Either way round; what is no ablation of the other is named by both."""
+    pairs = [("semanir-u", "semanir-u-window16"), ("semanir-u-at-k8", "semanir-u-fixed-at-k8")]
+    claims = [{"measured": {"ablation": one, "against": other}} for one, other in pairs * 2]
+    found = comparisons(tmp_path, GAINS, [{}, *claims])
+    assert len(found) == 5
+    assert label(found[-1]) == "semanir-u-at-k8 against semanir-u-fixed-at-k8"
+    assert [label(one) for one in found if one.model == "semanir-u-window16"] == ["window: 16"]
 
 
 @pytest.mark.parametrize(
@@ -151,7 +166,7 @@ def test_costs_are_shares_of_what_is_compared_with(tmp_path):
     results = read_records(records)
     assert costs(results, "semanir-u", TASK) == {"multiply_adds": 4e9, "seconds": 20.0}
     assert costs(results, "semanir-u-at-k8", TASK) == {"multiply_adds": None, "seconds": 20.0}
-    (one,) = comparisons(results)
+    (one,) = compare_all(results, ()).comparisons
     assert shares(results, one) == {"multiply_adds": 1.25, "seconds": 3.0}
 
 
@@ -181,6 +196,10 @@ def test_page_figures_and_numbers_are_written(tmp_path, capsys):
     assert "http" not in page and "Printed (Fig. 3" in page
     table = pd.read_csv(tmp_path / "ablations.csv").set_index("model")
     assert table.loc["semanir-u-window16", "conclusion"] == "better"
+    assert table.loc["semanir-u-window16", "adjusted_p"] < 0.05
+    assert page.count('<td class="left match">better</td>') == list(table["conclusion"]).count(
+        "better"
+    )
     for name, rows in (("figure03", 12), ("figure05", 2), ("figure10", 2)):
         assert len(pd.read_csv(tmp_path / f"{name}.csv")) == rows
         assert (tmp_path / f"{name}.svg").read_text().startswith("<svg xmlns=")

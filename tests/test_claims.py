@@ -14,6 +14,7 @@ from reports import claims as ledger
 from reports.claim_forms import NotMeasuredError, evaluate
 from reports.claims import HOLDS, frame, judge, main
 from reports.collect import collect, means, read_records
+from reports.conclusions import Family, compare_all
 
 EMPTY = collect([])
 
@@ -64,7 +65,7 @@ def numbers():
 
 def judged(numbers, name, results=EMPTY, by_image=EMPTY):
     claim = next(claim for claim in ledger.claims() if claim["id"] == name)
-    return judge(claim, numbers, results, by_image)
+    return judge(claim, numbers, results, compare_all(by_image, ledger.claims()))
 
 
 def test_there_are_claims_of_every_part_of_the_paper():
@@ -79,7 +80,7 @@ def test_there_are_claims_of_every_part_of_the_paper():
 
 def test_the_papers_own_tables_contradict_these_and_no_others(numbers):
     found = {
-        claim["id"]: judge(claim, numbers, EMPTY, EMPTY)
+        claim["id"]: judge(claim, numbers, EMPTY, Family([]))
         for claim in ledger.claims()
         if "printed" in claim
     }
@@ -132,7 +133,10 @@ def test_no_verdict_is_written_in_a_claim():
 
 def test_without_results_nothing_is_measured(numbers):
     for claim in ledger.claims():
-        assert judge(claim, numbers, EMPTY, EMPTY).verdict in (ledger.UNMEASURED, ledger.NOTHING)
+        assert judge(claim, numbers, EMPTY, Family([])).verdict in (
+            ledger.UNMEASURED,
+            ledger.NOTHING,
+        )
 
 
 @pytest.fixture(scope="module")
