@@ -2,29 +2,37 @@
 
 python -m reports.gate check --reference smoke --candidate results/smoke/results.csv
 python -m reports.gate accept --scale smoke --results results/smoke/results.csv
+python -m reports.gate spread --scale smoke --results FIRST.csv SECOND.csv ...
 
 `check` compares every cell (task, model, set, level, metric) of reports/accepted/<scale>.csv, or of
 another such file, with the candidate. The images and seeds of a cell are paired, since photographs
-differ by many dB where a change moves each of them alike. With d the mean of the n differences
-candidate - accepted, and s their standard deviation (of n - 1), the interval at 95 % is
+differ by many dB where a change moves each of them alike; d is the mean of the n differences
+candidate - accepted.
 
-    d - t s / sqrt(n) .. d + t s / sqrt(n)    t: 0.975 quantile of Student's t, n - 1 degrees
+What involves no training involves no chance: inputs, released weights, counts, and networks whose
+training gave the same weights to the last bit. Every single image must stay within the tolerance.
 
-Fewer than 3 pairs have none. What involves no training (inputs, released weights, counts) involves
-no chance: its interval has no width, and every single image must stay within the tolerance.
+A network that was trained anew differs by chance: another machine rounds otherwise, and training
+makes more of it. `spread` measured by how much (reports/spreads/<scale>.csv, a standard deviation s
+for each cell). With S seeds the interval at 95 % is
+
+    d - t s sqrt(2 / S) .. d + t s sqrt(2 / S)     t: 0.975 quantile of Student's t
+
+and a drop fails where it is larger than the tolerance and than chance makes it in one cell of a
+thousand (0.999 quantile). With --redrawn, for a change of what a seed draws, s is that of seeds.
 
     fails      missing     not measured, all images or some
                no number   measured as NaN
                changed     moved without training, up or down, or a count that differs
-               worse       d is below -tolerance, and the interval below zero or none
+               worse       d is below -tolerance, and below what chance explains
                no gain     keeps less than LEAST_GAIN of its accepted gain over the input
     passes     better      d is above the tolerance: look at it, then accept it anew
-               uncertain   d is below -tolerance, but the interval holds zero
+               uncertain   d is below -tolerance, but chance may be why, or its size is not known
                new         nothing is accepted yet
-               reported    times, memory, crops of single pictures: not enforced
+               reported    times, memory, weights, crops of single pictures: not enforced
                passed
 
-Exit code: 0 passed, 1 a cell fails, 2 bad input.
+Exit code: 0 passed, 1 a cell fails, 2 bad input. Rates of error: docs/statistics.md.
 """
 
 import argparse
@@ -38,6 +46,7 @@ from data_prep.files import write_text
 from reports.gate_text import annotations, junit, markdown, summary, table
 from reports.paired import compare
 from reports.reference import accept, find_reference, read_accepted, read_candidate
+from reports.spreads import read_spreads, write_spreads
 
 
 def check(args: argparse.Namespace) -> int:
@@ -48,7 +57,8 @@ def check(args: argparse.Namespace) -> int:
     reference = find_reference(args.reference)
     told, accepted = read_accepted(reference)
     scale = told.get("scale", reference.stem)
-    lines = compare(accepted, read_candidate(args.candidate, scale))
+    spreads = read_spreads(scale, args.redrawn)
+    lines = compare(accepted, read_candidate(args.candidate, scale), spreads)
 
     title = f"{scale} against {reference.name}"
     page = markdown(lines, title)
@@ -83,6 +93,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     checking.add_argument(
         "--github", action="store_true", help="print annotations; as if GITHUB_ACTIONS=true"
     )
+    checking.add_argument(
+        "--redrawn", action="store_true", help="seeds draw other numbers than when accepted"
+    )
     accepting = commands.add_parser("accept", help="make results the accepted ones")
     accepting.add_argument("--scale", default="smoke", help="whose accepted file is written")
     accepting.add_argument("--results", type=Path, required=True, help="results.csv of the scale")
@@ -91,12 +104,20 @@ def main(argv: Sequence[str] | None = None) -> None:
         default="",
         help="its name in the file's: results to show, see reports.committed",
     )
+    measuring = commands.add_parser("spread", help="measure how far chance moves trainings")
+    measuring.add_argument("--scale", default="smoke", help="whose spreads are written")
+    measuring.add_argument(
+        "--results", type=Path, nargs="+", required=True, help="results.csv, one for each rounding"
+    )
     given = list(sys.argv[1:] if argv is None else argv)
     if given and given[0].startswith("--") and given[0] != "--help":
         given.insert(0, "check")  # what the command is for needs no name
     args = parser.parse_args(given)
     if args.command == "accept":
         print(accept(args.scale, args.results, args.machine))
+        return
+    if args.command == "spread":
+        print(write_spreads(args.scale, args.results))
         return
     sys.exit(check(args))
 

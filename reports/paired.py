@@ -5,12 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import t as student
 
-from reports.collect import METRICS
-from semanir.models import trained_models
+from reports.collect import METRICS, WEIGHTS
+from reports.spreads import CELL, Spread, Spreads
+from semanir.models import get_model, trained_models
 
-CELL = ["task", "model", "dataset", "level", "metric"]
 KEY = ["task", "model", "dataset", "level", "seed", "metric", "image"]
 
 FAILURES = ("missing", "no number", "changed", "worse", "no gain")
@@ -18,7 +17,7 @@ NOTES = ("better", "uncertain", "new")
 VERDICTS = (*FAILURES, *NOTES, "reported", "passed")
 
 CONFIDENCE = 0.95
-FEWEST = 3  # pairs that an interval needs
+CHANCE = 0.001  # of calling a cell worse where chance of training alone moved it, at most
 # a network that learnt nothing fails even where it gained less than the tolerance
 LEAST_GAIN = 0.5  # share of the accepted gain over the input
 SMALL_GAIN = 0.01  # dB; less than that is rounding, nothing to be kept
@@ -30,7 +29,7 @@ class Kind:
     """How the metrics of a kind are compared.
 
     decimals: of accepted values; candidates are rounded alike. trained: tolerance of the mean for
-    networks that the scale trains; untrained: of every image for everything else. None: reported.
+    networks that were trained anew; untrained: of every image for everything else. None: reported.
     """
 
     decimals: int
@@ -39,8 +38,8 @@ class Kind:
 
 
 KINDS = {
-    # dB. Another order of rounding (other kernels, another instruction set) moves a network trained
-    # at the smoke scale by up to 0.016 dB, another seed by 0.3; evaluation alone by 2e-5
+    # dB. How far another order of rounding moves a network that is trained anew: reports.spreads.
+    # Evaluation alone moves by 2e-5
     "psnr": Kind(4, trained=0.05, untrained=0.001),
     "ssim": Kind(5, trained=0.002, untrained=0.0001),
     "count": Kind(0, trained=0, untrained=0),
@@ -102,10 +101,13 @@ class Line:
         return [str(self.n), *told, interval]
 
 
-def compare(accepted: pd.DataFrame, candidate: pd.DataFrame) -> list[Line]:
+def compare(
+    accepted: pd.DataFrame, candidate: pd.DataFrame, spreads: Spreads | None = None
+) -> list[Line]:
     """A line per cell of either table, failures first, in the order of VERDICTS, then by name.
 
-    accepted, candidate: columns KEY and value, each key once.
+    accepted, candidate: columns KEY and value, each key once. spreads: how far chance moves what is
+    trained anew; without, no drop can be told from it.
     """
     pairs = accepted.merge(
         candidate, on=KEY, how="outer", suffixes=("_accepted", "_candidate"), indicator="side"
@@ -119,15 +121,34 @@ def compare(accepted: pd.DataFrame, candidate: pd.DataFrame) -> list[Line]:
     inputs = of_input.groupby(place)[["accepted", "candidate"]].mean().add_suffix("_input")
     pairs = pairs.join(inputs, on=place)
 
-    lines = [_compare_cell(cell, rows) for cell, rows in pairs.groupby(CELL, sort=True)]
+    same = pairs[(pairs["metric"] == WEIGHTS) & (pairs["accepted"] == pairs["candidate"])]
+    weights = set(zip(same["task"], same["model"], same["seed"], strict=True))
+    lines = []
+    for cell, rows in pairs.groupby(CELL, sort=True):
+        trained = cell[-1] in METRICS and not _same_weights(cell, rows, weights)
+        spread = spreads.get(cell) if spreads and trained else None
+        lines.append(_compare_cell(cell, rows, trained, spread))
     return sorted(lines, key=lambda line: VERDICTS.index(line.verdict))
 
 
-def _compare_cell(cell: tuple[str, str, str, str, str], rows: pd.DataFrame) -> Line:
+def _same_weights(
+    cell: tuple[str, ...], rows: pd.DataFrame, weights: set[tuple[str, str, str]]
+) -> bool:
+    """Whether a cell involves no training that differs, weights: of equal trainings, by seed."""
+    task, model, *_ = cell
+    if model not in trained_models():
+        return True
+    trainee = get_model(model).get("weights_of", model)
+    seeds = rows["seed"][rows["side"] != "right_only"]
+    return all((task, trainee, seed) in weights for seed in seeds)
+
+
+def _compare_cell(
+    cell: tuple[str, str, str, str, str], rows: pd.DataFrame, trained: bool, spread: Spread | None
+) -> Line:
     *_, metric = cell
     kind = KINDS[kind_of(metric)]
     quality = metric in METRICS
-    trained = quality and cell[1] in trained_models()
     tolerance = kind.trained if trained else kind.untrained
     expected = rows[rows["side"] != "right_only"]
     if expected.empty:
@@ -137,6 +158,7 @@ def _compare_cell(cell: tuple[str, str, str, str, str], rows: pd.DataFrame) -> L
     both = expected[expected["candidate"].notna()]
     one, other = (both[side].round(kind.decimals) for side in ("accepted", "candidate"))
     d = minus(other, one)
+    seeds = both["seed"].nunique()
     if both.empty:
         line = Line(*cell, verdict="missing", accepted=float(expected["accepted"].mean()))
     else:
@@ -147,7 +169,7 @@ def _compare_cell(cell: tuple[str, str, str, str, str], rows: pd.DataFrame) -> L
             accepted=float(one.mean()),
             candidate=float(other.mean()),
             difference=mean(d),
-            interval=interval(d) if trained else (mean(d), mean(d)) if quality else None,
+            interval=interval(d, spread, seeds) if trained else (mean(d),) * 2 if quality else None,
             moved=bool(d.any()),
         )
     if tolerance is None:
@@ -170,9 +192,10 @@ def _compare_cell(cell: tuple[str, str, str, str, str], rows: pd.DataFrame) -> L
             reason = f"{which} by {d[at]:+.{kind.decimals}f}" if which else ""
             return replace(line, verdict="changed", reason=reason)
     elif line.difference < -tolerance - ROUNDING:
-        proven = line.interval is None or line.interval[1] < 0
-        verdict = "worse" if proven else "uncertain"
-        line = replace(line, verdict=verdict, reason=f"tolerance {tolerance:g}")
+        chance = spread.half_width(seeds, 1 - 2 * CHANCE) if spread else np.inf
+        verdict = "worse" if line.difference < -chance else "uncertain"
+        reason = f"tolerance {tolerance:g}" if chance <= tolerance else f"by chance {chance:.3f}"
+        line = replace(line, verdict=verdict, reason=reason if spread else "spread not measured")
     elif line.difference > tolerance + ROUNDING:
         line = replace(line, verdict="better", reason="accept it anew?")
     if trained and metric == "psnr" and line.verdict != "worse":
@@ -205,13 +228,17 @@ def mean(d: NDArray[np.float64]) -> float:
     return -np.inf if (d == -np.inf).any() else float(d.mean())
 
 
-def interval(d: NDArray[np.float64]) -> tuple[float, float] | None:
-    """Student's interval for the mean of paired differences; None for fewer than FEWEST."""
-    if len(d) < FEWEST:
-        return None
+def interval(
+    d: NDArray[np.float64], spread: Spread | None, seeds: int
+) -> tuple[float, float] | None:
+    """Where the difference would lie after other trainings of as many seeds; None if unknown."""
     if not np.isfinite(d).all():
         return mean(d), mean(d)
-    half = float(student.ppf((1 + CONFIDENCE) / 2, len(d) - 1) * d.std(ddof=1) / len(d) ** 0.5)
+    if not d.any():  # the same training
+        return 0.0, 0.0
+    if spread is None:
+        return None
+    half = spread.half_width(seeds, CONFIDENCE)
     return mean(d) - half, mean(d) + half
 
 
