@@ -20,7 +20,7 @@ METRICS = (
     *("psnr", "psnr_rgb", "psnr_transweather_legacy", "psnr_tiled", "psnr_grey_full_range"),
     *("ssim_matlab", "ssim_zero_padded", "ssim_matlab_3d"),
 )
-WEIGHTS = "weights"  # of a training: the first 32 bits of the SHA-256 of what it gave
+WEIGHTS = "weights"  # of a training: the first 32 bits of their SHA-256, to tell them apart
 TEXT = ["level", "image", "network"]
 BROKEN = (
     *(pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError),
@@ -172,7 +172,8 @@ def _rows(record: dict[str, Any], path: Path) -> list[dict[str, Any]]:
         steps, taken = record["iterations_this_time"], record["seconds_this_time"]
         # of the whole training, where it went on from an earlier one
         whole = taken / steps * record["recipe"]["iterations"] if steps else None
-        told = {WEIGHTS: int(record["weights_sha256"][:8], 16), "train_seconds": whole}
+        weights = int(record.get("tensors_sha256", "0")[:8], 16)
+        told = {WEIGHTS: weights, "train_seconds": whole}
         rows = [common | {"metric": name, "value": value} for name, value in told.items() if value]
         return rows + [
             common

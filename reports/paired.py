@@ -152,7 +152,8 @@ def _compare_cell(
     tolerance = kind.trained if trained else kind.untrained
     expected = rows[rows["side"] != "right_only"]
     if expected.empty:
-        return Line(*cell, verdict="new", n=len(rows), candidate=float(rows["candidate"].mean()))
+        verdict = "new" if tolerance is not None else "reported"
+        return Line(*cell, verdict=verdict, n=len(rows), candidate=float(rows["candidate"].mean()))
 
     # numbers of what can be compared
     both = expected[expected["candidate"].notna()]

@@ -1,5 +1,6 @@
 """Weights with the configuration that rebuilds their network, as safetensors (no pickle)."""
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,15 @@ def save(path: Path, network: Network, **facts: str) -> None:
     with replacing(path) as partial:
         # not by save_file, which hides an OSError and the umask
         partial.write_bytes(serialized(tensors, metadata))
+
+
+def digest(network: Network) -> str:
+    """SHA-256 of all weights, whatever else their file holds: equal if training was, to the bit."""
+    found = hashlib.sha256()
+    for name, tensor in network.state_dict().items():
+        found.update(name.encode() + b"\0")
+        found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()
 
 
 def load(path: str | Path, *, device: str | torch.device = "cpu", **switches: Any) -> Network:

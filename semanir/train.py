@@ -314,6 +314,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         recipe=asdict(recipe),
         fingerprint=training.fingerprint,
         weights_sha256=sha256(weights),
+        tensors_sha256=checkpoint.digest(training.network),
         holdout_psnr=quality,
         history=history(training),
         iterations_this_time=training.step - first,

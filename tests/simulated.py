@@ -7,10 +7,16 @@ Means and mean squares of normal seeds, images and rest are drawn from their exa
 
 import itertools
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
+from reports.paired import CHANCE, KINDS
+from reports.spreads import SPREADS, Spread
 from reports.statistics import ALPHA, Crossed
+
+DOCS = Path(__file__).parent.parent / "docs/statistics.md"
 
 SEEDS, IMAGES = (2, 3, 5, 8), (5, 12, 20, 100)
 SEED_SDS, IMAGE_SDS, REST_SDS = (0.0, 0.01, 0.05, 0.1, 0.4), (0.0, 0.05, 0.3), (0.01, 0.1)
@@ -118,13 +124,59 @@ def equality_table(margin=0.05):
     return table(["seeds", *(f"seed SD {sd:g}" for sd in (0.005, 0.01, 0.02, 0.05))], rows)
 
 
+def gate_failures(spread, change, rng, draws=DRAWS):
+    """Share of cells of one seed that fail when the mean PSNR changes by so many dB.
+
+    The accepted and the new training have the spread that was measured, and the measured one is
+    as uncertain as its degrees of freedom say.
+    """
+    moved = change + rng.normal(0, 2**0.5 * spread.sd, draws)
+    measured = (rng.chisquare(spread.degrees, draws) / spread.degrees) ** 0.5
+    chance = measured * spread.half_width(1, 1 - 2 * CHANCE)
+    return float((moved < -np.maximum(KINDS["psnr"].trained, chance)).mean())
+
+
+def gate_table(scale="smoke"):
+    """False alarms and power of the gate over the PSNR cells of a scale, by their own spreads."""
+    rng = np.random.default_rng(4)
+    lines = pd.read_csv(SPREADS / f"{scale}.csv", comment="#", keep_default_na=False)
+    lines = lines[(lines["metric"] == "psnr")]
+    rows = []
+    for name, kind in (("rounding", "rounding"), ("seeds (--redrawn)", "seed")):
+        known = lines[lines[f"{kind}_degrees"] > 0]
+        spreads = [
+            Spread(*pair) for pair in zip(known[kind], known[f"{kind}_degrees"], strict=True)
+        ]
+        false = np.array([gate_failures(one, 0.0, rng) for one in spreads])
+        found = np.array([gate_failures(one, -0.1, rng) for one in spreads])
+        sds = known[kind]
+        rows.append(
+            [
+                name,
+                f"{sds.median():.4f}, {sds.max():.4f}",
+                f"{100 * false.max():.2f} %",
+                f"{100 * (1 - np.prod(1 - false)):.1f} %",
+                f"{(found > 0.99).sum()} of {len(found)}",
+                f"{100 * found.mean():.0f} %",
+            ]
+        )
+    head = ["chance", "SD [dB]: median, largest", "false alarm, worst cell", "a whole run, at most"]
+    return table([*head, "cells that fail for sure at -0.1 dB", "power at -0.1 dB, mean"], rows)
+
+
+def tables():
+    """title -> table, in the order of the page."""
+    return {
+        "Coverage": coverage_table(),
+        "Power, one comparison": power_table(),
+        "Power, one difference among 30 comparisons": power_table(30),
+        "Equality": equality_table(),
+        "Gate": gate_table(),
+    }
+
+
 def main():
-    for title, text in (
-        ("Coverage", coverage_table()),
-        ("Power, one comparison", power_table()),
-        ("Power, one difference among 30 comparisons", power_table(30)),
-        ("Equality", equality_table()),
-    ):
+    for title, text in tables().items():
         print(f"{title}\n\n{text}")
 
 

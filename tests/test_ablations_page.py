@@ -40,6 +40,7 @@ def train_record(folder, model, points, task="sr-x2", seconds=6.0):
         "recipe": {"iterations": 80},
         "iterations_this_time": 40,
         "seconds_this_time": seconds,
+        "tensors_sha256": "00000102" + 56 * "f",
     }
     record["identity"] = {"scale": "smoke", "task": task, "model": model, "seed": 0}
     return put(folder / run.train_folder / "train.json", record)
@@ -168,6 +169,15 @@ def test_costs_are_shares_of_what_is_compared_with(tmp_path):
     assert costs(results, "semanir-u-at-k8", TASK) == {"multiply_adds": None, "seconds": 20.0}
     (one,) = compare_all(results, ()).comparisons
     assert shares(results, one) == {"multiply_adds": 1.25, "seconds": 3.0}
+
+
+def test_weights_are_told_apart_by_their_first_bits(tmp_path):
+    """0x0102 is 258; of records without, nothing is told."""
+    path = train_record(tmp_path, "semanir-b", [])
+    found = read_records([path])
+    assert found[found["metric"] == "weights"]["value"].tolist() == [258]
+    path.write_text(path.read_text().replace("tensors_sha256", "other"))
+    assert set(read_records([path])["metric"]) == {"train_seconds"}
 
 
 def test_convergence_is_the_history_of_the_trainings(tmp_path):

@@ -5,7 +5,10 @@ import pytest
 from scipy import stats
 from simulated import Design
 
-from reports.conclusions import MARGIN, Family, judge_claim
+from reports.claims import claims
+from reports.collect import read_results
+from reports.conclusions import MARGIN, Family, compare_all, judge_claim
+from reports.reference import ACCEPTED
 from reports.statistics import Comparison, Crossed
 
 
@@ -166,3 +169,42 @@ def test_a_claim_is_of_the_tasks_and_sets_that_it_names():
         "",
         "one was not run beside third",
     )
+
+
+# --- committed results -----------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_the_readme_says_what_the_committed_results_conclude():
+    """Its paragraph on ablations: how many, which are equal, and the numbers of the rest."""
+    (path,) = ACCEPTED.glob("mini-*.csv.gz")
+    family = compare_all(read_results(path), claims())
+    known = [one for one in family.comparisons if one.known]
+    concluded = {
+        (one.task, one.model, one.against): family.conclude(one).name
+        for one in known
+        if one.dataset in ("set12", "mcmaster")
+    }
+    assert len(concluded) == len(known)
+    equal = {key for key, name in concluded.items() if name == "equal"}
+    grey = "denoise_gray-sigma25"
+    others = ("at-k16", "at-k24", "window8", "with-mask", "with-gather", "with-fused")
+    assert equal == {
+        *((grey, f"semanir-u-{name}", "semanir-u") for name in others),
+        ("denoise_color-sigma25", "semanir-u-window8", "semanir-u"),
+        (grey, "semanir-u-with-gather", "semanir-u-with-mask"),
+    }
+    assert set(concluded.values()) == {"equal", "inconclusive"}
+    text = " ".join((ACCEPTED.parent.parent / "README.md").read_text(encoding="utf-8").split())
+    assert (
+        f"Of {len(known)} comparisons eight are *equal within 0.05 dB*" in text and len(equal) == 8
+    )
+    for model, against in (
+        ("semanir-u-fixed", "semanir-u-fixed-at-k8"),
+        ("semanir-u", "semanir-u-at-k8"),
+        ("semanir-u-at-k8", "semanir-u-fixed-at-k8"),
+    ):
+        (one,) = [one for one in family.find(model, against) if one.known]
+        assert f"{one.mean:.2f} dB" in text and f"({one.low:.2f} to {one.high:.2f})" in text
+    (one,) = [one for one in family.find("semanir-u", "semanir-u-at-k8") if one.known]
+    assert f"(adjusted p {family.conclude(one).differs:.2f})" in text

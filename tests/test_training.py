@@ -21,8 +21,9 @@ from data_prep.names import UnknownNameError
 from data_prep.tasks import get_task
 from semanir import models
 from semanir import train as train_module
-from semanir.checkpoint import load
+from semanir.checkpoint import digest, load, save
 from semanir.losses import LOSSES
+from semanir.network import build
 from semanir.recipe import Recipe, make_recipe
 from semanir.train import (
     TrainingStoppedError,
@@ -502,6 +503,18 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
+def test_digests_are_of_all_weights_and_nothing_else(tmp_path):
+    """Another file with the same weights has the same; the last bit of one weight counts."""
+    network = build("semanir-u-tiny", channels=1)
+    one = digest(network)
+    save(tmp_path / "w.safetensors", network, note="another fingerprint")
+    assert digest(load(tmp_path / "w.safetensors")) == one
+    with torch.no_grad():
+        weight = next(network.parameters()).view(-1)
+        weight[-1] = torch.nextafter(weight[-1], torch.tensor(1e9))
+    assert digest(network) != one
+
+
 def test_command_line_trains_and_writes_the_record(place, capsys, uninterrupted):
     main(COMMAND)
     assert sorted(path.name for path in FOLDER.iterdir()) == [
@@ -512,6 +525,7 @@ def test_command_line_trains_and_writes_the_record(place, capsys, uninterrupted)
     record = json.loads((FOLDER / "train.json").read_text())
     weights = FOLDER / "weights.safetensors"
     assert record["weights_sha256"] == sha256(weights)
+    assert record["tensors_sha256"] == digest(load(weights))
     assert record["iterations_this_time"] == 12
     assert record["network"] == "semanir-u-tiny" and record["recipe"]["lr"] == 2e-3
     network = load(weights)

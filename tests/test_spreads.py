@@ -1,0 +1,109 @@
+"""How far chance moves a training: measured from results, written, read, and used by the gate."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_records import eval_record
+
+from data_prep.errors import InputError
+from reports import gate, spreads
+from reports.collect import read_records
+from reports.spreads import COLUMNS, Spreads, measure, read_spreads
+from semanir.models import base_model, get_scale, scales
+
+TASK, PLACE = "denoise_gray-sigma50", ("set_a", "sigma50")
+CELL = (TASK, "semanir-u", *PLACE, "psnr")
+
+
+def results_of(folder, psnr):
+    """Results of trainings; psnr: seed -> mean of two images that are 4 dB apart."""
+    records = []
+    for model, gain in (("semanir-u", 0.0), ("input", -9.0)):
+        for seed, mean in psnr.items():
+            images = [(*PLACE, mean + gain + offset, 0.5, 0.5) for offset in (-2, 2)]
+            records.append(eval_record(folder, TASK, model, images, seed=seed))
+    return read_records(records)
+
+
+def line_of(found, metric="psnr"):
+    (line,) = found[found["metric"] == metric].to_dict("records")
+    return line
+
+
+def test_spreads_by_hand(tmp_path):
+    """Two seeds, 0.3 dB apart, rounded in three ways each."""
+    ways = [{0: 30.00, 1: 30.30}, {0: 30.01, 1: 30.30}, {0: 30.02, 1: 30.36}]
+    found = measure([results_of(tmp_path, way) for way in ways])
+    line = line_of(found)
+    assert tuple(line[name] for name in COLUMNS[:5]) == CELL
+    # sums of squares 0.0002 and 0.0024, of two degrees each
+    assert line["rounding"] == pytest.approx((0.0026 / 4) ** 0.5)
+    assert line["seed"] == pytest.approx(0.3 / 2**0.5)
+    assert (line["rounding_degrees"], line["seed_degrees"]) == (4, 1)
+    assert set(found["model"]) == {"semanir-u"}  # nothing trains the input
+    assert line_of(found, "ssim_matlab")["seed"] == pytest.approx(0, abs=1e-12)
+
+
+def test_a_seed_that_was_computed_in_one_way_has_no_rounding(tmp_path):
+    found = measure([results_of(tmp_path, {0: 30.0, 1: 31.0}), results_of(tmp_path, {0: 30.2})])
+    line = line_of(found)
+    assert line["rounding"] == pytest.approx(0.2 / 2**0.5) and line["rounding_degrees"] == 1
+    assert line["seed"] == pytest.approx(1 / 2**0.5) and line["seed_degrees"] == 1
+
+
+def test_what_was_measured_once_is_not_known(tmp_path):
+    found = measure([results_of(tmp_path, {0: 30.0, 1: 31.0})])
+    assert Spreads(found).get(CELL) is None
+    spread = Spreads(found, redrawn=True).get(CELL)
+    assert (spread.sd, spread.degrees) == (pytest.approx(1 / 2**0.5), 1)
+
+
+def test_other_models_have_the_spread_of_what_they_change(tmp_path):
+    known = Spreads(measure([results_of(tmp_path, {0: 30.0}), results_of(tmp_path, {0: 30.2})]))
+    task, _, *place = CELL
+    assert known.get((task, "semanir-u-fixed-at-k8", *place)) == known.get(CELL)
+    assert known.get((task, "semanir-b", *place)) is None
+
+
+def test_the_command_writes_what_the_gate_reads(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(spreads, "SPREADS", tmp_path / "spreads")
+    paths = []
+    for number, means in enumerate(({0: 30.0, 1: 31.0}, {0: 30.02, 1: 31.02})):
+        paths.append(str(tmp_path / f"{number}.csv"))
+        results_of(tmp_path, means).to_csv(paths[-1], index=False)
+    gate.main(["spread", "--scale", "smoke", "--results", *paths])
+    assert capsys.readouterr().out == "smoke: spreads of 3 cells\n"
+    text = (tmp_path / "spreads" / "smoke.csv").read_text()
+    assert "# machines: A Processor <at> 2 GHz & more, AVX2\n" in text
+    assert read_spreads("smoke").get(CELL).sd == pytest.approx(0.02 / 2**0.5, abs=1e-6)
+    assert read_spreads("smoke", redrawn=True).get(CELL).degrees == 1
+    assert read_spreads("mini").get(CELL) is None
+
+
+@pytest.mark.parametrize(
+    ("scale", "count", "message"),
+    [("mini", 2, "smoke scale"), ("smoke", 1, "two seeds")],
+)
+def test_what_gives_no_spread_is_refused(tmp_path, monkeypatch, capsys, scale, count, message):
+    monkeypatch.setattr(spreads, "SPREADS", tmp_path / "spreads")
+    results_of(tmp_path, {0: 30.0}).to_csv(tmp_path / "r.csv", index=False)
+    with pytest.raises(SystemExit) as stopped:
+        gate.main(["spread", "--scale", scale, "--results", *[str(tmp_path / "r.csv")] * count])
+    assert stopped.value.code == 2 and message in capsys.readouterr().err
+    assert not (tmp_path / "spreads").exists()
+    with pytest.raises(InputError):
+        spreads.write_spreads(scale, [tmp_path / "r.csv"] * count)
+
+
+# --- files in git ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", sorted(spreads.SPREADS.glob("*.csv")), ids=lambda p: p.stem)
+def test_spreads_in_git_are_well_formed(path):
+    """Of a scale, of every network it trains, positive, each cell once."""
+    lines = pd.read_csv(path, comment="#", keep_default_na=False)
+    assert path.stem in scales() and list(lines.columns) == COLUMNS
+    assert not lines.duplicated(COLUMNS[:5]).any()
+    assert (lines[["rounding", "seed"]].to_numpy() >= 0).all()
+    assert np.isfinite(lines[["rounding", "seed"]].to_numpy()).all()
+    assert set(get_scale(path.stem)["networks"]) == {base_model(name) for name in lines["model"]}
