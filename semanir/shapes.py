@@ -2,7 +2,8 @@
 
 torch infers them by Python code that takes about a millisecond each and imports torch._dynamo and
 sympy, as much again as torch itself. What is said here is said of operators by position, as
-torch.ops.aten calls them; all others are left to torch.
+torch.ops.aten calls them; all others are left to torch, and so are sizes that do not fit (None),
+for it to name.
 """
 
 from collections.abc import Callable
@@ -24,30 +25,38 @@ def _same(x: Tensor, *rest: Any, **named: Any) -> Tensor:
     return x.new_empty(x.shape) if 0 in strides else x.new_empty_strided(x.shape, strides)
 
 
-def _broadcast(x: Tensor, y: Any, **named: Any) -> Tensor:
-    shape = np.broadcast_shapes(x.shape, y.shape) if isinstance(y, Tensor) else x.shape
+def _broadcast(x: Tensor, y: Any, **named: Any) -> Tensor | None:
+    try:
+        shape = np.broadcast_shapes(x.shape, y.shape) if isinstance(y, Tensor) else x.shape
+    except ValueError:
+        return None
     made = _same(x) if shape == x.shape else x.new_empty(shape)
     return made.to(torch.result_type(x, y))
 
 
-def _product(x: Tensor, y: Tensor) -> Tensor:
-    return x.new_empty(x.shape[0], y.shape[1])
+def _product(x: Tensor, y: Tensor) -> Tensor | None:
+    return x.new_empty(x.shape[0], y.shape[1]) if x.shape[1] == y.shape[0] else None
 
 
-def _sum_and_product(bias: Tensor, x: Tensor, y: Tensor, **named: Any) -> Tensor:
-    return _product(x, y)
+def _sum_and_product(bias: Tensor, x: Tensor, y: Tensor, **named: Any) -> Tensor | None:
+    return _product(x, y) if bias.shape[-1] == y.shape[1] else None
 
 
-def _normalised(x: Tensor, over: list[int], *rest: Any) -> tuple[Tensor, Tensor, Tensor]:
+def _normalised(x: Tensor, over: list[int], *rest: Any) -> tuple[Tensor, Tensor, Tensor] | None:
     kept = x.ndim - len(over)
+    if list(x.shape[kept:]) != list(over):
+        return None
     moments = x.new_empty(x.shape[:kept] + (1,) * len(over))
     return _same(x), moments, moments
 
 
-def _joined(parts: list[Tensor], dim: int = 0) -> Tensor:
-    shape = list(parts[0].shape)
-    shape[dim] = sum(part.shape[dim] for part in parts)
-    return parts[0].new_empty(shape)
+def _joined(parts: list[Tensor], dim: int = 0) -> Tensor | None:
+    shapes = [list(part.shape) for part in parts]
+    length = sum(shape.pop(dim) for shape in shapes)
+    if any(shape != shapes[0] for shape in shapes):
+        return None
+    shapes[0].insert(dim % parts[0].ndim, length)
+    return parts[0].new_empty(shapes[0])
 
 
 def _repeated(x: Tensor, times: list[int]) -> Tensor:
@@ -59,16 +68,18 @@ def _resized(x: Tensor, size: list[int], *rest: Any) -> Tensor:
     return x.new_empty(*x.shape[:2], *size)
 
 
-def _shuffled(x: Tensor, by: int) -> Tensor:
+def _shuffled(x: Tensor, by: int) -> Tensor | None:
     b, c, h, w = x.shape
-    return x.new_empty(b, c // by**2, h * by, w * by)
+    return x.new_empty(b, c // by**2, h * by, w * by) if c % by**2 == 0 else None
 
 
 def _convolved(
     x: Tensor, weight: Tensor, bias: Any, stride: list[int], padding: list[int],
     dilation: list[int], transposed: bool, added: list[int], groups: int,
-) -> Tensor:  # fmt: skip
+) -> Tensor | None:  # fmt: skip
     """[B,C,H,W] -> [B,C',H',W'], by the formulas of torch.nn.Conv2d and ConvTranspose2d."""
+    if x.shape[1] != weight.shape[0 if transposed else 1] * (1 if transposed else groups):
+        return None
     size = []
     for n, k, s, p, d, more in zip(
         x.shape[2:], weight.shape[2:], stride, padding, dilation, added, strict=True
@@ -102,4 +113,5 @@ def on_meta(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return func(*args, **kwargs)
     tensors = args[0] if isinstance(args[0], list) else args
     known = all(x.is_meta for x in tensors if isinstance(x, Tensor))
-    return shape(*args, **kwargs) if known else func(*args, **kwargs)
+    made = shape(*args, **kwargs) if known else None
+    return func(*args, **kwargs) if made is None else made

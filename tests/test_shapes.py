@@ -26,6 +26,7 @@ CASES = {
     "mul-smaller": (aten.mul.Tensor, (8,), FOUR),
     "cat": (aten.cat.default, [(2, 3, 4), (2, 5, 4)], 1),
     "cat-first": (aten.cat.default, [(2, 3), (1, 3)]),
+    "cat-last": (aten.cat.default, [(2, 3), (2, 1), (2, 4)], -1),
     "repeat": (aten.repeat.default, (3, 4), [2, 1, 5]),
     "pixel_shuffle": (aten.pixel_shuffle.default, FOUR, 2),
     "bicubic": (aten._upsample_bicubic2d_aa.default, FOUR, [9, 11], False),
@@ -62,6 +63,26 @@ def test_an_operator_has_the_shape_of_its_result(name):
     found = on_meta(func, tuple(made(a, "meta") for a in arguments), {})
     assert facts(found) == facts(func(*(made(a, "cpu") for a in arguments)))
     assert all(x.is_meta for x in (found if isinstance(found, tuple) else (found,)))
+
+
+WRONG = {
+    "add": (aten.add.Tensor, (3, 4), (3, 5)),
+    "cat": (aten.cat.default, [(2, 3), (3, 2)], 1),
+    "mm": (aten.mm.default, (3, 4), (5, 4)),
+    "addmm": (aten.addmm.default, (4,), (3, 4), (4, 5)),
+    "layer_norm": (aten.native_layer_norm.default, WIDE, [6], (6,), (6,), 1e-5),
+    "pixel_shuffle": (aten.pixel_shuffle.default, (1, 6, 4, 4), 2),
+    "conv": (aten.convolution.default, FOUR, (5, 3, 3, 3), None, [1, 1], [1, 1], [1, 1], False,
+             [0, 0], 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_does_not_fit_is_refused_by_torch(name):
+    """A network that takes other channels must not be counted."""
+    func, *arguments = WRONG[name]
+    with pytest.raises((RuntimeError, ValueError)):
+        on_meta(func, tuple(made(a, "meta") for a in arguments), {})
 
 
 def test_every_shape_has_a_case():
