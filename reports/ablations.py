@@ -142,7 +142,7 @@ def over_steps(results: pd.DataFrame) -> pd.DataFrame:
 def shares(results: pd.DataFrame, one: Comparison) -> dict[str, float | None]:
     """`costs` of a model divided by those of the model it is compared with; none of differences."""
     if " - " in one.model:
-        return {}
+        return {"multiply_adds": None, "seconds": None}
     ours, others = (costs(results, model, one.task) for model in (one.model, one.against))
     return {
         name: value / other if value and (other := others[name]) else None
