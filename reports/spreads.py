@@ -51,11 +51,17 @@ class Spreads:
     """The spreads of a scale's cells; of other models than measured, that of what they change."""
 
     def __init__(self, lines: pd.DataFrame, redrawn: bool = False) -> None:
-        """lines: COLUMNS. redrawn: whether seeds draw other numbers than before."""
-        kind = "seed" if redrawn else "rounding"
-        known = lines[lines[f"{kind}_degrees"] > 0]
-        rows = known[[*CELL, kind, f"{kind}_degrees"]].itertuples(index=False, name=None)
-        self._found = {row[:5]: Spread(float(row[5]), int(row[6])) for row in rows}
+        """lines: COLUMNS. redrawn: whether seeds draw other numbers than before.
+
+        Where no other rounding was measured, other seeds stand for it, which move a training more.
+        """
+        self._found: dict[Cell, Spread] = {}
+        for kind in ("seed",) if redrawn else ("seed", "rounding"):
+            known = lines[lines[f"{kind}_degrees"] > 0]
+            for *cell, sd, degrees in known[[*CELL, kind, f"{kind}_degrees"]].itertuples(
+                index=False, name=None
+            ):
+                self._found[tuple(cell)] = Spread(float(sd), int(degrees))
 
     def get(self, cell: Cell) -> Spread | None:
         """The spread of a cell, None where it is not known."""

@@ -51,11 +51,15 @@ def test_a_seed_that_was_computed_in_one_way_has_no_rounding(tmp_path):
     assert line["seed"] == pytest.approx(1 / 2**0.5) and line["seed_degrees"] == 1
 
 
-def test_what_was_measured_once_is_not_known(tmp_path):
-    found = measure([results_of(tmp_path, {0: 30.0, 1: 31.0})])
-    assert Spreads(found).get(CELL) is None
-    spread = Spreads(found, redrawn=True).get(CELL)
-    assert (spread.sd, spread.degrees) == (pytest.approx(1 / 2**0.5), 1)
+def test_seeds_stand_for_a_rounding_that_was_not_measured(tmp_path):
+    one, other = {0: 30.0, 1: 31.0}, {0: 30.2, 1: 31.2}
+    found = measure([results_of(tmp_path, one)])
+    for known in (Spreads(found), Spreads(found, redrawn=True)):
+        assert known.get(CELL).sd == pytest.approx(1 / 2**0.5) and known.get(CELL).degrees == 1
+    found = measure([results_of(tmp_path, one), results_of(tmp_path, other)])
+    assert Spreads(found).get(CELL).sd == pytest.approx(0.2 / 2**0.5)
+    assert Spreads(found, redrawn=True).get(CELL).sd == pytest.approx(1 / 2**0.5)
+    assert Spreads(measure([results_of(tmp_path, {0: 30.0})])).get(CELL) is None
 
 
 def test_other_models_have_the_spread_of_what_they_change(tmp_path):
