@@ -19,7 +19,7 @@ for each cell). With S seeds the interval at 95 % is
     d - t s sqrt(2 / S) .. d + t s sqrt(2 / S)     t: 0.975 quantile of Student's t
 
 and a drop fails where it is larger than the tolerance and than chance makes it in one cell of a
-thousand (0.999 quantile). With --redrawn, for a change of what a seed draws, s is that of seeds.
+thousand (0.999 quantile). Where s was not measured the tolerance alone decides. With --redrawn, for a change of what a seed draws, s is that of seeds.
 
     fails      missing     not measured, all images or some
                no number   measured as NaN
@@ -27,7 +27,7 @@ thousand (0.999 quantile). With --redrawn, for a change of what a seed draws, s 
                worse       d is below -tolerance, and below what chance explains
                no gain     keeps less than LEAST_GAIN of its accepted gain over the input
     passes     better      d is above the tolerance: look at it, then accept it anew
-               uncertain   d is below -tolerance, but chance may be why, or its size is not known
+               uncertain   d is below -tolerance, but chance may be why
                new         nothing is accepted yet
                reported    times, memory, weights, crops of single pictures: not enforced
                passed

@@ -193,10 +193,11 @@ def _compare_cell(
             reason = f"{which} by {d[at]:+.{kind.decimals}f}" if which else ""
             return replace(line, verdict="changed", reason=reason)
     elif line.difference < -tolerance - ROUNDING:
-        chance = spread.half_width(seeds, 1 - 2 * CHANCE) if spread else np.inf
+        # where nobody measured what chance makes, the tolerance alone decides
+        chance = spread.half_width(seeds, 1 - 2 * CHANCE) if spread else 0.0
         verdict = "worse" if line.difference < -chance else "uncertain"
         reason = f"tolerance {tolerance:g}" if chance <= tolerance else f"by chance {chance:.3f}"
-        line = replace(line, verdict=verdict, reason=reason if spread else "spread not measured")
+        line = replace(line, verdict=verdict, reason=reason)
     elif line.difference > tolerance + ROUNDING:
         line = replace(line, verdict="better", reason="accept it anew?")
     if trained and metric == "psnr" and line.verdict != "worse":

@@ -97,7 +97,7 @@ def choose_weights(names: list[str]) -> list[Path]:
 AGAIN = "copy or download it again"
 # how files begin that people take for weights: what they are, and the next step
 ALIENS = {
-    b"version https://git-lfs": "a pointer of Git LFS; run git lfs pull where it was cloned",
+    b"version https://git-lfs.github.com": "a pointer of Git LFS; run git lfs pull in its clone",
     b"PK": "a checkpoint of PyTorch, or another zip file",
     b"\x80": "a checkpoint of PyTorch (pickle)",
     b"\x89HDF": "an HDF5 file",

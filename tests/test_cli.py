@@ -523,7 +523,7 @@ def test_what_an_output_cannot_hold_is_refused_before_any_work(
     tmp_path, identity, capsys, monkeypatch, more, target, message
 ):
     write_picture(tmp_path / "in.png", Picture(pixels(9, 11, 3), **more))
-    monkeypatch.setattr(cli, "restore_channels", None)  # is not called
+    monkeypatch.setattr("semanir.cli.restore.restore_channels", None)  # is not called
     command = ("restore", tmp_path / "in.png", "-o", tmp_path / target, "--weights", identity[1])
     assert message in fails(capsys, *command)
 

@@ -166,10 +166,10 @@ def test_images_are_those_that_are_asked_about():
     assert line.verdict == "worse" and line.difference == pytest.approx(-0.2)
 
 
-def test_without_a_measured_spread_no_drop_is_told_from_chance():
+def test_without_a_measured_spread_the_tolerance_decides():
     other = lines_of([30, 31, 32], task="sr-x2")
     line = compared(other, other.assign(value=other["value"] - 0.4))
-    assert (line.verdict, line.interval) == ("uncertain", None)
+    assert (line.verdict, line.interval) == ("worse", None)
     assert "not measured" in line.reason
     assert compared(other, other).interval == (0, 0)
 

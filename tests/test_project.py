@@ -263,7 +263,7 @@ def test_only_known_hosts_are_linked():
     The registries of datasets and weights name their publishers, which is what they are for.
     """
     known = {"creativecommons.org", "github.com", "json-schema.org", "www.apache.org"}
-    known |= {"drive.usercontent.google.com", "huggingface.co", "example.org"}
+    known |= {"drive.usercontent.google.com", "git-lfs.github.com", "huggingface.co", "example.org"}
     hosts = {
         host
         for name, text in text_files()

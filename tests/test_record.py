@@ -34,6 +34,7 @@ WITHOUT_NUMBERS = {
     "data_prep/unpack.py",
     "semanir/__init__.py",
     "semanir/__main__.py",
+    "semanir/machine.py",
     "semanir/cli/__init__.py",
     "semanir/cli/info.py",
     "semanir/cli/listing.py",

@@ -101,7 +101,8 @@ def test_both_scores_are_recorded(tmp_path, monkeypatch):
 
     task = get_task("denoise_gray-sigma50")
     image = np.full((30, 40), 128, np.uint8)
-    monkeypatch.setattr("semanir.evaluate.load_index", lambda f: [{"file": "a.npy", "clean": "a"}])
+    entry = {"file": "a.npy", "clean": "a"}
+    monkeypatch.setattr("semanir.evaluate.load_index", lambda folder, **fields: [entry])
     monkeypatch.setattr("semanir.evaluate.read_degraded", lambda path: image / np.float32(255))
     monkeypatch.setattr("semanir.evaluate.read_image", lambda path: image)
 

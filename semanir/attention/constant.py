@@ -22,6 +22,7 @@ def constant(make: Callable[P, Tensor]) -> Callable[P, Tensor]:
     def constant_of(*args: P.args, **named: P.kwargs) -> Tensor:
         return make(*args, **named) if watched() else kept(*args, **named)  # type: ignore[arg-type]
 
+    vars(constant_of)["cache_clear"] = kept.cache_clear
     return constant_of
 
 

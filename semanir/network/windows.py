@@ -39,8 +39,8 @@ def pad_reflect(x: Tensor, multiple: tuple[int, int]) -> Tensor:
 @constant
 def _reflected(size: int, padded: int, device: torch.device) -> Tensor:
     period = max(2 * (size - 1), 1)
-    index = torch.arange(padded, device=device) % period
-    return torch.minimum(index, period - index).clamp(max=size - 1)
+    index = torch.arange(padded, device="cpu") % period
+    return torch.minimum(index, period - index).clamp(max=size - 1).to(device)
 
 
 @constant
@@ -51,7 +51,7 @@ def region_labels(
 
     Only tokens of one window are ever compared, so four labels are enough.
     """
-    y = torch.arange(size[0], device=device) >= size[0] - shift[0]
-    x = torch.arange(size[1], device=device) >= size[1] - shift[1]
+    y = torch.arange(size[0], device="cpu") >= size[0] - shift[0]
+    x = torch.arange(size[1], device="cpu") >= size[1] - shift[1]
     labels = (2 * y.int()[:, None] + x.int()[None, :])[None, None]
-    return partition(labels, window)[..., 0].contiguous()
+    return partition(labels, window)[..., 0].contiguous().to(device)
