@@ -19,7 +19,8 @@ for each cell). With S seeds the interval at 95 % is
     d - t s sqrt(2 / S) .. d + t s sqrt(2 / S)     t: 0.975 quantile of Student's t
 
 and a drop fails where it is larger than the tolerance and than chance makes it in one cell of a
-thousand (0.999 quantile). Where s was not measured the tolerance alone decides. With --redrawn, for a change of what a seed draws, s is that of seeds.
+thousand (0.999 quantile). Where s was not measured the tolerance alone decides. With --redrawn, for
+a change of what a seed draws, s is that of seeds.
 
     fails      missing     not measured, all images or some
                no number   measured as NaN
