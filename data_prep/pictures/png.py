@@ -80,6 +80,7 @@ class Inserting:
         self.file, self.extra, self.left = file, extra, HEADER
 
     def write(self, data: bytes) -> int:
+        """Write bytes as a file does, `extra` among them once the header is through."""
         first = data[: self.left] if self.left else b""
         self.file.write(first)
         self.left -= len(first)
