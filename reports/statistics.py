@@ -144,7 +144,7 @@ class Comparison:
 
     @property
     def text(self) -> str:
-        """Mean, interval, p and seeds of the comparison, and what it was measured on, in one line."""
+        """Mean, interval, p, seeds, and what was measured, in one line."""
         seeds = ", ".join(f"{value:+.3f}" for value in self.by_seed.values())
         interval = f"[{self.low:+.3f}, {self.high:+.3f}]" if self.known else "without an interval"
         return (
