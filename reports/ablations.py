@@ -261,11 +261,12 @@ def render(scale: str, by_image: pd.DataFrame, out: Path, source: str = "") -> F
             numbers.to_csv(partial, index=False)
         if drawn[name]:
             write_text(out / f"{name}.svg", plots.alone(drawn[name]))
+    priced = results[results["metric"].isin(["eval_multiply_adds", "train_seconds"])]
     context: dict[str, Any] = {
         "stamp": get_scale(scale)["stamp"],
         "scale": scale,
         "source": source,
-        "comparisons": [(label(one), one, shares(results, one), said) for one, said in found],
+        "comparisons": [(label(one), one, shares(priced, one), said) for one, said in found],
         "tested": sum(one.known for one, _ in found),
         "forest": forest(judged),
         **drawn,

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
-from reports.statistics import ALPHA, Comparison, Crossed, compare
+from reports.statistics import ALPHA, Comparison, Crossed, by_model, compare_models
 from semanir.models import trained_models
 
 # dB; as large as the smallest gain by a window that the paper reports for Set12 (Table 5), and five
@@ -108,7 +108,8 @@ def compare_all(by_image: pd.DataFrame, claims: Iterable[dict[str, Any]]) -> Fam
     once = [pair for pair in dict.fromkeys(pairs) if first[frozenset(pair)] == pair]
     names = {name for pair in once for name in pair if " - " in name}
     scores = pd.concat([by_image, *(_difference(by_image, name) for name in sorted(names))])
-    return Family([one for pair in once for one in compare(scores, *pair)])
+    psnr = by_model(scores)
+    return Family([one for pair in once for one in compare_models(psnr, *pair)])
 
 
 def _difference(by_image: pd.DataFrame, name: str) -> pd.DataFrame:

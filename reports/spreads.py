@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from data_prep.errors import InputError
 from data_prep.files import write_text
@@ -43,7 +43,7 @@ class Spread:
 
     def half_width(self, seeds: int, level: float) -> float:
         """What a difference of two means over `seeds` stays within, in `level` of all cases."""
-        quantile = float(student.ppf((1 + level) / 2, self.degrees))
+        quantile = float(stdtrit(self.degrees, (1 + level) / 2))
         return quantile * self.sd * (2 / seeds) ** 0.5
 
 

@@ -17,6 +17,7 @@ the quantile of its own (modified large sample: Burdick and Graybill 1992). The 
 One seed or one image have no interval. Error rates, coverage and power: docs/statistics.md.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -159,7 +160,22 @@ def compare(by_image: pd.DataFrame, model: str, against: str) -> list[Comparison
     Of the seeds that both have, and the images that all of these have. A name "one - other" stands
     for the difference of two models.
     """
+    return compare_models(by_model(by_image), model, against)
+
+
+def by_model(by_image: pd.DataFrame) -> dict[str, pd.Series]:
+    """PSNR of every model by task, set, level, seed and image."""
     psnr = by_image[(by_image["metric"] == "psnr") & (by_image["image"] != "")]
+    return {
+        str(model): rows.set_index(KEY)["value"]
+        for model, rows in psnr.groupby("model", sort=False)
+    }
+
+
+def compare_models(psnr: Mapping[str, pd.Series], model: str, against: str) -> list[Comparison]:
+    """As `compare`, of what `by_model` found."""
+    if not all(name in psnr for both in (model, against) for name in both.split(" - ")):
+        return []
     differences = _minus(_values(psnr, model), _values(psnr, against))
     found = []
     for (task, dataset, level), group in differences.groupby(KEY[:3], sort=False):
@@ -172,10 +188,8 @@ def compare(by_image: pd.DataFrame, model: str, against: str) -> list[Comparison
     return found
 
 
-def _values(psnr: pd.DataFrame, name: str) -> pd.Series:
-    one, *others = (
-        psnr[psnr["model"] == model].set_index(KEY)["value"] for model in name.split(" - ")
-    )
+def _values(psnr: Mapping[str, pd.Series], name: str) -> pd.Series:
+    one, *others = (psnr[model] for model in name.split(" - "))
     return _minus(one, others[0]) if others else one
 
 

@@ -15,11 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from data_prep.errors import InputError
-from semanir.shapes import on_meta
+from semanir.shapes import LightMode, on_meta
 
 aten = torch.ops.aten
 
@@ -87,20 +86,17 @@ HANDLERS: dict[Any, Callable[..., int]] = {
 COUNTED = {packet: _ignoring_output(count) for packet, count in HANDLERS.items()}
 
 
-class _Mode(TorchDispatchMode):
-    """A mode that torch.compile may look into: keeping it out would import all of torch._dynamo."""
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False
-
-
-class _Operators(_Mode):
+class Operators(LightMode):
     """Adds up what the operators under it count; refuses those that are neither known nor free."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: Counter[str] = Counter()
+        self.found: Counter[str] = Counter()  # a multiply and an add are two
+
+    @property
+    def total(self) -> int:
+        """Multiply-adds so far."""
+        return sum(self.found.values()) // 2
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         packet, kwargs = func.overloadpacket, kwargs or {}
@@ -116,7 +112,7 @@ class _Operators(_Mode):
         return out
 
 
-class _NothingDrawn(_Mode):
+class _NothingDrawn(LightMode):
     """Skips the operators that give parameters their first values where these lie on meta."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -188,7 +184,8 @@ def by_both(network: nn.Module, shape: tuple[int, ...]) -> tuple[dict[str, int],
 
     hooks = [module.register_forward_hook(count) for module in network.modules()]
     try:
-        with _Operators() as operators:
+        # masks and positions that a network makes as it runs lie on meta as well
+        with Operators() as operators, torch.device("meta"):
             network(torch.empty(shape, device="meta"))
     finally:
         for hook in hooks:

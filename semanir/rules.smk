@@ -134,9 +134,6 @@ rule attention:
         "logs/{scale}/attention/{evidence}.log",
     conda:
         "../environment.yml"
-    threads: 2
-    resources:
-        **machine.ALONE,
     params:
         code=source_hash("attention"),
     shell:

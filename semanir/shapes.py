@@ -12,8 +12,17 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 aten = torch.ops.aten
+
+
+class LightMode(TorchDispatchMode):
+    """A mode that torch.compile may look into: keeping it out would import all of torch._dynamo."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
 
 
 def _itself(x: Tensor, *rest: Any, **named: Any) -> Tensor:
@@ -48,6 +57,27 @@ def _normalised(x: Tensor, over: list[int], *rest: Any) -> tuple[Tensor, Tensor,
         return None
     moments = x.new_empty(x.shape[:kept] + (1,) * len(over))
     return _same(x), moments, moments
+
+
+def _quotient(x: Tensor, y: Any, **named: Any) -> Tensor | None:
+    return _broadcast(x, y) if x.is_floating_point() else None
+
+
+def _mean(x: Tensor, over: Any = None, keep: bool = False, **named: Any) -> Tensor | None:
+    if not isinstance(over, list) or not over:
+        return None
+    axes = {dim % x.ndim for dim in over}
+    sizes = [1 if axis in axes else size for axis, size in enumerate(x.shape)]
+    left = [size for axis, size in enumerate(x.shape) if axis not in axes]
+    return x.new_empty(sizes if keep else left)
+
+
+def _stacked(parts: list[Tensor], dim: int = 0) -> Tensor | None:
+    shape = list(parts[0].shape)
+    if any(list(part.shape) != shape for part in parts):
+        return None
+    shape.insert(dim % (len(shape) + 1), len(parts))
+    return parts[0].new_empty(shape)
 
 
 def _joined(parts: list[Tensor], dim: int = 0) -> Tensor | None:
@@ -95,6 +125,9 @@ SHAPES: dict[Any, Callable[..., Any]] = {
     aten.leaky_relu_: _itself,
     **dict.fromkeys((aten.gelu, aten.sigmoid, aten.relu, aten.leaky_relu, aten.roll), _same),
     **dict.fromkeys((aten.add, aten.sub, aten.mul), _broadcast),
+    aten.div: _quotient,
+    aten.mean: _mean,
+    aten.stack: _stacked,
     aten.cat: _joined,
     aten.repeat: _repeated,
     aten.pixel_shuffle: _shuffled,

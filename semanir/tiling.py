@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from data_prep.memory import free_memory
+from semanir.shapes import LightMode, on_meta
 
 USED = 0.5  # part of the free memory that a pass may take; libraries hold some that is not counted
 SAMPLE = 256  # side of the picture whose memory is counted
@@ -73,7 +73,7 @@ def meta_peak_bytes(network: nn.Module, shape: tuple[int, ...], copies: bool = T
     return alive.most
 
 
-class _Alive(TorchDispatchMode):
+class _Alive(LightMode):
     """Bytes of the storages that operators made and that something still holds.
 
     copies: count those that a convolution may make of its input and output.
@@ -87,7 +87,7 @@ class _Alive(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         inputs = {id(t.untyped_storage()) for t in _tensors((args, kwargs))}
-        out = func(*args, **(kwargs or {}))
+        out = on_meta(func, args, kwargs or {})
         for tensor in _tensors(out):
             storage = tensor.untyped_storage()
             if id(storage) in inputs or storage in self.seen:

@@ -72,6 +72,7 @@ def run_bench(args: argparse.Namespace) -> None:
 def record(args: argparse.Namespace) -> None:
     """Write what Tables 1 and 12 are rendered from."""
     body: dict[str, Any] = {}
+    torch.set_num_threads(1)  # every thread of a compiled kernel has scratch memory of its own
     if args.command == "memory":
         device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
         body = {"device": device, "rows": evidence.memory(device)}

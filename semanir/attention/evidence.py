@@ -8,13 +8,14 @@ They write results/<scale>/cost/attention/{memory,complexity}.json.
 # B windows, H heads, N tokens of a window, K keys per query, D head width, C = H * D channels
 """
 
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from semanir.attention.bench import BACKENDS, HEADS, WIDTH, Layer
@@ -22,6 +23,7 @@ from semanir.attention.build import kernels
 from semanir.attention.dense import AllKeys
 from semanir.attention.dictionary import build_dictionary
 from semanir.attention.dispatch import Keys
+from semanir.flops import Operators
 from semanir.timing import peak_bytes, peak_bytes_cuda
 
 # Table 1 states neither its batch nor what the other sweep's value was. Batches over N and over k:
@@ -128,24 +130,32 @@ def complexity() -> list[dict[str, Any]]:
                 config = ColumnarConfig(backend="gather")
                 layer = KeySemanticAttention(c, HEADS, config).eval()
                 tokens = torch.randn(h * w // (m * m), m * m, c)
-                with torch.no_grad():
-                    keys: Keys = AllKeys()
-                    dictionary = 0
+                counted = _counted(layer, tokens, setting.get("k"), m)
+                keys: Keys = AllKeys()
+                with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
                     if "k" in setting:
-                        with FlopCounterMode(display=False) as counter:
-                            keys = build_dictionary(tokens, setting["k"])
-                        dictionary = counter.get_total_flops() // 2
-                    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-                        layer(tokens, keys, (m, m))
-                    with sdpa_kernel(SDPBackend.MATH):
-                        layer(tokens, keys, (m, m))  # makes its bias, which stays
-                        peak = peak_bytes(partial(layer, tokens, keys, (m, m)))
-                bias = sum(counter.get_flop_counts()["KeySemanticAttention.bias"].values())
-                total = counter.get_total_flops()
+                        keys = build_dictionary(tokens, setting["k"])
+                    # what stays, is made before: packed weights and the bias
+                    layer(tokens[:1, :1], AllKeys(), (1, 1))
+                    layer.bias((m, m))
+                    peak = peak_bytes(partial(layer, tokens, keys, (m, m)))
                 sizes = {"form": form, "H": h, "W": w, "C": c, "h": HEADS, **setting}
-                rows.append(
-                    sizes
-                    | {"multiply_adds": (total - bias) // 2, "bias": bias // 2}
-                    | {"dictionary": dictionary, "floats": peak // 4}
-                )
+                rows.append(sizes | counted | {"floats": peak // 4})
     return rows
+
+
+@torch.no_grad()
+def _counted(layer: nn.Module, tokens: Tensor, k: int | None, side: int) -> dict[str, int]:
+    """Multiply-adds of a layer in windows of side x side, on shapes alone."""
+    layer, tokens = deepcopy(layer).to("meta"), tokens.to("meta")
+    with Operators() as dictionary:
+        keys: Keys = AllKeys() if k is None else build_dictionary(tokens, k)
+    with Operators() as bias:
+        layer.bias((side, side))  # type: ignore[operator]
+    with Operators() as everything, sdpa_kernel(SDPBackend.MATH):
+        layer(tokens, keys, (side, side))
+    return {
+        "multiply_adds": everything.total - bias.total,
+        "bias": bias.total,
+        "dictionary": dictionary.total,
+    }
