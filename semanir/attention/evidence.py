@@ -133,9 +133,10 @@ def complexity() -> list[dict[str, Any]]:
                 counted = _counted(layer, tokens, setting.get("k"), m)
                 keys: Keys = AllKeys()
                 with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+                    # what layers keep or share is made before: lists, packed weights and the bias
                     if "k" in setting:
                         keys = build_dictionary(tokens, setting["k"])
-                    # what stays, is made before: packed weights and the bias
+                        _ = keys.checked, keys.empty
                     layer(tokens[:1, :1], AllKeys(), (1, 1))
                     layer.bias((m, m))
                     peak = peak_bytes(partial(layer, tokens, keys, (m, m)))
