@@ -218,6 +218,10 @@ def answer(cell: Cell, scale: str) -> Answer:
         return Answer(verdict="no weights", reason=f"no weights for {task} were released")
     if model in trained_models() and base_model(model) not in get_scale(scale)["networks"]:
         return Answer(verdict="no data", reason=f"{model} is not trained at the {scale} scale")
+    levels = get_scale(scale).get("trained_levels", {}).get(cell.task)
+    if model in trained_models() and levels and task.rpartition("-")[2] not in levels:
+        reason = f"at the {scale} scale networks are trained for {' and '.join(levels)} alone"
+        return Answer(verdict="no data", reason=reason)
     printed_sets = _printed_sets(cell)
     stand_in = get_scale(scale).get("stand_in", {}).get(cell.task)
     if model in trained_models() and (own := _trained_stand_in(scale, cell.task)):
