@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baselines import adapt, weights
+from baselines.checkpoint import load_weights
 from baselines.transweather import TransWeather, _Attention, _Encoder, _LearntQueries, _Mlp
 from data_prep.errors import InputError
 from semanir import measure, plan
@@ -313,7 +314,7 @@ def test_weights_without_a_layer_are_refused_by_name(name, tmp_path):
     state = {f"module.{n}": value for n, value in small().state_dict().items() if n != name}
     torch.save(state, tmp_path / "best")
     with pytest.raises(InputError, match=f"is not of this network: lacks {name}$"):
-        adapt.load_weights(small(1), tmp_path / "best")
+        load_weights(small(1), tmp_path / "best")
 
 
 def test_weights_of_the_variant_without_decoder_are_refused(tmp_path):
@@ -322,7 +323,7 @@ def test_weights_of_the_variant_without_decoder_are_refused(tmp_path):
     state = {n.replace("convtail", "convproj"): v for n, v in state.items() if n[:4] != "Tdec"}
     torch.save(state, tmp_path / "best")
     with pytest.raises(InputError, match=r"lacks Tdec\.block1\.0\.attn\.kv\.bias"):
-        adapt.load_weights(small(1), tmp_path / "best")
+        load_weights(small(1), tmp_path / "best")
 
 
 # --- multiply-adds -------------------------------------------------------------------------------
