@@ -66,7 +66,7 @@ def _system(name: str, entry: dict[str, Any]) -> str:
         ),
         "",
     ]
-    head = ("variant", "setting", "channels", "padding", "cut into", "told", "range", "script")
+    head = ("variant", "setting", "picture", "padding", "cut into", "told", "range", "script")
     lines += _table(head, (_variant(name, entry, variant) for variant in entry["variants"]))
     lines += ["", f"Weights: {_source(entry['weights'])}.", ""]
     lines += _table(("task", "file", "SHA-256"), _files(name, entry["weights"]["files"]))
@@ -81,13 +81,18 @@ def _variant(name: str, entry: dict[str, Any], variant: str) -> list[str]:
     return [
         f"`{variant}`",
         options or "as the class has it",
-        str(how.channels),
+        _picture(how),
         _padding(how),
         "; ".join(CUT[cut].format(**numbers) for cut, numbers in how.cut.items()) or "nothing",
         TOLD[how.told],
         f"0..{how.range}{', clipped' if how.clip else ''}",
         "<br>".join(_link(place) for place in how.script),
     ]
+
+
+def _picture(how: Called) -> str:
+    channels = "1 channel" if how.channels == 1 else f"{how.channels} channels"
+    return f"{channels}, sides from {how.least}" if how.least > 1 else channels
 
 
 def _padding(how: Called) -> str:

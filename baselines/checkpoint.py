@@ -18,6 +18,7 @@ from data_prep.errors import InputError
 
 WRAPPINGS = ("params_ema", "params", "state_dict", "model")  # what training frameworks wrap it in
 PREFIXES = ("module.", "model.", "model_g.")
+COLOURS = ("sub_mean.", "add_mean.")  # constants, although spandrel's RCAN could train them
 COUNTERS = ("total_ops", "total_params")  # left by a counter of operations
 
 
@@ -37,7 +38,11 @@ def load_weights(network: nn.Module, path: Path, options: Mapping[str, Any] | No
     _complete(parameters, state, path)
     tables = {name: value for name, value in state.items() if name not in parameters}
     tables = {k: v for k, v in tables.items() if not k.endswith(COUNTERS)}
-    fixed = {name: value for name, value in parameters.items() if not value.requires_grad}
+    fixed = {
+        name: value
+        for name, value in parameters.items()
+        if not value.requires_grad or name.startswith(COLOURS)
+    }
     own = {**dict(network.named_buffers()), **fixed}
     against = list(_other_tables(own, state))
     known = set(own)

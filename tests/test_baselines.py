@@ -4,16 +4,18 @@ import hashlib
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
+from functools import cache
 
 import h5py
 import numpy as np
 import pytest
 import torch
 from checkout import REPOSITORY
+from small_networks import SMALL, shrink
 
 from baselines import adapt, matconvnet, networks, weights
 from baselines.art import ART
-from baselines.called import called
 from baselines.cat import _AxialAttention
 from baselines.checkpoint import load_weights
 from baselines.deepjoint import DeepJoint
@@ -25,7 +27,7 @@ from data_prep.degrade import awgn, jpeg, mosaic
 from data_prep.errors import InputError
 from data_prep.images import read_image
 from data_prep.tasks import get_task
-from semanir import models
+from semanir import flops, models
 from semanir.metrics import score
 from semanir.restore import restore
 
@@ -63,38 +65,58 @@ def with_networks():
 # --- every network -----------------------------------------------------------------------------
 
 
+@cache
+def on_meta(model, variant):
+    """At full size, once for all tests; shapes alone."""
+    with flops.weightless():
+        return adapt.adapted(model, variant).eval().to("meta")
+
+
 @pytest.mark.parametrize(
     ("model", "variant"), [(m, v) for m, found in PARAMETERS.items() for v in found]
 )
 def test_parameters_are_those_of_the_released_networks(model, variant):
-    network = networks.build(model, variant)
-    counted = sum(parameter.numel() for parameter in network.parameters())
+    counted = sum(parameter.numel() for parameter in on_meta(model, variant).parameters())
     assert counted / 1e6 == pytest.approx(PARAMETERS[model][variant], abs=0.0006)
 
 
+def shape_of(network, model, variant, height, width):
+    """That of the input and that of the output."""
+    options = models.get_model(model)["variants"][variant]
+    scale = options.get("upscale") or np.max(options.get("scale", 1))
+    channels = network.how.channels
+    return (1, channels, height, width), (1, channels, height * scale, width * scale)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("model", with_networks())
-def test_every_network_runs_at_full_size_on_meta_tensors_and_on_an_odd_image(model):
-    """Every variant by shape; the smallest input of odd sides for real, finite and cropped back."""
-    for variant, options in models.get_model(model)["variants"].items():
-        network = adapt.adapted(model, variant).eval().to("meta")
-        scale = options.get("upscale") or np.max(options.get("scale", 1))
-        channels = network.how.channels
-        out = network(torch.empty(1, channels, 144, 160, device="meta"))
-        assert out.shape == (1, channels, 144 * scale, 160 * scale), variant
-    if model in ("grl", "grl-s", "ipt"):
-        return  # seconds for the smallest input they take
+def test_every_network_runs_at_full_size_on_meta_tensors(model):
+    """The variant whose parameters are counted above, if any; seconds each."""
+    variant = next(iter(PARAMETERS.get(model, models.get_model(model)["variants"])))
+    network = on_meta(model, variant)
+    given, expected = shape_of(network, model, variant, 73, 80)
+    assert network(torch.empty(given, device="meta")).shape == expected
+
+
+@pytest.mark.parametrize("model", with_networks())
+def test_every_variant_runs_on_an_odd_picture(model, monkeypatch):
+    """With few narrow layers: padded, finite and cropped back, at the smallest size it takes."""
+    shrink(monkeypatch, model)
     torch.manual_seed(0)
-    network = adapt.adapted(model, variant).eval()
-    with torch.inference_mode():
-        out = network(torch.rand(1, channels, 35, 41))
-    assert out.shape == (1, channels, 35 * scale, 41 * scale)
-    assert torch.isfinite(out).all()
+    for variant in models.get_model(model)["variants"]:
+        network = adapt.adapted(model, variant).eval()
+        least = max(network.how.least, 9)
+        given, expected = shape_of(network, model, variant, least, least + 6)
+        with torch.inference_mode():
+            out = network(torch.rand(given))
+        assert out.shape == expected, variant
+        assert torch.isfinite(out).all(), variant
 
 
 def test_libraries_are_imported_without_torchvision():
     """The stand-in is gone afterwards, so that nobody else takes it for the real one."""
     code = (
-        "import sys; from baselines import networks; networks.build('swinir', 'x2');"
+        "import sys; from baselines import networks; networks.network_class('spandrel.SwinIR');"
         "import importlib.util as u; found = sys.modules.get('torchvision');"
         "assert found is None or found.__spec__ is not None"
     )
@@ -250,55 +272,43 @@ def test_padding_is_that_of_numpy(mode, numpy, size, always):
     np.testing.assert_array_equal(out.numpy(), np.pad(x.numpy(), width, mode=numpy))
 
 
-QUICK = ("dncnn", "ffdnet", "deepjoint", "cat")
+# what these make of a pixel depends on the means of the whole picture, or of the whole tile
+GLOBAL = ("restormer", "xformer", "nafnet", "mprnet", "transweather")
 
 
-@pytest.mark.parametrize(
-    "model",
-    [
-        pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow)
-        for name in with_networks()
-        if name != "ipt"  # it takes crops alone
-    ],
-)
-def test_tiles_meet_without_seams(model):
-    """Columns beside a seam differ about as in the whole image; convolutions give the same.
+# IPT takes crops alone
+@pytest.mark.parametrize("model", [name for name in with_networks() if name != "ipt"])
+def test_tiles_meet_without_seams(model, monkeypatch):
+    """With few narrow layers, whose reach half the overlap covers, tiles give the whole picture.
 
-    By a quarter and two grey values at most: less than the edge of a tile that does not overlap.
-    GRL runs with one stage of two layers, its windows, stripes and anchors at full size: all of it
-    would take minutes.
+    But for those that take means of all they see: there columns beside a seam differ as in the
+    whole picture, by a quarter and two grey values at most.
     """
+    shrink(monkeypatch, model)
     torch.manual_seed(0)
-    network = shallow_grl(model) if model.startswith("grl") else adapt.adapted(model)
+    network = adapt.adapted(model)
     network.eval().level = 25.0
-    unit = network.tile_unit
-    convolutional = model in ("dncnn", "ffdnet", "deepjoint", "rcan")
-    tile, overlap = (96, 64) if convolutional else (40, 16)
+    unit, tile, overlap = network.tile_unit, 48, 32
     if model.startswith("grl"):
-        tile, overlap = 2 * unit, unit
+        network.how = replace(network.how, least=1)  # the windows of the small one are smaller
+        unit = network.tile_unit = network.network.pad_size
+        tile, overlap = 3 * unit, 2 * unit
     tile = -(-tile // unit) * unit
     overlap = min(-(-overlap // unit) * unit, tile - unit)
     picture = read_image(REPOSITORY / "data_prep/embedded/test_rgb/chelsea.png")
     channels = network.how.channels
     picture = np.concatenate((picture, picture[:, ::-1], picture), axis=1)  # flipped: no new edge
-    image = picture[:192, : tile * 3 // 2, 0 if channels == 1 else slice(None)]
-    image = image[: min(tile, unit) if model.startswith("grl") else tile]
+    image = picture[: max(unit, 48), : tile * 2, 0 if channels == 1 else slice(None)]
     whole = restore(network, image)
     tiled = restore(network, image, tile=tile, overlap=overlap)
     assert tiled.shape == whole.shape and np.isfinite(tiled).all()
-    scale = whole.shape[1] // image.shape[1]
-    seam = scale * (tile - overlap // 2)
-    assert jump(tiled, seam) <= 1.25 * jump(whole, seam) + 2 / 255
-    if model in ("dncnn", "deepjoint"):  # the receptive field is half the overlap at most
-        np.testing.assert_allclose(tiled, whole, atol=1e-5)
-
-
-def shallow_grl(model):
-    entry = models.get_model(model)
-    options = dict(next(iter(entry["variants"].values())))
-    for name in ("depths", "num_heads_window", "num_heads_stripe"):
-        options[name] = [2]
-    return adapt.Adapted(networks.network_class(entry["network"])(**options), called(model))
+    if model in GLOBAL:
+        seam = whole.shape[1] // image.shape[1] * (tile - overlap // 2)
+        assert jump(tiled, seam) <= 1.25 * jump(whole, seam) + 2 / 255
+        return
+    assert np.abs(tiled - whole).max() < 0.005
+    apart = restore(network, image, tile=tile, overlap=0)
+    assert np.abs(apart - whole).max() > 0.01  # the picture would show it
 
 
 def jump(image, column):
@@ -406,6 +416,66 @@ def test_weights_of_another_network_are_refused_by_name(tmp_path):
     torch.save(DnCNN(depth=4, width=4).state_dict(), tmp_path / "w.pth")
     with pytest.raises(InputError, match=r"layers\.4\.weight is|has what this network"):
         load_weights(DnCNN(depth=3, width=4), tmp_path / "w.pth")
+
+
+# settings that change no parameter's shape -> what the file's tables say against the network
+UNSEEN = {
+    "swinir": ("img_size", 16, 24, r"attn_mask is \(4, 64, 64\), not \(9, 64, 64\)"),
+    "rcan": ("rgb_range", 255, 1, r"\w+_mean\.bias has other values"),
+    "ipt": ("rgb_range", 255, 1, r"\w+_mean\.bias has other values"),
+    "grl": ("window_size", 8, 16, r"index_w is \(64, 64\), not \(256, 256\)"),
+    "grl-s": ("anchor_window_down_factor", 4, 2, r"index_sh_a2w is"),
+    "xformer": ("latent_shift", True, False, r"s_latent\.1 shifts"),
+    "cat": ("widths", (4, 2), (2, 2), r"attn_mask_0 is of other strips"),
+}
+
+
+def as_released(model, network):
+    """What a file of a network has: its parameters, and the tables that the authors' keeps."""
+    found = {name: value.detach() for name, value in network.state_dict().items()}
+    if model.startswith("grl"):
+        tables = network.set_table_index_mask(network.input_resolution)
+        found |= {name: torch.zeros(value.shape) for name, value in tables.items()}
+    for name, module in network.named_modules():
+        if model == "xformer" and getattr(module, "shift", 0):
+            found[f"{name}.attn_mask"] = torch.zeros(1)
+        if model == "cat" and hasattr(module, "attns") and module.attns[0].shift:
+            width, shift = module.attns[0].width, module.attns[0].shift
+            mask = torch.zeros(3, 3 * width, 3 * width)
+            for i in range(3 * width):
+                for j in range(3 * width):  # the last strip holds both ends of the picture
+                    if (i % width >= width - shift) != (j % width >= width - shift):
+                        mask[-1, i, j] = -100
+            found[f"{name}.attn_mask_0"] = mask
+    return found
+
+
+@pytest.mark.parametrize("model", UNSEEN)
+def test_weights_made_with_other_settings_are_refused(model, tmp_path, monkeypatch):
+    """Although every parameter fits; a file of the right settings loads."""
+    option, right, wrong, words = UNSEEN[model]
+    narrow = SMALL[model] | {"grl": {"img_size": 64}, "grl-s": {"img_size": 96}}.get(model, {})
+    if model == "xformer":
+        narrow = narrow | {"spatial_blocks": (1, 1, 1, 2)}
+    made = {}
+    for value in (right, wrong):
+        with monkeypatch.context() as patched:
+            shrink(patched, model, **narrow | {option: value})
+            made[value] = networks.build(model)
+    torch.save({"params": as_released(model, made[right])}, tmp_path / "w.pth")
+    load_weights(made[right], tmp_path / "w.pth")
+    with pytest.raises(InputError, match=rf"was made with other settings: .*{words}"):
+        load_weights(made[wrong], tmp_path / "w.pth")
+
+
+def test_options_that_a_file_names_must_be_those_of_the_network(tmp_path):
+    state = DnCNN(depth=3, width=4).state_dict()
+    options = {"model": {"window_size": 16, "stripe_size": [64, 128], "other": 1}}
+    torch.save({"state_dict": state, "hyper_parameters": options}, tmp_path / "w.ckpt")
+    given = {"window_size": 16, "stripe_size": (64, 128)}
+    load_weights(DnCNN(depth=3, width=4), tmp_path / "w.ckpt", given)
+    with pytest.raises(InputError, match="other settings: window_size is 16, not 32"):
+        load_weights(DnCNN(depth=3, width=4), tmp_path / "w.ckpt", given | {"window_size": 32})
 
 
 def test_files_that_would_run_code_are_refused(tmp_path):

@@ -4,6 +4,7 @@ Every number here is written down from the script that the comment names, not fr
 """
 
 import re
+from functools import cache
 
 import numpy as np
 import pytest
@@ -13,12 +14,19 @@ from torch import nn
 from baselines import adapt, card, cuts, networks
 from baselines.called import Called, called
 from data_prep.errors import InputError
-from semanir import measure, models
+from semanir import flops, measure, models
 
 
 @pytest.fixture(autouse=True)
 def accepted(monkeypatch):
     monkeypatch.setenv(models.COMMERCIAL, "true")
+
+
+@cache
+def built(model, variant):
+    """At full size, once for all tests; its parameters are shapes alone."""
+    with flops.weightless():
+        return networks.build(model, variant)
 
 
 def variants():
@@ -165,11 +173,8 @@ def test_new_pixels_are_those_of_the_scripts(name):
 @pytest.mark.parametrize(
     ("name", "size", "rows"),
     [
-        (
-            "cat:jpeg_gray",
-            (201, 8),
-            [200, 199, 198],
-        ),  # flip: cat_model.py:63, 204 rows are two parts
+        # flip: cat_model.py:63, 208 rows are two parts of a multiple of 4
+        ("cat:jpeg_gray", (201, 8), [200, 199, 198, 197, 196, 195, 194]),
         ("art:x4", (401, 8), [399]),  # 'reflect': art_model.py:23, 402 rows are three
     ],
 )
@@ -251,7 +256,7 @@ def test_the_first_of_several_results_is_the_picture(name):
 )
 def test_windows_of_grl(name, window, stripes, factor):
     """Shifts are half of a window and of a stripe; sizes as models/networks/grl.py:273-291."""
-    network = networks.build(*name.split(":"))
+    network = built(*name.split(":"))
     assert network.window_size == (window, window) and network.shift_size == [window // 2] * 2
     assert network.stripe_size == stripes and network.pad_size == max(stripes)
     assert network.anchor_window_down_factor == factor
@@ -272,7 +277,7 @@ def test_windows_of_grl(name, window, stripes, factor):
     [("x2", 8), ("denoise_gray", 8), ("denoise_color", 8), ("jpeg_gray", 7), ("jpeg_color", 7)],
 )
 def test_windows_of_swinir(name, window):
-    network = networks.build("swinir", name)
+    network = built("swinir", name)
     blocks = [block for layer in network.layers for block in layer.residual_group.blocks]
     assert [block.window_size for block in blocks] == [window] * 36
     assert [block.shift_size for block in blocks] == [0, window // 2] * 18
@@ -281,7 +286,7 @@ def test_windows_of_swinir(name, window):
 
 def test_windows_of_hat():
     """options/test/HAT_SRx4_ImageNet-pretrain.yml:54-58, window 16, overlap 0.5."""
-    network = networks.build("hat", "x4")
+    network = built("hat", "x4")
     assert network.window_size == 16 and network.shift_size == 8 and network.overlap_ratio == 0.5
     assert network.relative_position_index_OCA.shape == (16**2, 24**2)
 
@@ -293,7 +298,7 @@ def test_strips_of_cat():
         ("x4-A-2", [4] * 6),
         ("jpeg_gray", [2, 2, 2, 4, 4, 4]),
     ):
-        network = networks.build("cat", variant)
+        network = built("cat", variant)
         for group, width in zip(network.layers, widths, strict=True):
             branches = [attention for block in group.blocks for attention in block.attns]
             assert [b.width for b in branches] == [width] * 12
@@ -312,7 +317,7 @@ def test_strips_of_cat():
     ],
 )
 def test_windows_of_art(variant, window, intervals, img_range):
-    network = networks.build("art", variant)
+    network = built("art", variant)
     groups = [layer.residual_group.blocks for layer in network.layers]
     assert [[b.interval for b in group] for group in groups] == [[i] * 6 for i in intervals]
     assert {b.window for group in groups for b in group} == {window}
@@ -327,7 +332,7 @@ def test_windows_of_xformer():
     the normalisation by Xformer_arch.py:426 and x_former_arch.py:420.
     """
     for variant, lowest, biased in (("denoise_color", 0, True), ("denoise_gray", 8, False)):
-        network = networks.build("xformer", variant)
+        network = built("xformer", variant)
         for level, blocks in ((1, 2), (2, 4), (3, 4)):
             for side in ("encoder", "decoder"):
                 shifts = [block.shift for block in getattr(network, f"{side}{level}")]
@@ -339,7 +344,7 @@ def test_windows_of_xformer():
 
 def test_neighbourhoods_of_nafnet():
     """NAFNet_arch.py:165-170: crops of 256, means over 1.5 of it; NAFNet-width32.yml:30."""
-    network = networks.build("nafnet", "deblur")
+    network = built("nafnet", "deblur")
     assert network.intro.out_channels == 32
     sides = {
         name: module.side for name, module in network.named_modules() if hasattr(module, "side")
@@ -359,11 +364,19 @@ def test_restormer_and_ipt_as_configured():
     """Options/GaussianGrayDenoising_RestormerSigma15.yml:67, Deblurring_Restormer.yml:62;
     option.py:38-40,131-133 of IPT."""
     for variant, biased in (("denoise_gray", False), ("denoise_color", False), ("deblur", True)):
-        network = networks.build("restormer", variant)
+        network = built("restormer", variant)
         assert hasattr(network.latent[0].norm1.body, "bias") == biased
-    network = networks.build("ipt", "denoise_color")
+    network = built("ipt", "denoise_color")
     assert (network.patch_size, network.rgb_range, network.scale) == (48, 255, [1])
     assert len(network.body.encoder.layers) == len(network.body.decoder.layers) == 12
+
+
+def test_rcan_works_on_0_to_255_inside():
+    """RCAN_TestCode/code/option.py:44, rgb_range 255; the mean of DIV2K, model/rcan.py:82."""
+    network = built("rcan", "x4")
+    assert network.rgb_range == 255 and len(network.body) == 11  # 10 groups and a convolution
+    mean = torch.tensor([0.4488, 0.4371, 0.4040])
+    torch.testing.assert_close(network.sub_mean.bias, -255 * mean, check_stride=False)
 
 
 # --- file names ----------------------------------------------------------------------------------
@@ -424,6 +437,13 @@ def test_weights_have_the_names_of_the_scripts(model, task):
         ("dncnn:denoise_gray", (4, 64, 64), r"takes pictures of 1 channel, got 4x64x64"),
         ("drunet:denoise_gray", (2, 64, 64), r"takes pictures of 1 channel"),
         ("ipt:x4", (3, 47, 64), r"of 48 x 48 pixels and more, got 47 x 64"),
+        # what models/networks/grl.py:479-489 cannot mirror to 128, 96, 32 and 144
+        ("grl:denoise_gray", (1, 64, 200), r"of 65 x 65 pixels and more, got 64 x 200"),
+        ("grl:deblur", (3, 200, 48), r"of 49 x 49 pixels"),
+        ("grl:demosaick", (3, 16, 16), r"of 17 x 17 pixels"),
+        ("grl-s:jpeg_color", (3, 72, 72), r"of 73 x 73 pixels"),
+        ("transweather:weather", (3, 32, 64), r"of 33 x 33 pixels"),
+        ("deepjoint:demosaick", (3, 64, 33), r"of 34 x 34 pixels"),
     ],
 )
 def test_pictures_that_a_network_does_not_take_are_refused(name, shape, words):
@@ -433,8 +453,10 @@ def test_pictures_that_a_network_does_not_take_are_refused(name, shape, words):
 
 def test_counting_refuses_them_too():
     """The count of another number of channels would be that of another network."""
-    with pytest.raises(InputError, match="dncnn:denoise_gray takes pictures of 1 channel"):
+    with pytest.raises(InputError, match="dncnn takes --input 1xHxW, not 3x20x20"):
         measure.count("dncnn", (3, 20, 20))
+    with pytest.raises(InputError, match=r"does not take --input 3x30x33: .*34 x 34 pixels"):
+        measure.count("deepjoint", (3, 30, 33), fvcore=True)
     with pytest.raises(InputError, match="edt has no network"):
         called("edt")
 
@@ -483,5 +505,6 @@ def test_the_page_says_what_decides_a_number(tmp_path):
         "`4ee053c42461187846dc0e93aa5abd34591c0725a8e044a59000e92ee215e833`",
         "for non-commercial use",
         "symmetric to 8, always",
+        "1 channel, sides from 65",
     ):
         assert words in page, words
