@@ -1,11 +1,10 @@
-"""Networks of other authors, called alike: padded as their test code does, cropped, told the level.
+"""Networks of other authors, called alike: padded, cut and told the level as they do it.
 
-Paddings and calls are those of the released test scripts: SwinIR's main_test_swinir.py (flips the
-image and always adds a window), Restormer's and HAT's (reflect), KAIR's (replicate).
+Where their test scripts say so stands in models.yaml (`called`).
 """
 
-import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,52 +12,80 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from baselines import matconvnet, networks
+from baselines import cuts, networks
+from baselines.called import Called, called
+from baselines.checkpoint import load_weights
+from baselines.padding import pad_to
 from baselines.weights import find, verify
-from data_prep.errors import InputError
 from data_prep.tasks import Task
 from semanir import models
 from semanir.evaluate import Restorer
-from semanir.restore import in_tiles, restore
-from semanir.tiling import fitting_tile
-
-Call = Callable[[nn.Module, Tensor, float], Tensor]
+from semanir.restore import restore
+from semanir.tiling import choose_tile
 
 
 class Adapted(nn.Module):
     """A network that takes [B,C,H,W] of any size on [0,1] and returns [B,C,s*H,s*W].
 
     level: what the network is told of the degradation, sigma on 0..255 or the quality factor.
+    as_tested: cut pictures and pad those that fit already, as the authors' test script does; else a
+    picture passes as a whole, which is what is counted and timed.
     """
 
-    def __init__(self, network: nn.Module, entry: dict[str, Any], options: dict[str, Any]) -> None:
+    def __init__(self, network: nn.Module, how: Called) -> None:
         super().__init__()
         self.network = network
+        self.how = how
         self.level = 0.0
-        self.pad = dict(entry.get("pad", {"to": 1, "mode": "reflect"}))
-        if isinstance(self.pad["to"], str):
-            self.pad["to"] = options[self.pad["to"]]
-        self.call: Call = CALLS[entry.get("call", "plain")]
-        self.tile_unit: int = self.pad["to"]
+        self.as_tested = False
+        self.tile_unit = how.unit
 
     def forward(self, x: Tensor) -> Tensor:
+        """Raises InputError for pictures that the network does not take."""
+        self.how.check(*x.shape[1:])
+        # IPT takes crops alone
+        if self.as_tested or "crops" in self.how.cut:
+            for name, numbers in self.how.cut.items():
+                return cuts.CUTS[name](self._piece, x, **numbers)
+        return self._piece(x)
+
+    def _piece(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
-        padded = pad_to(x, self.pad["to"], self.pad["mode"], self.pad.get("always", False))
+        pad = self.how.pad
+        if pad and not pad.get("inside"):
+            x = pad_to(x, pad["to"], pad["mode"], self.as_tested and pad.get("always", False))
+        if self.how.clip:
+            x = x.clamp(0, 1)
         # a copy, because RCAN scales its input in place
-        out = self.call(self.network, padded.clone(), self.level)
-        scale = out.shape[-1] // padded.shape[-1]
-        return out[..., : height * scale, : width * scale]
+        out = self._call(x * self.how.range if self.how.range != 1 else x.clone())
+        if self.how.first:
+            out = out[0]
+        scale = out.shape[-1] // x.shape[-1]
+        return out[..., : height * scale, : width * scale] / self.how.range
+
+    def _call(self, x: Tensor) -> Any:
+        return TOLD[self.how.told](self.network, x, self.level)
+
+
+def _map(value: Callable[[float], float], network: nn.Module, x: Tensor, level: float) -> Any:
+    return network(torch.cat((x, torch.full_like(x[:, :1], value(level))), 1))
+
+
+TOLD: dict[str, Callable[[nn.Module, Tensor, float], Any]] = {
+    "": lambda network, x, level: network(x),
+    "sigma": lambda network, x, level: network(x, level),
+    "sigma_map": partial(_map, lambda sigma: sigma / 255),
+    "quality_map": partial(_map, lambda quality: (100 - quality) / 100),
+}
 
 
 def adapted(model: str, variant: str = "") -> Adapted:
     """A system of models.yaml with random weights; errors as `baselines.networks.build`."""
-    entry = models.get_model(model)
-    network = networks.build(model, variant)
-    return Adapted(network, entry, entry["variants"][variant or next(iter(entry["variants"]))])
+    return Adapted(networks.build(model, variant), called(model, variant))
 
 
 def load(model: str, task: str) -> tuple[Adapted, dict[str, Any]]:
-    """The network with the released weights of a task, in evaluation mode, and facts on record.
+    """The network with the released weights of a task, as tested, and facts on record.
 
     Raises InputError where the weights are missing, changed, or not of this network.
     """
@@ -68,73 +95,16 @@ def load(model: str, task: str) -> tuple[Adapted, dict[str, Any]]:
     weights = find(model, task)
     digest = verify(model, weights)
     path = Path(weights.path)
-    load_weights(network.network, path)
+    load_weights(network.network, path, entry["variants"][variant])
     # two thirds of DnCNN's time on a CPU; torch's annotations lack this overload
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.as_tested = True
     facts = {
         "network": f"{entry['network'].rpartition('.')[2]} {variant}",
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "weights": {"file": path.name, "sha256": digest, "licence": entry["licence"]},
     }
     return network.eval().requires_grad_(False), facts
-
-
-def load_weights(network: nn.Module, path: Path) -> None:
-    """Load .mat (MatConvNet) or torch files; InputError names what does not fit.
-
-    Every parameter must be there in the right shape. What is only in the file may be tables that
-    the network computes itself (indices, masks), never parameters of layers it has not.
-    """
-    if path.suffix == ".mat":
-        matconvnet.load(network, path)
-        return
-    state = _state_dict(path)
-    wanted = network.state_dict()
-    parameters = {name for name, _ in network.named_parameters()}
-    missing = sorted(name for name in parameters if name not in state)
-    wrong = sorted(
-        name for name in wanted if name in state and state[name].shape != wanted[name].shape
-    )
-    wrong = [name for name in wrong if name in parameters]
-    if missing or wrong:
-        what = [f"lacks {', '.join(missing[:3])}"] if missing else []
-        what += [
-            f"{name} is {tuple(state[name].shape)}, not {tuple(wanted[name].shape)}"
-            for name in wrong[:3]
-        ]
-        raise InputError(f"{path} is not of this network: {'; '.join(what)}")
-    tables = ("index", "mask", "table", "rpi", "mean", "std", "total_ops", "total_params")
-    unknown = [name for name in state if name not in wanted and not name.endswith(tables)]
-    if any(".weight" in name for name in unknown):
-        raise InputError(f"{path} has layers that this network has not: {', '.join(unknown[:3])}")
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            parameter.copy_(state[name])
-        for name, buffer in network.named_buffers():
-            if name in state and state[name].shape == buffer.shape:
-                buffer.copy_(state[name])
-
-
-def _state_dict(path: Path) -> dict[str, Tensor]:
-    """The tensors of a torch file, by name, without what training frameworks wrap them in."""
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise InputError(f"no weights at {path}; python -m baselines.weights --help") from None
-    except Exception as error:
-        reason = str(error).partition("\n")[0]
-        raise InputError(f"{path} cannot be loaded without running code of it: {reason}") from None
-    for key in ("params_ema", "params", "state_dict", "model"):
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-            break
-    if not isinstance(content, dict):
-        raise InputError(f"{path} holds a {type(content).__name__}, not tensors by name")
-    tensors = {name: value for name, value in content.items() if isinstance(value, Tensor)}
-    for prefix in ("module.", "model.", "model_g."):
-        if tensors and all(name.startswith(prefix) for name in tensors):
-            tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
-    return tensors
 
 
 def restorer(model: str, task: Task, threads: int) -> tuple[Restorer, dict[str, Any]]:
@@ -147,65 +117,15 @@ def restorer(model: str, task: Task, threads: int) -> tuple[Restorer, dict[str, 
     def apply(image: NDArray, level: str, tile: int | None = None) -> tuple[NDArray, int | None]:
         value = task.levels[level]
         network.level = float(value) if isinstance(value, int | float) else 0.0
-        used = tile or fitting_tile(network, image)
+        used = tile or tile_for(network, image)
+        network.as_tested = used is None
         return restore(network, image, tile=used), used
 
     return apply, facts
 
 
-# --- padding and calls -----------------------------------------------------------------------
-
-
-def pad_to(x: Tensor, multiple: int, mode: str, always: bool = False) -> Tensor:
-    """[B,C,H,W] with both sides a multiple, new pixels below and to the right.
-
-    mode: reflect (edge not repeated), symmetric (repeated), replicate. always: a side that fits
-    already gets a whole multiple. Sides smaller than the padding are mirrored again and again.
-    """
-    for axis in (-2, -1):
-        size = x.shape[axis]
-        target = (
-            (size // multiple + 1) * multiple if always else math.ceil(size / multiple) * multiple
-        )
-        if target > size:
-            x = x.index_select(axis, _mirrored(size, target, mode).to(x.device))
-    return x
-
-
-def _mirrored(size: int, target: int, mode: str) -> Tensor:
-    index = torch.arange(target)
-    if mode == "replicate" or size == 1:
-        return index.clamp(max=size - 1)
-    period = 2 * size - (2 if mode == "reflect" else 0)
-    index = index % period
-    return torch.where(index < size, index, period - index - (1 if mode == "symmetric" else 0))
-
-
-def _plain(network: nn.Module, x: Tensor, level: float) -> Tensor:
-    return network(x)
-
-
-def _level(network: nn.Module, x: Tensor, level: float) -> Tensor:
-    return network(x, level)
-
-
-def _level_map(network: nn.Module, x: Tensor, level: float) -> Tensor:
-    return network(torch.cat((x, torch.full_like(x[:, :1], level / 255)), 1))
-
-
-def _first(network: nn.Module, x: Tensor, level: float) -> Tensor:
-    return network(x)[0]
-
-
-def _crops(network: nn.Module, x: Tensor, level: float) -> Tensor:
-    """In overlapping crops of 48 x 48, the only size IPT was made for; their middles are kept."""
-    return in_tiles(network, x, unit=24, tile=48, overlap=24)
-
-
-CALLS: dict[str, Call] = {
-    "plain": _plain,
-    "level": _level,
-    "level_map": _level_map,
-    "first": _first,
-    "crops": _crops,
-}
+def tile_for(network: Adapted, image: NDArray) -> int | None:
+    """Side of tiles for an image [H,W] or [H,W,C] of which one piece does not fit into memory."""
+    height, width = cuts.largest(network.how.cut, *image.shape[:2])
+    network.as_tested = False
+    return choose_tile(network, (network.how.channels, height, width))

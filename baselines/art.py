@@ -1,10 +1,11 @@
 """ART (Zhang et al., Attention Retractable Transformer, ICLR 2023): dense and sparse attention.
 
-Blocks attend in turn within windows and among every `interval`-th token of the whole image.
+Blocks attend in turn within windows and among every so many tokens of the whole image.
 Written from the paper; names of parameters are those of the released weights.
 """
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import torch.nn.functional as F
 from einops import rearrange
@@ -16,7 +17,8 @@ from baselines.parts import DynamicPositionBias, GroupNetwork, Mlp
 class ART(GroupNetwork):
     """Residual groups of blocks that alternate dense windows with sparse attention.
 
-    upscale 1 (denoising, JPEG artifacts) to 4; any image size.
+    intervals: between the tokens that attend to each other, one for each group. upscale 1
+    (denoising, JPEG artifacts) to 4; any image size.
     """
 
     def __init__(
@@ -24,14 +26,13 @@ class ART(GroupNetwork):
         channels: int = 3,
         dim: int = 180,
         heads: int = 6,
-        groups: int = 6,
         depth: int = 6,
         window: int = 8,
-        interval: int = 4,
+        intervals: Sequence[int] = (4, 4, 4, 4, 4, 4),
         upscale: int = 4,
         img_range: float = 1.0,
     ) -> None:
-        made = [_Group(dim, heads, depth, window, interval) for _ in range(groups)]
+        made = [_Group(dim, heads, depth, window, interval) for interval in intervals]
         super().__init__(channels, dim, made, upscale, img_range)
         self.patch_embed = nn.Sequential(OrderedDict(norm=nn.LayerNorm(dim)))
 

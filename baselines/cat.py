@@ -4,6 +4,7 @@ Half of the heads attend within vertical strips, as high as the image, half with
 Written from the paper; names of parameters are those of the released weights.
 """
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -38,6 +39,18 @@ class CAT(GroupNetwork):
 
     def embed(self, shallow: Tensor) -> Tensor:
         return self.before_RG(shallow)
+
+    def is_table(self, name: str) -> bool:
+        return name.endswith((".attn_mask_0", ".attn_mask_1"))
+
+    def disagrees(self, tables: Mapping[str, Tensor]) -> Iterator[str]:
+        """Released files have masks [strips,N,N] of blocks that shift, for a patch."""
+        modules = dict(self.named_modules())
+        for name in filter(self.is_table, tables):
+            block, _, branch = name.rpartition(".attn_mask_")
+            strips = getattr(modules.get(block), "attns", None)
+            if strips is None or not strips[int(branch)].allows(tables[name]):
+                yield f"{name} is of other strips"
 
 
 class _Group(nn.Module):
@@ -102,10 +115,7 @@ class _AxialAttention(nn.Module):
         if not self.shift:
             out = _attend(q, k, v, bias)
         else:
-            # the last strip holds both ends of the image
-            column = torch.arange(height * self.width, device=bias.device) % self.width
-            wrapped = column >= self.width - self.shift
-            mask = (wrapped[:, None] != wrapped) * -100.0
+            mask = self._mask(height, bias.device)
             out = torch.cat(
                 (
                     _attend(q[:-1], k[:-1], v[:-1], bias),
@@ -115,6 +125,23 @@ class _AxialAttention(nn.Module):
         out = rearrange(out, "s b n (h w) d -> b h (s w) (n d)", w=self.width)
         out = torch.roll(out, self.shift, 2)
         return out if self.vertical else out.transpose(1, 2)
+
+    def _mask(self, length: int, device: torch.device) -> Tensor:
+        """[N,N] of the last strip, which holds both ends of the image; tokens along the strip."""
+        column = torch.arange(length * self.width, device=device) % self.width
+        wrapped = column >= self.width - self.shift
+        return (wrapped[:, None] != wrapped) * -100.0
+
+    def allows(self, mask: Tensor) -> bool:
+        """Whether a released mask [strips,N,N] is what this branch does."""
+        tokens = mask.shape[-1]
+        if not self.shift or tokens % self.width or mask[:-1].any():
+            return False
+        own = self._mask(tokens // self.width, mask.device)
+        if not self.vertical:  # tokens are counted across the strip there
+            order = torch.arange(tokens).view(-1, self.width).T.flatten()
+            own = own[order][:, order]
+        return torch.equal(own, mask[-1])
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ the same blocks at the lowest level, as released.
 """
 
 from collections import OrderedDict
+from collections.abc import Iterator, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +18,12 @@ EXPANSION = 2.66
 
 
 class Xformer(nn.Module):
-    """Image sides must be multiples of 8. bias_free: layer normalisation without bias."""
+    """Image sides must be multiples of 8.
+
+    bias_free: layer normalisation without bias. latent_shift: windows of the lowest level shift in
+    every other block; they do not in the code that the networks for colour were made with, where a
+    patch of the training is one window there.
+    """
 
     def __init__(
         self,
@@ -29,6 +35,7 @@ class Xformer(nn.Module):
         heads: tuple[int, ...] = (1, 2, 4, 8),
         window: int = 16,
         bias_free: bool = False,
+        latent_shift: bool = True,
     ) -> None:
         super().__init__()
         dims = [dim * 2**level for level in range(4)]
@@ -39,7 +46,8 @@ class Xformer(nn.Module):
 
         def spatial(level: int) -> nn.Sequential:
             blocks = range(spatial_blocks[level])
-            shifts = [window // 2 if index % 2 else 0 for index in blocks]
+            moves = level < 3 or latent_shift
+            shifts = [window // 2 if moves and index % 2 else 0 for index in blocks]
             return nn.Sequential(*(_Spatial(dims[level], heads[level], window, s) for s in shifts))
 
         joined = (dims[1], dims[2], dims[1], dims[0])
@@ -86,6 +94,16 @@ class Xformer(nn.Module):
         c, s = self._exchange(3, c, self.reduce1(torch.cat((self.u2_1(s), s1), 1)))
         c, s = self.decoder_level1(c), self.decoder1(s)
         return x + self.output(self.refinement(torch.cat((c, s), 1)))
+
+    def is_table(self, name: str) -> bool:
+        return name.endswith(".attn_mask")
+
+    def disagrees(self, tables: Mapping[str, Tensor]) -> Iterator[str]:
+        """Files for colour have masks of the blocks that shift, those for grey have none."""
+        masked = {name.removesuffix(".attn_mask") for name in tables if self.is_table(name)}
+        for name, block in self.named_modules():
+            if masked and isinstance(block, _Spatial) and (name in masked) != bool(block.shift):
+                yield f"{name} {'shifts' if name in masked else 'does not shift'}"
 
     def _exchange(self, place: int, c: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
         return c + self.DWconvs[place](s), s + self.Convs[place](c)
@@ -150,19 +168,23 @@ def _regions(size: torch.Size, window: int, shift: int, device: torch.device) ->
 
 
 class _WindowAttention(nn.Module):
+    relative_position_index: Tensor
+
     def __init__(self, dim: int, heads: int, window: int) -> None:
         super().__init__()
-        self.heads, self.window = heads, window
+        self.heads = heads
         table = torch.zeros((2 * window - 1) ** 2, heads)
         self.relative_position_bias_table = nn.Parameter(table)
+        index = offset_index(window, window, torch.device("cpu"))
+        self.register_buffer("relative_position_index", index, persistent=False)
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor, regions: Tensor | None) -> Tensor:
         """[B,N,C] -> [B,N,C]; regions: [windows of an image,N] labels, None without shift."""
         q, k, v = rearrange(self.qkv(x), "b n (t h d) -> t b h n d", t=3, h=self.heads)
-        index = offset_index(self.window, self.window, x.device)
-        bias = rearrange(self.relative_position_bias_table[index], "n m h -> 1 h n m")
+        bias = self.relative_position_bias_table[self.relative_position_index]
+        bias = rearrange(bias, "n m h -> 1 h n m")
         if regions is not None:
             mask = (regions[:, :, None] != regions[:, None]) * -100.0
             bias = (bias + mask[:, None]).repeat(x.shape[0] // mask.shape[0], 1, 1, 1)

@@ -47,7 +47,6 @@ def network_of(name: str) -> nn.Module:
         if given:
             raise InputError(f"{name}: only our own networks take options, {model} takes none")
         network = import_module("baselines.adapt").adapted(model, variant)
-        network.pad["always"] = False  # a test script's habit, no part of the network
         return network.eval()
     if "=" in variant:
         variants = "|".join(entry["variants"])

@@ -23,7 +23,10 @@ COMMERCIAL = "SEMANIR_ACCEPT_NONCOMMERCIAL"
 
 @dataclass(frozen=True)
 class Weights:
-    """One released file: where it lies here, its name at the source, its SHA-256 if published."""
+    """One released file: where it lies here, its name at the source, its SHA-256 if published.
+
+    Here it is called as in the authors' test scripts, whatever its source calls it.
+    """
 
     path: str
     file: str
@@ -91,8 +94,9 @@ def weights_for(model: str, task: str) -> Weights | None:
     found = next((files[name] for name in _names_of(task) if name in files), None)
     if found is None:
         return None
-    file, digest = (found, None) if isinstance(found, str) else (found["file"], found["sha256"])
-    return Weights(f"data/weights/{model}/{unquote(file).rpartition('/')[2]}", file, digest)
+    given: dict[str, str] = {"file": found} if isinstance(found, str) else found
+    name = given.get("name") or unquote(given["file"]).rpartition("/")[2]
+    return Weights(f"data/weights/{model}/{name}", given["file"], given.get("sha256"))
 
 
 def variant_for(entry: dict[str, Any], *names: str) -> str:

@@ -4,26 +4,30 @@ import hashlib
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
+from functools import cache
 
 import h5py
 import numpy as np
 import pytest
 import torch
 from checkout import REPOSITORY
-from torch import nn
+from small_networks import SMALL, shrink
 
 from baselines import adapt, matconvnet, networks, weights
 from baselines.art import ART
 from baselines.cat import _AxialAttention
+from baselines.checkpoint import load_weights
 from baselines.deepjoint import DeepJoint
 from baselines.dncnn import DnCNN
+from baselines.padding import pad_to
 from baselines.parts import DynamicPositionBias, offset_index
 from baselines.xformer import Xformer
 from data_prep.degrade import awgn, jpeg, mosaic
 from data_prep.errors import InputError
 from data_prep.images import read_image
 from data_prep.tasks import get_task
-from semanir import models
+from semanir import flops, models
 from semanir.metrics import score
 from semanir.restore import restore
 
@@ -33,16 +37,16 @@ PARAMETERS = {
     "drunet": {"denoise_color": 32.641},
     "swinir": {"x2": 11.752, "x4": 11.900, "denoise_color": 11.504, "denoise_gray": 11.498},
     "restormer": {"denoise_color": 26.112, "deblur": 26.127},
-    "grl": {"denoise_color": 19.805},
+    "grl": {"denoise_color": 19.805, "demosaick": 3.120},
     "grl-s": {"jpeg_color": 3.120},
     "hat": {"x4": 20.773},
     "cat": {"x4": 16.604, "x4-A-2": 16.604},
     "art": {"x4": 16.546},
-    "xformer": {"denoise_color": 25.228},
+    "xformer": {"denoise_color": 25.228, "denoise_gray": 25.220},
     "rcan": {"x4": 15.592},
     "ipt": {"x4": 115.608},
     "fbcnn": {"jpeg_color": 71.922},
-    "nafnet": {"deblur": 67.889},
+    "nafnet": {"deblur": 17.112},
     "mprnet": {"deblur": 20.127},
     "deepjoint": {"demosaick": 0.561},
     "transweather": {"weather": 38.052},
@@ -61,38 +65,58 @@ def with_networks():
 # --- every network -----------------------------------------------------------------------------
 
 
+@cache
+def on_meta(model, variant):
+    """At full size, once for all tests; shapes alone."""
+    with flops.weightless():
+        return adapt.adapted(model, variant).eval().to("meta")
+
+
 @pytest.mark.parametrize(
     ("model", "variant"), [(m, v) for m, found in PARAMETERS.items() for v in found]
 )
 def test_parameters_are_those_of_the_released_networks(model, variant):
-    network = networks.build(model, variant)
-    counted = sum(parameter.numel() for parameter in network.parameters())
+    counted = sum(parameter.numel() for parameter in on_meta(model, variant).parameters())
     assert counted / 1e6 == pytest.approx(PARAMETERS[model][variant], abs=0.0006)
 
 
+def shape_of(network, model, variant, height, width):
+    """That of the input and that of the output."""
+    options = models.get_model(model)["variants"][variant]
+    scale = options.get("upscale") or np.max(options.get("scale", 1))
+    channels = network.how.channels
+    return (1, channels, height, width), (1, channels, height * scale, width * scale)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("model", with_networks())
-def test_every_network_runs_at_full_size_on_meta_tensors_and_on_an_odd_image(model):
-    """Every variant by shape; the smallest input of odd sides for real, finite and cropped back."""
-    for variant, options in models.get_model(model)["variants"].items():
-        network = adapt.adapted(model, variant).eval().to("meta")
-        scale = options.get("upscale") or np.max(options.get("scale", 1))
-        channels = 1 if "gray" in variant else 3
-        out = network(torch.empty(1, channels, 144, 160, device="meta"))
-        assert out.shape == (1, channels, 144 * scale, 160 * scale), variant
-    if model in ("grl", "grl-s", "ipt"):
-        return  # seconds for the smallest input they take
+def test_every_network_runs_at_full_size_on_meta_tensors(model):
+    """The variant whose parameters are counted above, if any; seconds each."""
+    variant = next(iter(PARAMETERS.get(model, models.get_model(model)["variants"])))
+    network = on_meta(model, variant)
+    given, expected = shape_of(network, model, variant, 73, 80)
+    assert network(torch.empty(given, device="meta")).shape == expected
+
+
+@pytest.mark.parametrize("model", with_networks())
+def test_every_variant_runs_on_an_odd_picture(model, monkeypatch):
+    """With few narrow layers: padded, finite and cropped back, at the smallest size it takes."""
+    shrink(monkeypatch, model)
     torch.manual_seed(0)
-    network = adapt.adapted(model, variant).eval()
-    with torch.inference_mode():
-        out = network(torch.rand(1, channels, 35, 41))
-    assert out.shape == (1, channels, 35 * scale, 41 * scale)
-    assert torch.isfinite(out).all()
+    for variant in models.get_model(model)["variants"]:
+        network = adapt.adapted(model, variant).eval()
+        least = max(network.how.least, 9)
+        given, expected = shape_of(network, model, variant, least, least + 6)
+        with torch.inference_mode():
+            out = network(torch.rand(given))
+        assert out.shape == expected, variant
+        assert torch.isfinite(out).all(), variant
 
 
 def test_libraries_are_imported_without_torchvision():
     """The stand-in is gone afterwards, so that nobody else takes it for the real one."""
     code = (
-        "import sys; from baselines import networks; networks.build('swinir', 'x2');"
+        "import sys; from baselines import networks; networks.network_class('spandrel.SwinIR');"
         "import importlib.util as u; found = sys.modules.get('torchvision');"
         "assert found is None or found.__spec__ is not None"
     )
@@ -163,7 +187,9 @@ def test_horizontal_strips_of_cat_are_vertical_ones_of_the_transposed_image():
 )
 def test_blocks_of_art_are_dense_or_sparse(sparse, size):
     """A window of 8, or every fourth token of the image; padding is nobody's key."""
-    block = ART(dim=48, heads=2, groups=1, depth=2).layers[0].residual_group.blocks[int(sparse)]
+    block = (
+        ART(dim=48, heads=2, depth=2, intervals=(4,)).layers[0].residual_group.blocks[int(sparse)]
+    )
     seen = footprint(block.double(), (*size, 48), (9, 13))
     y, x = torch.meshgrid(*map(torch.arange, size), indexing="ij")
     same = (y % 4 == 9 % 4) & (x % 4 == 13 % 4) if sparse else (y // 8 == 1) & (x // 8 == 1)
@@ -173,7 +199,9 @@ def test_blocks_of_art_are_dense_or_sparse(sparse, size):
 def test_padding_of_art_changes_no_weight():
     """An image of 18 x 23 attends as if nothing was beyond its edges: the same tokens, by hand."""
     torch.manual_seed(0)
-    block = ART(dim=48, heads=1, groups=1, depth=2).layers[0].residual_group.blocks[1].double()
+    block = (
+        ART(dim=48, heads=1, depth=2, intervals=(4,)).layers[0].residual_group.blocks[1].double()
+    )
     x = torch.rand(1, 18, 23, 48, dtype=torch.float64)
     with torch.no_grad():
         out = block._attend(x)
@@ -237,125 +265,50 @@ def test_deepjoint_sees_the_mosaic_alone_in_its_own_phase(size):
 def test_padding_is_that_of_numpy(mode, numpy, size, always):
     """Below and to the right, also where the padding is longer than the image."""
     x = torch.arange(2.0 * size[0] * size[1]).view(1, 2, *size)
-    out = adapt.pad_to(x, 8, mode, always)
+    out = pad_to(x, 8, mode, always)
     target = [(n // 8 + 1) * 8 if always else -(-n // 8) * 8 for n in size]
     assert list(out.shape[-2:]) == target
     width = [(0, 0), (0, 0), *((0, t - n) for t, n in zip(target, size, strict=True))]
     np.testing.assert_array_equal(out.numpy(), np.pad(x.numpy(), width, mode=numpy))
 
 
-def test_networks_are_told_the_level():
-    """FFDNet as a number on 0..255, DRUNet as a map beside the image."""
-    seen = []
-
-    class Recorder(nn.Module):
-        def forward(self, x, level=None):
-            seen.append((tuple(x.shape), level, float(x[0, -1, 0, 0])))
-            return x[:, :1]
-
-    for model, variant in (("ffdnet", "denoise_gray"), ("drunet", "denoise_gray")):
-        entry = models.get_model(model)
-        network = adapt.Adapted(Recorder(), entry, entry["variants"][variant])
-        network.level = 51.0
-        network(torch.zeros(1, 1, 16, 16))
-    assert seen[0][:2] == ((1, 1, 16, 16), 51.0)
-    assert seen[1][0] == (1, 2, 16, 16) and seen[1][2] == pytest.approx(0.2)
+# what these make of a pixel depends on the means of the whole picture, or of the whole tile
+GLOBAL = ("restormer", "xformer", "nafnet", "mprnet", "transweather")
 
 
-def test_ipt_is_shown_crops_and_the_middle_of_each_is_kept():
-    """48 x 48 and nothing else; a mark on the outer 12 pixels of a crop shows at the edge alone."""
-    seen = []
+# IPT takes crops alone
+@pytest.mark.parametrize("model", [name for name in with_networks() if name != "ipt"])
+def test_tiles_meet_without_seams(model, monkeypatch):
+    """With few narrow layers, whose reach half the overlap covers, tiles give the whole picture.
 
-    class Marker(nn.Module):
-        def forward(self, x):
-            seen.append(tuple(x.shape))
-            marked = x.repeat_interleave(2, 2).repeat_interleave(2, 3) * 0
-            marked[..., 24:72, 24:72] = 1
-            return marked
-
-    entry = models.get_model("ipt")
-    network = adapt.Adapted(Marker(), entry, entry["variants"]["x2"])
-    out = network(torch.rand(1, 3, 84, 50))
-    assert out.shape == (1, 3, 168, 100) and set(seen) == {(1, 3, 48, 48)}
-    assert (out[..., 24:, 24:] == 1).all() and (out[..., :24, :] == 0).all()
-
-
-QUICK = ("dncnn", "ffdnet", "deepjoint", "cat")
-
-
-@pytest.mark.parametrize(
-    "model",
-    [
-        pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow)
-        for name in with_networks()
-        if name != "ipt"  # see test_tiles_of_ipt_give_what_the_whole_picture_does
-    ],
-)
-def test_tiles_meet_without_seams(model):
-    """Columns beside a seam differ about as in the whole image; convolutions give the same.
-
-    By a quarter and two grey values at most: less than the edge of a tile that does not overlap.
-    GRL runs with one stage of two layers, its windows, stripes and anchors at full size: all of it
-    would take minutes.
+    But for those that take means of all they see: there columns beside a seam differ as in the
+    whole picture, by a quarter and two grey values at most.
     """
+    shrink(monkeypatch, model)
     torch.manual_seed(0)
-    network = shallow_grl(model) if model.startswith("grl") else adapt.adapted(model)
+    network = adapt.adapted(model)
     network.eval().level = 25.0
-    unit = network.tile_unit
-    convolutional = model in ("dncnn", "ffdnet", "deepjoint", "rcan")
-    tile, overlap = (96, 64) if convolutional else (40, 16)
+    unit, tile, overlap = network.tile_unit, 48, 32
     if model.startswith("grl"):
-        tile, overlap = 2 * unit, unit
+        network.how = replace(network.how, least=1)  # the windows of the small one are smaller
+        unit = network.tile_unit = network.network.pad_size
+        tile, overlap = 3 * unit, 2 * unit
     tile = -(-tile // unit) * unit
     overlap = min(-(-overlap // unit) * unit, tile - unit)
     picture = read_image(REPOSITORY / "data_prep/embedded/test_rgb/chelsea.png")
-    channels = 1 if "gray" in next(iter(models.get_model(model)["variants"])) else 3
+    channels = network.how.channels
     picture = np.concatenate((picture, picture[:, ::-1], picture), axis=1)  # flipped: no new edge
-    image = picture[:192, : tile * 3 // 2, 0 if channels == 1 else slice(None)]
-    image = image[: min(tile, unit) if model.startswith("grl") else tile]
+    image = picture[: max(unit, 48), : tile * 2, 0 if channels == 1 else slice(None)]
     whole = restore(network, image)
     tiled = restore(network, image, tile=tile, overlap=overlap)
     assert tiled.shape == whole.shape and np.isfinite(tiled).all()
-    scale = whole.shape[1] // image.shape[1]
-    seam = scale * (tile - overlap // 2)
-    assert jump(tiled, seam) <= 1.25 * jump(whole, seam) + 2 / 255
-    if model in ("dncnn", "deepjoint"):  # the receptive field is half the overlap at most
-        np.testing.assert_allclose(tiled, whole, atol=1e-5)
-
-
-def shallow_grl(model):
-    entry = models.get_model(model)
-    options = dict(next(iter(entry["variants"].values())))
-    for name in ("depths", "num_heads_window", "num_heads_stripe"):
-        options[name] = [2]
-    return adapt.Adapted(networks.network_class(entry["network"])(**options), entry, options)
-
-
-def test_tiles_of_ipt_give_what_the_whole_picture_does():
-    """IPT sees crops of 48 whose middles are kept, and tiles cut the picture between them.
-
-    With a filter in its place that reaches as far as the kept middles allow.
-    """
-
-    class Average(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.gain = nn.Parameter(torch.ones(1))
-
-        def forward(self, x):
-            sides = nn.functional.pad(x, (12, 12, 12, 12), mode="replicate")
-            means = nn.functional.avg_pool2d(sides, 25, stride=1) * self.gain
-            return means.repeat_interleave(2, 2).repeat_interleave(2, 3)
-
-    entry = models.get_model("ipt")
-    network = adapt.Adapted(Average(), entry, entry["variants"]["x2"]).eval()
-    picture = read_image(REPOSITORY / "data_prep/embedded/test_rgb/chelsea.png")[:96]
-    whole = restore(network, picture)
-    tiled = restore(network, picture, tile=96, overlap=48)
-    assert whole.shape == (192, 384, 3)
-    np.testing.assert_allclose(tiled, whole, atol=1e-6)
-    # a tile that overlaps less shows
-    assert np.abs(restore(network, picture, tile=96, overlap=0) - whole).max() > 0.01
+    if model in GLOBAL:
+        seam = whole.shape[1] // image.shape[1] * (tile - overlap // 2)
+        assert jump(tiled, seam) <= 1.25 * jump(whole, seam) + 2 / 255
+        return
+    assert np.abs(tiled - whole).max() < 0.005
+    apart = restore(network, image, tile=tile, overlap=0)
+    assert np.abs(apart - whole).max() > 0.01  # the picture would show it
 
 
 def jump(image, column):
@@ -449,7 +402,7 @@ def test_torch_files_load_whatever_they_are_wrapped_in(tmp_path, wrap, prefix):
     source, target = DnCNN(depth=3, width=4), DnCNN(depth=3, width=4)
     state = {prefix + name: value for name, value in source.state_dict().items()}
     torch.save(wrap(state), tmp_path / "w.pth")
-    adapt.load_weights(target, tmp_path / "w.pth")
+    load_weights(target, tmp_path / "w.pth")
     for name, value in source.state_dict().items():
         assert torch.equal(target.state_dict()[name], value)
 
@@ -457,12 +410,72 @@ def test_torch_files_load_whatever_they_are_wrapped_in(tmp_path, wrap, prefix):
 def test_weights_of_another_network_are_refused_by_name(tmp_path):
     torch.save(DnCNN(depth=3, width=4).state_dict(), tmp_path / "w.pth")
     with pytest.raises(InputError, match=r"lacks layers\.6\.bias, layers\.6\.weight"):
-        adapt.load_weights(DnCNN(depth=4, width=4), tmp_path / "w.pth")
+        load_weights(DnCNN(depth=4, width=4), tmp_path / "w.pth")
     with pytest.raises(InputError, match=r"layers\.0\.bias is \(4,\), not \(5,\)"):
-        adapt.load_weights(DnCNN(depth=3, width=5), tmp_path / "w.pth")
+        load_weights(DnCNN(depth=3, width=5), tmp_path / "w.pth")
     torch.save(DnCNN(depth=4, width=4).state_dict(), tmp_path / "w.pth")
-    with pytest.raises(InputError, match=r"layers\.4\.weight is|has layers that this network"):
-        adapt.load_weights(DnCNN(depth=3, width=4), tmp_path / "w.pth")
+    with pytest.raises(InputError, match=r"layers\.4\.weight is|has what this network"):
+        load_weights(DnCNN(depth=3, width=4), tmp_path / "w.pth")
+
+
+# settings that change no parameter's shape -> what the file's tables say against the network
+UNSEEN = {
+    "swinir": ("img_size", 16, 24, r"attn_mask is \(4, 64, 64\), not \(9, 64, 64\)"),
+    "rcan": ("rgb_range", 255, 1, r"\w+_mean\.bias has other values"),
+    "ipt": ("rgb_range", 255, 1, r"\w+_mean\.bias has other values"),
+    "grl": ("window_size", 8, 16, r"index_w is \(64, 64\), not \(256, 256\)"),
+    "grl-s": ("anchor_window_down_factor", 4, 2, r"index_sh_a2w is"),
+    "xformer": ("latent_shift", True, False, r"s_latent\.1 shifts"),
+    "cat": ("widths", (4, 2), (2, 2), r"attn_mask_0 is of other strips"),
+}
+
+
+def as_released(model, network):
+    """What a file of a network has: its parameters, and the tables that the authors' keeps."""
+    found = {name: value.detach() for name, value in network.state_dict().items()}
+    if model.startswith("grl"):
+        tables = network.set_table_index_mask(network.input_resolution)
+        found |= {name: torch.zeros(value.shape) for name, value in tables.items()}
+    for name, module in network.named_modules():
+        if model == "xformer" and getattr(module, "shift", 0):
+            found[f"{name}.attn_mask"] = torch.zeros(1)
+        if model == "cat" and hasattr(module, "attns") and module.attns[0].shift:
+            width, shift = module.attns[0].width, module.attns[0].shift
+            mask = torch.zeros(3, 3 * width, 3 * width)
+            for i in range(3 * width):
+                for j in range(3 * width):  # the last strip holds both ends of the picture
+                    if (i % width >= width - shift) != (j % width >= width - shift):
+                        mask[-1, i, j] = -100
+            found[f"{name}.attn_mask_0"] = mask
+    return found
+
+
+@pytest.mark.parametrize("model", UNSEEN)
+def test_weights_made_with_other_settings_are_refused(model, tmp_path, monkeypatch):
+    """Although every parameter fits; a file of the right settings loads."""
+    option, right, wrong, words = UNSEEN[model]
+    narrow = SMALL[model] | {"grl": {"img_size": 64}, "grl-s": {"img_size": 96}}.get(model, {})
+    if model == "xformer":
+        narrow = narrow | {"spatial_blocks": (1, 1, 1, 2)}
+    made = {}
+    for value in (right, wrong):
+        with monkeypatch.context() as patched:
+            shrink(patched, model, **narrow | {option: value})
+            made[value] = networks.build(model)
+    torch.save({"params": as_released(model, made[right])}, tmp_path / "w.pth")
+    load_weights(made[right], tmp_path / "w.pth")
+    with pytest.raises(InputError, match=rf"was made with other settings: .*{words}"):
+        load_weights(made[wrong], tmp_path / "w.pth")
+
+
+def test_options_that_a_file_names_must_be_those_of_the_network(tmp_path):
+    state = DnCNN(depth=3, width=4).state_dict()
+    options = {"model": {"window_size": 16, "stripe_size": [64, 128], "other": 1}}
+    torch.save({"state_dict": state, "hyper_parameters": options}, tmp_path / "w.ckpt")
+    given = {"window_size": 16, "stripe_size": (64, 128)}
+    load_weights(DnCNN(depth=3, width=4), tmp_path / "w.ckpt", given)
+    with pytest.raises(InputError, match="other settings: window_size is 16, not 32"):
+        load_weights(DnCNN(depth=3, width=4), tmp_path / "w.ckpt", given | {"window_size": 32})
 
 
 def test_files_that_would_run_code_are_refused(tmp_path):
@@ -472,10 +485,10 @@ def test_files_that_would_run_code_are_refused(tmp_path):
 
     torch.save({"params": Evil()}, tmp_path / "w.pth")
     with pytest.raises(InputError, match="cannot be loaded without running code of it"):
-        adapt.load_weights(DnCNN(), tmp_path / "w.pth")
+        load_weights(DnCNN(), tmp_path / "w.pth")
     (tmp_path / "w.mat").write_bytes(b"MATLAB 5.0")
     with pytest.raises(InputError, match=r"is no MatConvNet network of MATLAB v7\.3"):
-        adapt.load_weights(DnCNN(), tmp_path / "w.mat")
+        load_weights(DnCNN(), tmp_path / "w.mat")
 
 
 def write_mat(path, layers):

@@ -49,7 +49,7 @@ NETWORKS = {
     "FFDNet": (lambda: FFDNet(depth=3, width=4), (1, 8, 10)),
     "DeepJoint": (lambda: DeepJoint(depth=3, width=4), (3, 40, 41)),
     "CAT": (lambda: CAT(dim=32, heads=2, depth=2, widths=(2,), upscale=1), (3, 6, 8)),
-    "ART": (lambda: ART(dim=16, heads=2, groups=1, depth=2, window=4, upscale=1), (3, 7, 9)),
+    "ART": (lambda: ART(dim=16, heads=2, intervals=(4,), depth=2, window=4, upscale=1), (3, 7, 9)),
     "Xformer": (
         lambda: Xformer(3, 4, (1, 1, 1), (2, 1, 1, 1), 1, (1, 1, 1, 1), window=2),
         (3, 16, 16),
