@@ -25,6 +25,7 @@ settings.load_profile("any")
 def pytest_configure() -> None:
     """One torch thread for each worker: they share the cores."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("MKL_NUM_THREADS", "1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

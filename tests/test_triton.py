@@ -44,26 +44,15 @@ def result(process):
     return out
 
 
-@pytest.fixture(scope="module")
-def compiling(tmp_path_factory):
-    """A process per architecture, side by side."""
-    script = str(TESTS / "triton_compile.py")
-    processes = {
-        number: start(script, str(number), TRITON_CACHE_DIR=str(tmp_path_factory.mktemp("triton")))
-        for number in (80, 90)
-    }
-    yield processes
-    for process in processes.values():
-        process.kill()
-        process.communicate()
-
-
 @needs_triton
 @pytest.mark.slow
 @pytest.mark.parametrize("architecture", [80, 90])
-def test_machine_code_spills_nothing_and_uses_the_tensor_cores(architecture, compiling):
-    """What an A100 (80) and an H100 (90) would run, with the launches' own choices."""
-    found = json.loads(result(compiling[architecture]))
+def test_machine_code_spills_nothing_and_uses_the_tensor_cores(architecture):
+    """What an A100 (80) and an H100 (90) would run, with the launches' own choices.
+
+    Triton keeps what it has compiled for the next run of the tests.
+    """
+    found = json.loads(result(start(str(TESTS / "triton_compile.py"), str(architecture))))
     assert len(found) == 2 * (2 * 3 + 2 * 2 + 4) + 2
     for name, use in found.items():
         assert use["instructions"] > 300, name  # it was disassembled

@@ -6,7 +6,7 @@ interpreter is chosen where a kernel is defined. By hand: TRITON_INTERPRET=1 pyt
 
 import pytest
 import torch
-from test_attention import CASES, IDS, assert_close, make, outputs
+from test_attention import assert_close, make, outputs
 
 from semanir.attention import (
     Dictionary,
@@ -21,8 +21,23 @@ from semanir.attention.triton_blocks import PIECE, blocks_of
 from semanir.attention.triton_select import select
 
 BACKENDS = ["triton", "triton-gather"]
-WIDE = [((5, 7), 6, width, "regions") for width in (16, 33, 40, 64)]
-SMALL = [case for case in CASES if case[0][0] * case[0][1] < 40]  # a program per query is slow
+# window, k, D, what is special, windows: two tiles of keys, the second in part
+CASES = [
+    ((5, 7), 9, 30, "", 1),
+    ((5, 7), 9, 32, "regions", 2),
+    ((5, 7), 6, 40, "ties", 1),
+    ((5, 7), 34, 5, "", 1),
+    ((5, 7), 500, 64, "self", 1),
+    ((5, 7), 9, 30, "hermits", 1),
+    ((1, 1), 3, 5, "", 1),
+    ((1, 1), 3, 20, "self", 1),
+    ((5, 1), 3, 33, "regions", 2),
+    ((1, 13), 5, 16, "hermits", 2),
+    ((4, 4), 5, 20, "nobody", 1),
+]
+IDS = [f"N{h * w}-K{k}-D{d}{special and '-' + special}" for (h, w), k, d, special, _ in CASES]
+# a program per query is slow: two rounds over a query's keys, and small windows
+FEW = [case for case in CASES if case[1] == 34 or case[0][0] * case[0][1] < 20]
 
 
 def exact(tensors, table, dictionary, window):
@@ -31,27 +46,27 @@ def exact(tensors, table, dictionary, window):
     return outputs(tensors, table, dictionary, window, "reference")
 
 
-def check(case, bias, backend, dtype=torch.float32, tolerance=5e-6, **sizes):
-    tensors, table, dictionary, window = make(case, dtype, bias, **sizes)
+def check(case, bias, backend, dtype=torch.float32, tolerance=5e-6, heads=1):
+    tensors, table, dictionary, window = make(case[:4], dtype, bias, b=case[4], heads=heads)
     got = outputs(tensors, table, dictionary, window, backend)
     assert got["out"].dtype == dtype
     assert_close(got, exact(tensors, table, dictionary, window), tolerance)
 
 
-@pytest.mark.parametrize("case", [*CASES, *WIDE], ids=[*IDS, *(f"D{case[2]}" for case in WIDE)])
+@pytest.mark.parametrize("case", CASES, ids=IDS)
 def test_output_and_gradients_of_the_block_kernels(case):
-    check(case, True, "triton", heads=1)
+    check(case, True, "triton")
 
 
-@pytest.mark.parametrize("case", SMALL, ids=[IDS[CASES.index(case)] for case in SMALL])
+@pytest.mark.parametrize("case", FEW, ids=[IDS[CASES.index(case)] for case in FEW])
 def test_output_and_gradients_of_the_gather_kernels(case):
-    check(case, True, "triton-gather", heads=1)
+    check(case, True, "triton-gather")
 
 
-@pytest.mark.parametrize("window", [(5, 13), (6, 22)], ids=["N65", "N132"])
-def test_windows_of_several_blocks_of_queries(window):
+@pytest.mark.parametrize(("window", "heads"), [((5, 13), 2), ((6, 22), 1)], ids=["N65", "N132"])
+def test_windows_of_several_blocks_of_queries(window, heads):
     """Each block walks a list of tiles of its own, in every window of the batch."""
-    check((window, 9, 30, ""), True, "triton", heads=2)
+    check((window, 9, 30, "", 2), True, "triton", heads=heads)
 
 
 @pytest.mark.parametrize(("n", "k"), [(1, 1), (7, 3), (33, 32), (64, 64), (100, 31)])
@@ -70,8 +85,8 @@ def test_selection_equals_that_of_torch(n, k, ties):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_several_heads_and_no_bias(backend):
-    check(((3, 5), 6, 20, "regions"), True, backend, heads=3)
-    check(((3, 5), 6, 20, "hermits"), False, backend, heads=2)
+    check(((3, 5), 6, 20, "regions", 2), True, backend, heads=3)
+    check(((3, 5), 6, 20, "hermits", 2), False, backend, heads=2)
 
 
 def test_half_precision():
@@ -79,7 +94,7 @@ def test_half_precision():
 
     Not bfloat16: the interpreter's dot multiplies its bits as whole numbers.
     """
-    check(((5, 7), 9, 30, ""), True, "triton", torch.float16, 2e-3, heads=1)
+    check(((5, 7), 9, 30, "", 1), True, "triton", torch.float16, 2e-3)
 
 
 def test_tiles_without_a_key_are_skipped():
@@ -136,7 +151,7 @@ def test_bits_and_pieces_hold_the_dictionary():
 
 
 def test_repeats_to_the_bit():
-    tensors, table, dictionary, window = make(CASES[5], torch.float32, heads=1)
+    tensors, table, dictionary, window = make(((2, 5), 4, 30, ""), torch.float32, heads=1)
     first, second = (outputs(tensors, table, dictionary, window, "triton") for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
 
@@ -150,3 +165,13 @@ def test_large_scores_stay_finite():
             q.double() * 200, k.double(), v.double(), dictionary, None, None
         )
         assert_close({"out": got}, {"out": expected}, 1e-4)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_dictionary_of_inference_serves_training(backend):
+    """What the kernels read is made once, outside of inference mode."""
+    tensors, table, dictionary, window = make(((2, 5), 4, 20, ""), torch.float32, heads=1)
+    with torch.inference_mode():
+        attend(*tensors, dictionary, table, window, backend=backend)
+    got = outputs(tensors, table, dictionary, window, backend)
+    assert_close(got, exact(tensors, table, dictionary, window), 5e-6)
