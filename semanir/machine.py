@@ -44,6 +44,14 @@ def use_every_core(workflow: Any) -> None:
         workflow.global_resources["_cores"] = settings.cores
 
 
+def files_are_named() -> bool:
+    """Whether the command line asks for files below results/ or reports/, not for rules alone.
+
+    Snakemake knows its targets only when the Snakefile has been read.
+    """
+    return any(word.startswith(("results/", "reports/")) for word in sys.argv[1:])
+
+
 def share(workflow: Any) -> None:
     """Every rule that does not run ALONE takes one share of the machine; called after all rules.
 

@@ -23,6 +23,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from data_prep.arguments import positive, threads
 from data_prep.errors import InputError, one_line_errors
@@ -281,17 +282,26 @@ def main(argv: Sequence[str] | None = None) -> None:
             command.add_argument("--threads", type=threads, default=2, help="default 2")
         if name == "time":
             command.add_argument("--seconds", type=positive, default=10, help="in all; default 10")
-    for name, told in (("record", "counts of one model, for the tables"), ("compare", "Table 3")):
-        command = commands.add_parser(name, help=f"{told}: writes a record below results/")
-        if name == "record":
-            command.add_argument("model", help="an entry of a models.yaml")
-        command.add_argument("--scale", default="smoke", help="where the record goes")
-        command.add_argument("--threads", type=threads, default=2, help="default 2")
+    command = commands.add_parser("record", help="counts of models, for the tables")
+    command.add_argument(
+        "record",
+        nargs="+",
+        type=Path,
+        metavar="results/SCALE/cost/MODEL/count.json",
+        help="files to write; a MODEL is an entry of a models.yaml",
+    )
+    command.add_argument("--threads", type=threads, default=2, help="default 2")
+    command = commands.add_parser("compare", help="Table 3: writes a record below results/")
+    command.add_argument("--scale", default="smoke", help="where the record goes")
+    command.add_argument("--threads", type=threads, default=2, help="default 2")
     args = parser.parse_args(argv)
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler announces itself otherwise
     torch.set_num_threads(getattr(args, "threads", 2))
-    if args.command in ("record", "compare"):
-        _write(args)
+    if args.command == "record":
+        record(args.record)
+        return
+    if args.command == "compare":
+        record_runtime(args.scale)
         return
     shape = parse_input(args.input)
     if args.command == "count":
@@ -304,19 +314,29 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(json.dumps(row) if args.json else _text(row))
 
 
-def _write(args: argparse.Namespace) -> None:
-    models.get_scale(args.scale)
-    if args.command == "record":
-        models.get_model(args.model)
-        path = Path(f"results/{args.scale}/cost/{args.model}/count.json")
+def record(paths: Sequence[Path]) -> None:
+    """Count the model that each path names, results/<scale>/cost/<model>/count.json."""
+    wanted = []
+    for path in paths:
+        parts = path.parts[-5:]
+        if len(parts) != 5 or (parts[0], parts[2], parts[4]) != ("results", "cost", "count.json"):
+            raise InputError(f"{path} is no results/SCALE/cost/MODEL/count.json")
+        scale, model = parts[1], parts[3]
+        models.get_scale(scale)
+        models.get_model(model)
         check_writable(path)
-        identity = {"scale": args.scale, "model": args.model}
-        write_record(path, "count", identity, "count", rows=count_rows(args.model))
-    else:
-        path = Path(f"results/{args.scale}/cost/runtime.json")
-        check_writable(path)
-        identity = {"scale": args.scale, "model": "runtime"}
-        write_record(path, "runtime", identity, "runtime", rows=compare(args.scale))
+        wanted.append((path, scale, model))
+    for path, scale, model in tqdm(wanted, unit="model", delay=10):
+        identity = {"scale": scale, "model": model}
+        write_record(path, "count", identity, "count", rows=count_rows(model))
+
+
+def record_runtime(scale: str) -> None:
+    models.get_scale(scale)
+    path = Path(f"results/{scale}/cost/runtime.json")
+    check_writable(path)
+    identity = {"scale": scale, "model": "runtime"}
+    write_record(path, "runtime", identity, "runtime", rows=compare(scale))
     print(f"measured, {path}")
 
 

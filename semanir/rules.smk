@@ -152,8 +152,31 @@ rule count:
     params:
         code=source_hash("count"),
     shell:
-        "python -m semanir.measure record {wildcards.model} --scale {wildcards.scale}"
-        " --threads {threads} 2>&1 | tee {log}"
+        "python -m semanir.measure record {output} --threads {threads} 2>&1 | tee {log}"
+
+
+# the same in one process, which imports torch once
+rule counts:
+    output:
+        plan.counts(SCALE, layouts.default_tables()),
+    log:
+        f"logs/{SCALE}/counts.log",
+    conda:
+        "../environment.yml"
+    params:
+        code=source_hash("count"),
+    shell:
+        "python -m semanir.measure record {output} --threads {threads} 2>&1 | tee {log}"
+
+
+# a table that is asked for by name counts its own networks alone
+if machine.files_are_named():
+
+    ruleorder: count > counts
+
+else:
+
+    ruleorder: counts > count
 
 
 rule runtime:

@@ -265,7 +265,7 @@ LONG_WORK = {
     "evaluate": ("semanir.evaluate", "--task sr-x2 --model semanir-s"),
     "activation": ("semanir.activation", ""),
     "visual": ("semanir.visual", "--task sr-x2 --model semanir-s"),
-    "count": ("semanir.measure", "record swinir"),
+    "count": ("semanir.measure", "record results/smoke/cost/swinir/count.json"),
     "runtime": ("semanir.measure", "compare"),
     "memory": ("semanir.attention.__main__", "memory"),
     "complexity": ("semanir.attention.__main__", "complexity"),

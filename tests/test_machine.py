@@ -127,13 +127,13 @@ def test_on_a_cluster_the_machine_that_submits_limits_nothing(tmp_path):
 
 @pytest.mark.slow
 def test_the_rules_that_measure_run_alone(project):
-    """As a dry run tells: price, attention and runtime take the machine, all others one share."""
-    measured = ("price.txt", "cost/attention/memory.json", "cost/runtime.json")
+    """As a dry run tells: price and runtime take the machine, all others one share."""
+    measured = ("price.txt", "cost/runtime.json")
     targets = " ".join(f"results/smoke/{name}" for name in measured)
     said = worked(typed(f"snakemake -n {targets} {GREY} --resources gpu=1", project))
     told = re.findall(r"^rule (\w+):\n(?:    .+\n)*?    resources: (.+)$", said, re.MULTILINE)
     shares = {name: int(re.search(r"\bmachine=(\d+)", resources)[1]) for name, resources in told}
-    alone = {"price", "attention", "runtime"}
+    alone = {"price", "runtime"}
     assert alone < set(shares)
     assert {name for name, share in shares.items() if share != 1} == alone
     for name, resources in told:

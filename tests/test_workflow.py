@@ -151,13 +151,23 @@ def test_a_change_in_a_table_retrains_nothing(own_finished):
     assert "rule evaluate" not in planned
 
 
+def planned(run):
+    """Jobs of each rule that a dry run would run."""
+    assert run.returncode == 0, run.stderr[-2000:]
+    stats = re.search(r"^job +count\n[- ]+\n(.+?)\n\n", run.stdout, re.DOTALL | re.MULTILINE)
+    return {name: int(count) for name, count in map(str.split, stats[1].splitlines())}
+
+
 def test_one_table_plans_only_what_it_needs(tmp_path):
     """Table 11 needs three counts, no photograph and no training."""
     run = snakemake(copy_of_repository(tmp_path), "-n", "reports/table11.html")
-    assert run.returncode == 0, run.stderr[-2000:]
-    stats = re.search(r"^job +count\n[- ]+\n(.+?)\n\n", run.stdout, re.DOTALL | re.MULTILINE)
-    planned = dict(line.split() for line in stats[1].splitlines())
-    assert planned == {"count": "3", "table": "1", "total": "4"}
+    assert planned(run) == {"count": 3, "table": 1, "total": 4}
+
+
+def test_everything_counts_in_one_process(tmp_path):
+    found = planned(snakemake(copy_of_repository(tmp_path), "-n", "all"))
+    assert found["counts"] == 1 and "count" not in found
+    assert found["table"] == len(default_tables())
 
 
 def test_a_corrupt_photograph_is_named_before_any_training(tmp_path):
