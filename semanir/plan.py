@@ -220,7 +220,7 @@ def answer(cell: Cell, scale: str) -> Answer:
         return Answer(verdict="no data", reason=f"{model} is not trained at the {scale} scale")
     levels = get_scale(scale).get("trained_levels", {}).get(cell.task)
     if model in trained_models() and levels and task.rpartition("-")[2] not in levels:
-        reason = f"at the {scale} scale networks are trained for {' and '.join(levels)} alone"
+        reason = f"the {scale} scale trains no network for {level} alone"
         return Answer(verdict="no data", reason=reason)
     printed_sets = _printed_sets(cell)
     stand_in = get_scale(scale).get("stand_in", {}).get(cell.task)

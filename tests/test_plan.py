@@ -417,10 +417,7 @@ def test_recipe_of_a_task_lies_on_top_of_the_common_one():
         (
             "table07",
             {"row": "SemanIR", "dataset": "CBSD68", "setting": "sigma25"},
-            Answer(
-                verdict="no data",
-                reason="at the smoke scale networks are trained for blind alone",
-            ),
+            Answer(verdict="no data", reason="the smoke scale trains no network for sigma25 alone"),
         ),
         (
             "table07",
