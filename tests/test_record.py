@@ -38,6 +38,7 @@ WITHOUT_NUMBERS = {
     "semanir/cli/__init__.py",
     "semanir/cli/info.py",
     "semanir/cli/listing.py",
+    "semanir/cli/page.py",
     "semanir/cli/places.py",
     "semanir/cli/restore.py",
     "semanir/shipped.py",
