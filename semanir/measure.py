@@ -332,6 +332,7 @@ def record(paths: Sequence[Path]) -> None:
 
 
 def record_runtime(scale: str) -> None:
+    """Time the networks of Table 3 in turns and write the record."""
     models.get_scale(scale)
     path = Path(f"results/{scale}/cost/runtime.json")
     check_writable(path)
