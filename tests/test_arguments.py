@@ -226,7 +226,7 @@ def documented():
         for path in sorted((REPOSITORY / folder).rglob("*.py")):
             told = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
             texts.append((path.relative_to(REPOSITORY).as_posix(), told))
-    for path in (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))):
+    for path in sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md")]):
         code = path.read_text(encoding="utf-8").split("```")[1::2]
         texts.append((path.relative_to(REPOSITORY).as_posix(), "\n".join(code)))
     return [
@@ -267,7 +267,12 @@ def test_documented_commands_parse(monkeypatch, name, command):
 def test_commands_are_found():
     """Those of docstrings, documents and help texts alike."""
     names = {name for name, _ in documented()}
-    assert {"README.md", "semanir/attention/evidence.py", "semanir/cli/restore.py"} <= names
+    assert {
+        "README.md",
+        "docs/workflow.md",
+        "semanir/attention/evidence.py",
+        "semanir/cli/restore.py",
+    } <= names
 
 
 # --- numbers -------------------------------------------------------------------------------------

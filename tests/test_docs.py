@@ -16,9 +16,14 @@ from PIL import Image
 from typed import failed, hurried, main_of, program, typed, without_work, worked
 
 import semanir
-from semanir import checkpoint
+from reports.collect import means, read_results
+from reports.reference import ACCEPTED
+from reports.verdicts import judge_table
+from semanir import checkpoint, plan
+from semanir.cli.page import page as command_line
 
-PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+DOCS = sorted((REPOSITORY / "docs").glob("*.md"))
+PAGES = [REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + DOCS
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 STEP = re.compile(r"^<!-- (.+?): (\S+) -->\n```\w+\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
@@ -40,6 +45,7 @@ def commands():
 # --- commands ------------------------------------------------------------------------------------
 
 INSTALLS = "installs packages; CI does that by the same lines (tests/test_project.py)"
+TESTS = "runs the tests, which are what is running; CI does that by .ci/run"
 TIMES = "measures or counts for half a minute and more"
 # every command that is not run here as it is typed, and why
 NOT_RUN = {
@@ -47,6 +53,10 @@ NOT_RUN = {
     " pip install --no-deps -r baselines/requirements.txt && snakemake --cores 4 all": INSTALLS,
     '. .venv/bin/activate && pip install -c constraints.txt -e ".[test]" &&'
     " pip install --no-deps -r baselines/requirements.txt && pytest": INSTALLS,
+    "pytest": TESTS,
+    "pytest -m slow": TESTS,
+    'pytest -m ""': TESTS,
+    "ruff check . && ruff format --check . && mypy && snakefmt --check Snakefile ./*/*.smk": TESTS,
     "snakemake all --executor slurm --jobs 50 --config scale=mini": "needs a Slurm cluster",
     "python -m semanir.attention bench": TIMES,
     "python -m semanir.attention bench --device cuda": "needs a GPU",
@@ -178,8 +188,8 @@ def test_modules_that_commands_name_exist():
 
 
 @pytest.mark.slow
-def test_python_of_the_readme_runs(tmp_path, monkeypatch):
-    """Every block, in order; weights lie where the example loads them from."""
+def test_python_of_the_documents_runs(tmp_path, monkeypatch):
+    """Every block, in order, but what is added; weights lie where the example loads them from."""
     monkeypatch.chdir(tmp_path)
     path = Path("results/smoke/train/sr-x2/semanir-s/seed0/weights.safetensors")
     path.parent.mkdir(parents=True)
@@ -187,10 +197,12 @@ def test_python_of_the_readme_runs(tmp_path, monkeypatch):
     tokens, q = torch.rand(1, 64, 12), torch.rand(1, 2, 64, 6)
     names = {"tokens": tokens, "q": q, "k": q, "v": q, "bias_table": torch.rand(2, 225)}
     names |= {"h": 8, "w": 8}
-    found = blocks(REPOSITORY / "README.md", "python")
-    assert len(found) >= 2
-    for text in found:
-        exec(compile(text, "README.md", "exec"), names)
+    pages = [page for page in PAGES if page.name != "adding.md" and blocks(page, "python")]
+    assert {"README.md", "python.md"} <= {page.name for page in pages}
+    for page in pages:
+        for text in blocks(page, "python"):
+            exec(compile(text, page.name, "exec"), names)
+    assert names["restored"].shape == (96, 80, 3)
     assert names["out"].shape == (1, 2, 64, 6)
     assert isinstance(names["network"], torch.nn.Module)
 
@@ -243,13 +255,67 @@ def test_everything_that_can_be_added_is_added(tmp_path):
 # --- links and names ------------------------------------------------------------------------------
 
 
+def anchors(page):
+    """What links may name of a page: its headings as GitHub writes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
     text = page.read_text(encoding="utf-8")
-    for link in re.findall(r"\]\(([^)#]+)\)|src=\"([^\"]+)\"", text):
-        target = link[0] or link[1]
+    for path, anchor, source in re.findall(r"\]\(([^)#]*)(#[^)]+)?\)|src=\"([^\"]+)\"", text):
+        target = path or source
         if not target.startswith("http"):
-            assert (page.parent / target).exists(), target
+            found = page.parent / target if target else page
+            assert found.exists(), target
+            assert not anchor or anchor[1:] in anchors(found), target + anchor
+
+
+def test_the_readme_is_short_and_the_index_names_every_page():
+    assert len((REPOSITORY / "README.md").read_text(encoding="utf-8").splitlines()) <= 130
+    index = (REPOSITORY / "docs" / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"^\* \[([\w-]+\.md)\]\(\1\): ", index, re.MULTILINE))
+    assert named == {page.name for page in DOCS} - {"README.md"}
+
+
+def test_the_readme_counts_right():
+    """What it found in printed cells and in the committed results of the mini scale."""
+    text = " ".join((REPOSITORY / "README.md").read_text(encoding="utf-8").split())
+    printed = [table for table in plan.tables() if table.startswith("table")]
+    numbers = [c for table in printed for c in plan.cells(table) if c.kind == "number"]
+    assert f"**{len(numbers)}** printed numbers" in text
+
+    (path,) = ACCEPTED.glob("mini-*.csv.gz")
+    results = means(read_results(path))
+    judged = {table: judge_table(plan.cells(table), "mini", results) for table in plan.tables()}
+    assert [one.verdict for one in judged["table11"]] == ["match"] * 10
+    variants = {
+        cell.row.partition(": ")[2] or cell.row: one.verdict
+        for ones in judged.values()
+        for one in ones
+        if (cell := one.cell).metric == "params" and re.search("SemanIR-[SB]", cell.row)
+    }
+    assert list(variants.values()).count("match") == len(variants)
+    assert {name.split()[0] for name in variants} == {"SemanIR-S", "SemanIR-B"}
+    sizes = [name for name in variants if "×" in name]
+    assert f"**{len(sizes)} of 6** variants" in text
+
+    released = [
+        one.verdict
+        for one in judged["table07"]
+        if one.cell.metric == "PSNR" and re.search("DnCNN|FFDNet", one.cell.method)
+    ]
+    measured = [verdict for verdict in released if verdict != "no data"]
+    assert f"**{measured.count('match')} of {len(measured)}** cells of Table 7" in text
+
+
+def test_the_page_of_the_command_line_is_what_the_parsers_say():
+    committed = (REPOSITORY / "docs" / "command-line.md").read_text(encoding="utf-8")
+    assert committed == command_line(), "run python -m semanir.cli.page docs/command-line.md"
+    sections = set(re.findall(r"^## `(?:python -m )?([\w.]+)`$", committed, re.MULTILINE))
+    assert {"semanir", "data_prep", "semanir.train", "reports.gate"} <= sections
+    assert len(sections) >= 20
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
