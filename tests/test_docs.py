@@ -284,7 +284,7 @@ def test_the_readme_counts_right():
     text = " ".join((REPOSITORY / "README.md").read_text(encoding="utf-8").split())
     printed = [table for table in plan.tables() if table.startswith("table")]
     numbers = [c for table in printed for c in plan.cells(table) if c.kind == "number"]
-    assert f"**{len(numbers)}** printed numbers" in text
+    assert f"**{len(numbers)}** printed numbers of the tables" in text
 
     (path,) = ACCEPTED.glob("mini-*.csv.gz")
     results = means(read_results(path))

@@ -75,8 +75,9 @@ def _sections(name: str) -> Iterator[str]:
     parser = parser_of(name)
     yield f"## `{parser.prog}`\n\n{_first_paragraph(parser.description or '')}\n"
     choices = {action.dest: action for action in parser._actions}.get("command")
-    if choices is None:
+    if choices is None or len(parser._actions) > 2:  # more than help and the verbs
         yield _arguments(parser)
+    if choices is None:
         return
     told = {entry.dest: entry.help or "" for entry in choices._choices_actions}  # type: ignore[attr-defined]
     for verb, command in choices.choices.items():  # type: ignore[union-attr]
