@@ -30,8 +30,21 @@ def _itself(x: Tensor, *rest: Any, **named: Any) -> Tensor:
 
 
 def _same(x: Tensor, *rest: Any, **named: Any) -> Tensor:
+    """In the order that x has in memory, without its gaps."""
     strides = x.stride()
-    return x.new_empty(x.shape) if 0 in strides else x.new_empty_strided(x.shape, strides)
+    if 0 in strides:
+        return x.new_empty(x.shape)
+    reach = 1 + sum((n - 1) * s for n, s in zip(x.shape, strides, strict=True))
+    if reach == x.numel():
+        return x.new_empty_strided(x.shape, strides)
+    dense, step = [0] * x.ndim, 1
+    for axis in sorted(range(x.ndim), key=strides.__getitem__):
+        dense[axis], step = step, step * x.shape[axis]
+    return x.new_empty_strided(x.shape, dense)
+
+
+def _rolled(x: Tensor, *rest: Any) -> Tensor | None:
+    return _same(x) if x.is_contiguous() else None
 
 
 def _broadcast(x: Tensor, y: Any, **named: Any) -> Tensor | None:
@@ -123,7 +136,8 @@ def _convolved(
 
 SHAPES: dict[Any, Callable[..., Any]] = {
     aten.leaky_relu_: _itself,
-    **dict.fromkeys((aten.gelu, aten.sigmoid, aten.relu, aten.leaky_relu, aten.roll), _same),
+    **dict.fromkeys((aten.gelu, aten.sigmoid, aten.relu, aten.leaky_relu), _same),
+    aten.roll: _rolled,
     **dict.fromkeys((aten.add, aten.sub, aten.mul), _broadcast),
     aten.div: _quotient,
     aten.mean: _mean,

@@ -62,6 +62,23 @@ def facts(result):
     return [(x.shape, x.stride(), x.dtype) for x in results]
 
 
+def parts(device):
+    """Views of one tensor: the middle of three, its axes turned, and every second column."""
+    whole = torch.zeros((3, 2, 5, 4), device=device)
+    return [whole[1], whole.permute(1, 2, 0, 3)[:, :, 1].transpose(1, 2), whole[..., ::2]]
+
+
+@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("operator", [aten.gelu.default, aten.mul.Tensor, aten.roll.default])
+def test_results_of_views_take_no_more_memory_than_their_own(operator, number):
+    """Nothing of the tensor that they are views of."""
+    more = {aten.mul.Tensor: (0.5,), aten.roll.default: ([1], [0])}.get(operator, ())
+    found = on_meta(operator, (parts("meta")[number], *more), {})
+    wanted = operator(parts("cpu")[number], *more)
+    assert facts(found) == facts(wanted)
+    assert found.untyped_storage().nbytes() == wanted.untyped_storage().nbytes()
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_an_operator_has_the_shape_of_its_result(name):
     """Sizes, strides and types, against the operator on numbers."""
