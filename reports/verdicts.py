@@ -1,6 +1,5 @@
 """Printed cell against measurement: difference, verdict, coverage."""
 
-import weakref
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -50,19 +49,12 @@ def judge_table(cells: Iterable[Cell], scale: str, results: pd.DataFrame) -> lis
 Rows = dict[tuple[str, str], list[dict[str, Any]]]
 
 
-_rows_of: dict[int, Rows] = {}  # as long as the frame lives, of which nothing is changed
-
-
 def by_place(results: pd.DataFrame) -> Rows:
     """The rows of each (model, level): pandas takes a millisecond to pick some for a cell."""
-    known = _rows_of.get(id(results))
-    if known is None:
-        known = {}
-        for row in results.to_dict("records"):
-            known.setdefault((row["model"], row["level"]), []).append(row)
-        _rows_of[id(results)] = known
-        weakref.finalize(results, _rows_of.pop, id(results))
-    return known
+    found: Rows = {}
+    for row in results.to_dict("records"):
+        found.setdefault((row["model"], row["level"]), []).append(row)
+    return found
 
 
 def judge(cell: Cell, place: Answer, scale: str, rows: Rows) -> Verdict:

@@ -37,8 +37,10 @@ _MEASURE = [*_NETWORK, "semanir/measure.py", "baselines"]
 _MODELS = ["semanir/models.yaml", "baselines/models.yaml"]
 _TRAIN = [*_NETWORK, *_DEGRADE, "semanir/train.py", "semanir/pairs.py", "semanir/losses.py"]
 _TRAIN += ["semanir/recipe.py", "semanir/optimizers.py", "semanir/vgg.py"]
-_EVALUATE = [*_NETWORK, *_DEGRADE, "semanir/evaluate.py", "semanir/restore.py", "baselines"]
-_EVALUATE += ["semanir/metrics.py", "semanir/tiling.py"]
+_TRAIN += ["semanir/metrics.py", "semanir/restore.py"]  # of what is held out
+_COUNT = ["semanir/flops.py", "semanir/shapes.py"]
+_EVALUATE = [*_NETWORK, *_DEGRADE, *_COUNT, "semanir/evaluate.py", "semanir/restore.py"]
+_EVALUATE += ["semanir/metrics.py", "semanir/pairs.py", "semanir/tiling.py", "baselines"]
 _PLAN = [*_TASKS, "data_prep/datasets.py", "data_prep/datasets.yaml", "semanir/plan.py"]
 _PLAN += ["semanir/ablations.py", "semanir/models.py"]
 _PLAN += ["semanir/scales.yaml", *_MODELS]
@@ -52,11 +54,11 @@ SOURCES = {
     "degrade": _DEGRADE,
     "train": _TRAIN,
     "evaluate": _EVALUATE,
-    "count": [*_MEASURE, "semanir/flops.py", "semanir/shapes.py", *_MODELS],
+    "count": [*_MEASURE, *_COUNT, *_MODELS],
     "runtime": [*_MEASURE, "semanir/timing.py", "semanir/scales.yaml"],
-    "activation": [*_NETWORK, *_DEGRADE, "semanir/activation.py"],
+    "activation": [*_NETWORK, *_DEGRADE, "semanir/activation.py", "semanir/pairs.py"],
     "visual": [*_EVALUATE, "semanir/visual.py"],
-    "attention": ["semanir/attention", "semanir/network", "semanir/timing.py"],
+    "attention": ["semanir/attention", "semanir/network", "semanir/timing.py", *_COUNT],
     "tables": [*_PLAN, *_REPORTS],
 }
 

@@ -118,6 +118,7 @@ WORDS = [
     ("semanir.attention.__main__", "memory --device tpu", "tpu"),
     ("semanir.measure", "record results/smoke/cost/dncn/count.json", "dncn"),
     ("semanir.measure", "record results/smoek/cost/dncnn/count.json", "smoek"),
+    ("semanir.measure", "record results/smoke/dncnn.json", "results/smoke/dncnn.json"),
     ("semanir.measure", "compare --scale smoek", "smoek"),
     ("semanir.measure", "count dncn --input 1x8x8", "dncn"),
     ("semanir.measure", "count dncnn:sigma15 --input 1x8x8", "sigma15"),

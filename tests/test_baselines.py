@@ -468,6 +468,19 @@ def test_weights_made_with_other_settings_are_refused(model, tmp_path, monkeypat
         load_weights(made[wrong], tmp_path / "w.pth")
 
 
+def test_tables_of_another_window_are_refused_where_shapes_fit(tmp_path, monkeypatch):
+    """HAT's windows show in its parameters; its position indices are compared all the same."""
+    shrink(monkeypatch, "hat")
+    network = networks.build("hat")
+    state = dict(network.state_dict())
+    torch.save({"params_ema": state}, tmp_path / "w.pth")
+    load_weights(network, tmp_path / "w.pth")
+    for name in ("relative_position_index_SA", "relative_position_index_OCA"):
+        torch.save({"params_ema": state | {name: state[name].flip(0)}}, tmp_path / "w.pth")
+        with pytest.raises(InputError, match=f"other settings: {name} has other values"):
+            load_weights(network, tmp_path / "w.pth")
+
+
 def test_options_that_a_file_names_must_be_those_of_the_network(tmp_path):
     state = DnCNN(depth=3, width=4).state_dict()
     options = {"model": {"window_size": 16, "stripe_size": [64, 128], "other": 1}}
