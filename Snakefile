@@ -15,9 +15,9 @@
 
 from snakemake.utils import min_version, validate
 
-from reports import layouts
-from semanir import machine, models, plan
-from semanir.record import source_hash
+from reports.tables import layouts
+from semanir.plan import machine, models, runs as plan
+from semanir.plan.record import source_hash
 
 min_version("9.0")
 machine.use_this_python()

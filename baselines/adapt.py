@@ -18,10 +18,10 @@ from baselines.checkpoint import load_weights
 from baselines.padding import pad_to
 from baselines.weights import find, verify
 from data_prep.tasks import Task
-from semanir import models
-from semanir.evaluate import Restorer
-from semanir.restore import restore
-from semanir.tiling import choose_tile
+from semanir.evaluate.evaluation import Restorer
+from semanir.inference.restore import restore
+from semanir.inference.tiling import choose_tile
+from semanir.plan import models
 
 
 class Adapted(nn.Module):
@@ -108,7 +108,7 @@ def load(model: str, task: str) -> tuple[Adapted, dict[str, Any]]:
 
 
 def restorer(model: str, task: Task, threads: int) -> tuple[Restorer, dict[str, Any]]:
-    """What semanir.evaluate needs: how an image is restored, and facts that go on record."""
+    """What semanir.evaluate.evaluation needs: how an image is restored, and facts that go on record."""
     torch.set_num_threads(threads)
     network, facts = load(model, task.name)
     if torch.cuda.is_available():

@@ -6,9 +6,9 @@ Never imports torch.
 from dataclasses import dataclass, field
 from typing import Any
 
-from data_prep.errors import InputError
 from data_prep.tasks import families
-from semanir import models
+from semanir.errors import InputError
+from semanir.plan import models
 
 
 @dataclass(frozen=True)

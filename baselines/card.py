@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from baselines.called import Called, called
-from data_prep.errors import one_line_errors
-from data_prep.files import replacing
-from semanir import models, plan
+from semanir.errors import one_line_errors
+from semanir.files import replacing
+from semanir.plan import models
+from semanir.plan import runs as plan
 
 HEAD = """\
 <!-- Written by `python -m baselines.card docs/systems.md` from baselines/models.yaml. -->

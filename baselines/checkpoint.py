@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines import matconvnet
-from data_prep.errors import InputError
+from semanir.errors import InputError
 
 WRAPPINGS = ("params_ema", "params", "state_dict", "model")  # what training frameworks wrap it in
 PREFIXES = ("module.", "model.", "model_g.")

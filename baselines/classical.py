@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from data_prep.resize import imresize
 from data_prep.tasks import Task
-from semanir.evaluate import Restorer
+from semanir.evaluate.evaluation import Restorer
 
 
 def degraded_input(task: Task) -> Restorer:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from data_prep.errors import InputError
+from semanir.errors import InputError
 
 
 def convolutions(path: str | Path) -> list[tuple[Tensor, Tensor]]:

@@ -13,9 +13,9 @@ from typing import Any
 
 from torch import nn
 
-from data_prep.errors import InputError
-from data_prep.names import pick
-from semanir import models
+from semanir.errors import InputError
+from semanir.names import pick
+from semanir.plan import models
 
 LIBRARIES = ("spandrel", "spandrel_extra_arches")
 INSTALL = "pip install --no-deps -r baselines/requirements.txt"

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from data_prep.errors import InputError
+from semanir.errors import InputError
 
 SMALLEST = 48  # below it there are fewer of the smallest patches than become one key
 QUERIES = 48  # of the decoder, whatever the image

@@ -17,13 +17,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from data_prep.download import remember
-from data_prep.errors import InputError, one_line_errors
 from data_prep.fetch import fetch
-from data_prep.files import replacing
-from data_prep.files import sha256 as sha256_of
 from data_prep.mirror import mirror_from_environment
-from data_prep.names import pick
-from semanir import models
+from semanir.errors import InputError, one_line_errors
+from semanir.files import replacing
+from semanir.files import sha256 as sha256_of
+from semanir.names import pick
+from semanir.plan import models
 
 
 def find(model: str, name: str) -> models.Weights:

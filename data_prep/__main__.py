@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data_prep.datasets import datasets, entry_of, prepared_sets
-from data_prep.degraded import degrade_set
+from data_prep.degrade import degrade_set
 from data_prep.download import LOCK, download, forget
-from data_prep.errors import one_line_errors
 from data_prep.inventory import check, sizes
-from data_prep.names import pick
-from data_prep.prepared import prepare
+from data_prep.prepare import prepare
+from semanir.errors import one_line_errors
+from semanir.names import pick
 
 
 @one_line_errors

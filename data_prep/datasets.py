@@ -9,9 +9,9 @@ from urllib.parse import unquote
 
 import jsonschema
 
-from data_prep.errors import InputError
-from data_prep.files import read_yaml
-from data_prep.names import pick
+from semanir.errors import InputError
+from semanir.files import read_yaml
+from semanir.names import pick
 
 HERE = Path(__file__).parent
 RAW = Path("data/raw")

@@ -1,195 +1,89 @@
-"""The degradations of the paper's tasks: pure functions (image, level, seed) -> degraded image.
+"""Degraded test sets: data/degraded/<task>/<dataset>/<level>/, one file per photograph.
 
-The same functions make the test sets and the training pairs. Those of data_prep.synthetic stand in
-for real pairs, and no score on them compares with a printed number.
+Noisy and demosaicked images are float32 .npy (never clipped, never quantised), all others PNG.
+Where the prepared set has real pairs, these are the degraded files of the pairs; <level> "blind"
+holds those of all levels, to train on.
 """
 
-from functools import lru_cache
-from hashlib import sha256
-from importlib import import_module
+from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
-from data_prep.errors import InputError
-from data_prep.images import check_image, to_y
-from data_prep.names import pick
-from data_prep.resize import imresize
-from data_prep.synthetic import Random, motion_blur, rain_fog, raindrop, snow, weather
-
-__all__ = [
-    "Random",
-    "awgn",
-    "bayer",
-    "degradation",
-    "downscale",
-    "jpeg",
-    "malvar",
-    "mosaic",
-    "motion_blur",
-    "name_seed",
-    "rain_fog",
-    "raindrop",
-    "snow",
-    "to_y",
-    "weather",
-]
-
-# Malvar, He, Cutler, "High-quality linear interpolation for demosaicing of Bayer-patterned color
-# images", ICASSP 2004, figure 2, times 16: the sums are whole and hence exact
-_GREEN = np.array(
-    [
-        [0, 0, -2, 0, 0],
-        [0, 0, 4, 0, 0],
-        [-2, 4, 8, 4, -2],
-        [0, 0, 4, 0, 0],
-        [0, 0, -2, 0, 0],
-    ],
-    np.float64,
-)
-_BESIDE = np.array(  # red or blue at a green pixel, from its left and right neighbours
-    [
-        [0, 0, 1, 0, 0],
-        [0, -2, 0, -2, 0],
-        [-2, 8, 10, 8, -2],
-        [0, -2, 0, -2, 0],
-        [0, 0, 1, 0, 0],
-    ],
-    np.float64,
-)
-_ACROSS = np.array(  # red at a blue pixel, blue at a red one, from the four diagonal neighbours
-    [
-        [0, 0, -3, 0, 0],
-        [0, 4, 0, 4, 0],
-        [-3, 0, 12, 0, -3],
-        [0, 4, 0, 4, 0],
-        [0, 0, -3, 0, 0],
-    ],
-    np.float64,
-)
+from data_prep.datasets import RAW, prepared_sets
+from data_prep.degradations import degradation, name_seed
+from data_prep.images import match_channels, read_image, write_image
+from data_prep.prepare import convert, load_index, pairs_of
+from data_prep.real_pairs import flat_name
+from data_prep.tasks import BLIND, all_levels, families
+from semanir.errors import InputError, remake
+from semanir.files import replacing, sha256, write_json
+from semanir.names import pick
 
 
-def awgn(image: NDArray[np.uint8], sigma: float, seed: int | Random = 0) -> NDArray[np.float32]:
-    """Additive white Gaussian noise: image/255 + N(0, sigma/255), never clipped, never quantised.
+def degrade_set(family: str, level: str, clean: Path, out: Path, raw: Path = RAW) -> None:
+    """Degrade every photograph of the prepared set `clean` into `out`, reproducibly.
 
-    image uint8 [H,W] or [H,W,3]; sigma on the 0..255 scale; returns float32 of the same shape on
-    the [0,1] scale, values outside [0,1] included. An int seed restarts
-    numpy.random.RandomState(seed), for each image of a test set alike (KAIR, SwinIR, Restormer).
-    Raises InputError for a negative sigma or an image that is not uint8.
+    index.json, written last, names for each degraded file its clean one and its SHA-256.
     """
-    check_image(image)
-    if not 0 <= sigma < np.inf:
-        raise InputError(f"sigma must be finite and 0 or more, got {sigma}")
-    if isinstance(seed, int | np.integer):
-        noise = sigma / 255 * _standard_normal(int(seed), image.size).reshape(image.shape)
+    task = families()[pick(family, families(), "task")]
+    prepared = prepared_sets().get(clean.name)
+    if prepared is not None and prepared.pairs:
+        pick(level, (*task["levels"], BLIND), f"level of {family}")
+        index = _copy_real(clean, out, raw)
     else:
-        noise = seed.normal(0, sigma / 255, image.shape)
-    return (image / 255 + noise).astype(np.float32)
+        levels = all_levels(family)
+        value = levels[pick(level, levels, f"level of {family}")]
+        index = _degrade(task, value, clean, out)
+    write_json(out / "index.json", index)
 
 
-@lru_cache(maxsize=2)
-def _standard_normal(seed: int, count: int) -> NDArray[np.float64]:
-    """The draws of RandomState(seed), kept: all photographs of one size have the same noise.
-
-    RandomState.normal(0, scale) is scale times these to the bit.
-    """
-    draws = np.random.RandomState(seed).standard_normal(count)
-    draws.flags.writeable = False
-    return draws
-
-
-def downscale(image: NDArray[np.uint8], scale: int, seed: int | Random = 0) -> NDArray[np.uint8]:
-    """MATLAB bicubic reduction by 1/scale of the image cropped to a multiple of scale.
-
-    image uint8 [H,W] or [H,W,3]; returns uint8 [H//scale, W//scale(, 3)]. Deterministic: `seed` is
-    taken for the common signature only. Raises InputError for an image smaller than the scale.
-    """
-    check_image(image)
-    height, width = (size - size % scale for size in image.shape[:2])
-    if not height or not width:
-        raise InputError(f"image of {image.shape[0]}x{image.shape[1]} is too small for x{scale}")
-    return imresize(image[:height, :width], 1 / scale)
+def _degrade(task: dict[str, Any], value: Any, clean: Path, out: Path) -> list[dict[str, Any]]:
+    function = degradation(task["degradation"])
+    index = []
+    for entry in tqdm(load_index(clean), desc=f"degrade {clean.name}", unit="image", delay=10):
+        path = clean / entry["file"]
+        image = match_channels(read_image(path), task["channels"], path, task.get("gray", "full"))
+        seed = name_seed(path.name) if task["seed"] == "name" else task["seed"]
+        degraded = function(image, value, seed)
+        if degraded.dtype == np.uint8:
+            target = out / f"{path.stem}.png"
+            write_image(target, degraded)
+        else:
+            target = out / f"{path.stem}.npy"
+            with replacing(target) as partial, partial.open("wb") as file:
+                np.save(file, degraded)
+        index.append({"file": target.name, "clean": path.name, "sha256": sha256(target)})
+    return index
 
 
-def jpeg(image: NDArray[np.uint8], quality: int, seed: int | Random = 0) -> NDArray[np.uint8]:
-    """Encode and decode the whole image as JPEG with OpenCV: chroma 4:2:0, its default.
-
-    image uint8 [H,W] (stays grey) or [H,W,3] RGB; quality 1..100, the QF of the tables; returns
-    uint8 of the same shape. Deterministic: `seed` is taken for the common signature only.
-    Degrade whole images and cut afterwards: the 8x8 blocks start at the image's corner.
-    Raises InputError for a quality that is no whole number of 1..100, or another image.
-    """
-    check_image(image)
-    whole = isinstance(quality, int | np.integer) and not isinstance(quality, bool)
-    if not whole or not 1 <= quality <= 100:
-        raise InputError(f"quality must be a whole number of 1..100, got {quality!r}")
-    # OpenCV takes and gives BGR
-    pixels = image if image.ndim == 2 else np.ascontiguousarray(image[..., ::-1])
-    _, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
-    decoded: Any = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
-    return decoded if image.ndim == 2 else np.ascontiguousarray(decoded[..., ::-1])
-
-
-def bayer(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """What a sensor with an RGGB filter sees: uint8 RGB [H,W,3] -> uint8 [H,W], red at (0, 0).
-
-    Raises InputError for an image that is not uint8 [H,W,3].
-    """
-    check_image(image, 3)
-    seen = image[..., 1].copy()
-    seen[::2, ::2] = image[::2, ::2, 0]
-    seen[1::2, 1::2] = image[1::2, 1::2, 2]
-    return seen
+def _copy_real(clean: Path, out: Path, raw: Path) -> list[dict[str, Any]]:
+    prepared = prepared_sets()[clean.name]
+    folder = raw / prepared.raw
+    known = {entry["file"] for entry in load_index(clean)}
+    index = []
+    for degraded, partner in tqdm(pairs_of(prepared, raw), unit="image", delay=10):
+        target, name = (
+            f"{Path(flat_name(path.relative_to(folder))).stem}.png" for path in (degraded, partner)
+        )
+        if name not in known:
+            raise InputError(
+                f"{clean} has no {name}, the clean image of {degraded}; "
+                f"{remake(clean / 'index.json')}"
+            )
+        write_image(out / target, convert(read_image(degraded, prepared.from_16_bits), prepared))
+        index.append({"file": target, "clean": name, "sha256": sha256(out / target)})
+    return index
 
 
-def malvar(mosaic: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Malvar-He-Cutler demosaicking of an RGGB mosaic: uint8 [H,W] -> float64 RGB [H,W,3].
-
-    On the 0..255 scale, neither rounded nor clipped: it overshoots at edges. The border is mirrored
-    without repeating the edge. Clipped and rounded this is MATLAB's demosaic, the "Matlab" row of
-    Table 9. All sums are exact. Raises InputError for an image that is not uint8 [H,W].
-    """
-    check_image(mosaic, 1)
-    seen = mosaic.astype(np.float64)
-    green, beside, above, across = (
-        cv2.filter2D(seen, -1, kernel, borderType=cv2.BORDER_REFLECT_101) / 16
-        for kernel in (_GREEN, _BESIDE, _BESIDE.T, _ACROSS)
-    )
-    full = np.repeat(seen[..., None], 3, axis=2)
-    for channel, row in ((0, 0), (2, 1)):  # red lies on even rows and columns, blue on odd ones
-        other = 1 - row
-        full[row::2, row::2, 1] = green[row::2, row::2]
-        full[row::2, other::2, channel] = beside[row::2, other::2]
-        full[other::2, row::2, channel] = above[other::2, row::2]
-        full[other::2, other::2, channel] = across[other::2, other::2]
-    return full
-
-
-def mosaic(
-    image: NDArray[np.uint8], level: str = "rggb", seed: int | Random = 0
-) -> NDArray[np.float32]:
-    """The demosaicking network's input: malvar(bayer(image)) / 255, neither rounded nor clipped.
-
-    image uint8 RGB [H,W,3]; level "rggb", the only Bayer pattern; returns float32 [H,W,3], values
-    outside [0,1] included. Deterministic: `seed` is taken for the common signature only.
-    Raises InputError for another pattern or an image that is not uint8 [H,W,3].
-    """
-    pick(level, ["rggb"], "Bayer pattern")
-    return (malvar(bayer(image)) / 255).astype(np.float32)
-
-
-def name_seed(name: str) -> int:
-    """A seed 0..2**32-1 of the file name's own, the same on every machine.
-
-    The first 32-bit word of the SHA-256 of the name, little-endian (GRL seeds with all eight
-    words). Pass the bare name without folders, which differ between machines.
-    """
-    return int.from_bytes(sha256(name.encode()).digest()[:4], "little")
-
-
-def degradation(dotted: str) -> Any:
-    """The function that a task names, e.g. "data_prep.degrade.awgn"."""
-    module, _, name = dotted.rpartition(".")
-    return getattr(import_module(module), name)
+def read_degraded(path: Path) -> NDArray[np.float32]:
+    """A degraded image as float32 on the [0,1] scale, [H,W] or [H,W,3]."""
+    if path.suffix != ".npy":
+        return (read_image(path) / 255).astype(np.float32)
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        again = remake(path.with_name("index.json"))
+        raise InputError(f"cannot read {path}: {error}; {again}") from None

@@ -18,13 +18,13 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from data_prep.datasets import IMAGES, RAW, Remote, datasets, prepared_sets, remote_files
-from data_prep.errors import InputError, OutputError
 from data_prep.fetch import fetch
-from data_prep.files import is_hidden, read_json, read_list, replacing, sha256, write_json
 from data_prep.mirror import mirror_from_environment
-from data_prep.names import pick
 from data_prep.real_pairs import find_pairs
 from data_prep.unpack import unpack
+from semanir.errors import InputError, OutputError
+from semanir.files import is_hidden, read_json, read_list, replacing, sha256, write_json
+from semanir.names import pick
 
 AT_ONCE = 8  # small files fetched side by side
 LOCK = RAW.parent / "lock.json"

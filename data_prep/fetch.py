@@ -22,10 +22,10 @@ from filelock import FileLock
 from requests.exceptions import InvalidSchema
 from tqdm import tqdm
 
-from data_prep.errors import FULL, InputError, OutputError
-from data_prep.files import beside
-from data_prep.files import sha256 as sha256_of
 from data_prep.mirror import address, all_mirrors, mirrored
+from semanir.errors import FULL, InputError, OutputError
+from semanir.files import beside
+from semanir.files import sha256 as sha256_of
 
 ATTEMPTS = 5  # of one address
 BACK_OFF = 1.0  # seconds before the second attempt, doubled for each further one

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from data_prep.errors import InputError
-from data_prep.files import replacing
 from data_prep.pictures import read_picture, see_through, turn
+from semanir.errors import InputError
+from semanir.files import replacing
 
 EIGHT_BITS: dict[str, Callable[[NDArray[np.uint16]], NDArray[np.uint8]]] = {
     # as Pillow and OpenCV read a PNG where they are not told to keep 16

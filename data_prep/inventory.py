@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 from data_prep.datasets import RAW, datasets, downloads, prepared_sets, remote_files
 from data_prep.download import load_listing, matching
-from data_prep.errors import InputError
 from data_prep.mirror import address
-from data_prep.prepared import clean_files
+from data_prep.prepare import clean_files
+from semanir.errors import InputError
 
 SPEED = 100e6 / 8  # bytes a second behind the quoted download times: 100 Mbit/s
 WIDEST = 44  # characters of a licence before it is cut; datasets.yaml has it whole

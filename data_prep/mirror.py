@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-from data_prep.errors import InputError
+from semanir.errors import InputError
 
 DRIVE = "https://drive.usercontent.google.com/download?id={}&export=download&confirm=t"
 

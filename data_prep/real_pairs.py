@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from data_prep.datasets import IMAGES
-from data_prep.errors import InputError
-from data_prep.files import is_hidden
 from data_prep.images import check_image
 from data_prep.pictures import shown_size
+from semanir.errors import InputError
+from semanir.files import is_hidden
 
 _FRAMES = ("blur", "blur_gamma", "sharp")
 _AGAIN = "the archive may be incomplete, fetch and unpack it again"

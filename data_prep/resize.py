@@ -13,7 +13,7 @@ from typing import Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from data_prep.errors import InputError
+from semanir.errors import InputError
 
 Border = Literal["mirror", "replicate"]
 Image = TypeVar("Image", NDArray[np.uint8], NDArray[np.float32], NDArray[np.float64])

@@ -17,9 +17,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from data_prep.errors import InputError
 from data_prep.images import check_image
-from data_prep.names import pick
+from semanir.errors import InputError
+from semanir.names import pick
 
 Random = np.random.RandomState | np.random.Generator
 Float = NDArray[np.float32]

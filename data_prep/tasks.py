@@ -5,8 +5,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from data_prep.files import read_yaml
-from data_prep.names import pick
+from semanir.files import read_yaml
+from semanir.names import pick
 
 BLIND = "blind"  # one network for all levels of the tables
 MULTI = "multi"  # one network for these and the further levels of Figure 5

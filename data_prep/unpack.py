@@ -15,8 +15,8 @@ from typing import Any
 
 import rarfile
 
-from data_prep.errors import FULL, InputError, unwritable
-from data_prep.files import beside, blamed_on, is_hidden
+from semanir.errors import FULL, InputError, unwritable
+from semanir.files import beside, blamed_on, is_hidden
 
 RATIO, EXTRA = 20, 100_000_000  # bytes allowed: RATIO times the archive plus EXTRA
 MOST_MEMBERS = 1_000_000

@@ -14,17 +14,17 @@ from typing import Any
 
 import pandas as pd
 
-from data_prep.errors import one_line_errors
-from data_prep.files import replacing, write_text
 from data_prep.tasks import BLIND, MULTI
-from reports import plots
-from reports.claims import claims
+from reports.claims.claims import claims
+from reports.claims.conclusions import MARGIN, Conclusion, Family, compare_all
 from reports.collect import means, read_results
-from reports.conclusions import MARGIN, Conclusion, Family, compare_all
+from reports.figures import plots
 from reports.statistics import ALPHA, Comparison
-from reports.tables import environment
-from semanir.models import base_model, get_model, get_scale, trained_models
-from semanir.plan import recipe
+from reports.tables.tables import environment
+from semanir.errors import one_line_errors
+from semanir.files import replacing, write_text
+from semanir.plan.models import base_model, get_model, get_scale, trained_models
+from semanir.plan.runs import recipe
 
 PRINTED_TREND = (
     "Printed (Fig. 3, 8, 9, 11): with k fixed at 512 in training PSNR falls as k at inference gets "

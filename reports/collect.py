@@ -12,9 +12,9 @@ from typing import Any
 
 import pandas as pd
 
-from data_prep.errors import InputError, one_line_errors, remake
-from data_prep.files import replacing, visible
-from semanir.record import broken_record, read_record
+from semanir.errors import InputError, one_line_errors, remake
+from semanir.files import replacing, visible
+from semanir.plan.record import broken_record, read_record
 
 METRICS = (
     *("psnr", "psnr_rgb", "psnr_transweather_legacy", "psnr_tiled", "psnr_grey_full_range"),
@@ -26,7 +26,7 @@ BROKEN = (
     *(pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError),
     *(gzip.BadGzipFile, zlib.error, EOFError),
 )
-ELSEWHERE = Path(__file__).parent / "elsewhere"
+EVIDENCE = Path(__file__).parent / "accepted" / "evidence"
 COLUMNS = [
     *("scale", "model", "task", "seed", "dataset", "level", "metric", "image", "value", "images"),
     *("protocol", "network", "parameters", "k", "batch"),
@@ -76,9 +76,9 @@ def read_results(path: Path) -> pd.DataFrame:
         raise InputError(f"broken results {path}: {error}; {remake(path)}") from None
 
 
-def elsewhere() -> list[pd.DataFrame]:
+def accepted_evidence() -> list[pd.DataFrame]:
     """The committed results of machines that few people have, a GPU."""
-    return [read_results(path) for path in visible(ELSEWHERE.glob("*.csv"))]
+    return [read_results(path) for path in visible(EVIDENCE.glob("*.csv"))]
 
 
 def typed(frame: pd.DataFrame) -> pd.DataFrame:

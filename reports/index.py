@@ -2,7 +2,7 @@
 
 python -m reports.index --scale smoke --results results/smoke/results.csv --out reports/index.html
 
-Numbers come from results.csv alone. Records add pictures only: --visual those of semanir.visual,
+Numbers come from results.csv alone. Records add pictures only: --visual those of semanir.evaluate.visual,
 --activation that of Figure 4.
 """
 
@@ -14,19 +14,20 @@ from typing import Any
 
 import pandas as pd
 
-from data_prep.errors import InputError, one_line_errors, remake
-from data_prep.files import write_text
-from reports import figure04, visual
-from reports.claims import VERDICTS
+from reports.claims.claims import VERDICTS
 from reports.collect import BROKEN, means, read_results
-from reports.layouts import default_tables, layouts
+from reports.figures import figure04
+from reports.figures import pictures as visual
+from reports.gate.accepted import Committed, committed
 from reports.missing import gaps
-from reports.reference import Committed, committed
-from reports.tables import SYMBOLS, environment
-from reports.verdicts import MEASURED, Verdict, judge_table
-from semanir.models import get_scale, trained_models
-from semanir.plan import cells, tables
-from semanir.record import read_record
+from reports.tables.layouts import default_tables, layouts
+from reports.tables.tables import SYMBOLS, environment
+from reports.tables.verdicts import MEASURED, Verdict, judge_table
+from semanir.errors import InputError, one_line_errors, remake
+from semanir.files import write_text
+from semanir.plan.models import get_scale, trained_models
+from semanir.plan.record import read_record
+from semanir.plan.runs import cells, tables
 
 SHOWN = 4  # comparisons on the index; visual.html has all
 MADE_BY = ["machine", "instruction_set", "threads", "torch", "commit"]
@@ -143,7 +144,7 @@ def render(
     activation: Path | None = None,
     source: str = "",
 ) -> None:
-    """Write the page. pictures: records of semanir.visual, of which the first SHOWN are shown.
+    """Write the page. pictures: records of semanir.evaluate.visual, of which the first SHOWN are shown.
 
     source: where results come from that were not made here; their page lies one folder deeper.
     """

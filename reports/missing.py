@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from reports.verdicts import Verdict
-from semanir.models import get_model, get_scale, model_of_method, released_systems, scales
-from semanir.plan import Answer, Cell, answer
+from reports.tables.verdicts import Verdict
+from semanir.plan.models import get_model, get_scale, model_of_method, released_systems, scales
+from semanir.plan.runs import Answer, Cell, answer
 
 ALL = "snakemake --cores 4 all"
 

@@ -49,7 +49,7 @@ rule table:
         code=source_hash("tables"),
         scale=SCALE,
     shell:
-        "python -m reports.tables {wildcards.table} {input.records}"
+        "python -m reports.tables.tables {wildcards.table} {input.records}"
         " --scale {params.scale} --out reports 2>&1 | tee {log}"
 
 
@@ -70,7 +70,7 @@ rule figure04:
     params:
         code=source_hash("tables"),
     shell:
-        "python -m reports.figure04 {input.record} --out reports 2>&1 | tee {log}"
+        "python -m reports.figures.figure04 {input.record} --out reports 2>&1 | tee {log}"
 
 
 rule comparisons:
@@ -92,7 +92,7 @@ rule comparisons:
         code=source_hash("tables"),
         scale=SCALE,
     shell:
-        "python -m reports.visual {input.records} --scale {params.scale}"
+        "python -m reports.figures.pictures {input.records} --scale {params.scale}"
         " --results {input.results} --out reports 2>&1 | tee {log}"
 
 
@@ -115,7 +115,7 @@ rule claims:
         code=source_hash("tables"),
         scale=SCALE,
     shell:
-        "python -m reports.claims --scale {params.scale} --results {input.results}"
+        "python -m reports.claims.claims --scale {params.scale} --results {input.results}"
         " --out reports 2>&1 | tee {log}"
 
 
@@ -163,7 +163,7 @@ rule committed:
     params:
         code=source_hash("tables"),
     shell:
-        "python -m reports.committed {input.accepted} --out reports/{wildcards.reference}"
+        "python -m reports.accepted_pages {input.accepted} --out reports/{wildcards.reference}"
         " 2>&1 | tee {log}"
 
 
@@ -225,6 +225,6 @@ rule gate:
     params:
         scale=SCALE,
     shell:
-        "python -m reports.gate check --reference {params.scale}"
+        "python -m reports.gate.gate check --reference {params.scale}"
         " --candidate results/{params.scale}/results.csv"
         " --junit {log.junit} --markdown {log.markdown} 2>&1 | tee {log.table}"

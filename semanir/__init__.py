@@ -1,13 +1,13 @@
 """SemanIR: image restoration with a key-semantic dictionary shared by all layers of a stage.
 
 `semanir.build` and `semanir.load` import torch on first use, so that planning and rendering
-(`semanir.plan`, `semanir.record`) never do.
+(`semanir.plan.runs`, `semanir.plan.record`) never do.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from semanir.checkpoint import load
+    from semanir.inference.checkpoint import load
     from semanir.network import build
 
 __all__ = ["build", "load"]
@@ -20,7 +20,7 @@ def __getattr__(name: str) -> Any:
 
         return build
     if name == "load":
-        from semanir.checkpoint import load
+        from semanir.inference.checkpoint import load
 
         return load
     raise AttributeError(f"module 'semanir' has no attribute {name!r}")

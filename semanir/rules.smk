@@ -14,7 +14,7 @@ rule price:
         without=WITHOUT,
         systems=SYSTEMS,
     shell:
-        "python -m semanir.price --scale {wildcards.scale} --without {params.without}"
+        "python -m semanir.measure.price --scale {wildcards.scale} --without {params.without}"
         " --systems {params.systems} 2> {log} | tee {output}"
 
 
@@ -38,7 +38,7 @@ rule train:
         network=network_preset,
         workers=training_workers,
     shell:
-        "python -m semanir.train --scale {wildcards.scale} --task {wildcards.task}"
+        "python -m semanir.train.training --scale {wildcards.scale} --task {wildcards.task}"
         " --model {wildcards.model} --seed {wildcards.seed} --workers {params.workers}"
         " 2>&1 | tee {log}"
 
@@ -51,7 +51,7 @@ rule vgg_weights:
     conda:
         "../environment.yml"
     shell:
-        "python -m semanir.vgg {output} 2>&1 | tee {log}"
+        "python -m semanir.train.vgg {output} 2>&1 | tee {log}"
 
 
 # no code hash: the file is held against its SHA-256, whatever code fetched it
@@ -83,7 +83,7 @@ rule evaluate:
         code=source_hash("evaluate"),
         without=WITHOUT,
     shell:
-        "python -m semanir.evaluate --scale {wildcards.scale} --task {wildcards.task}"
+        "python -m semanir.evaluate.evaluation --scale {wildcards.scale} --task {wildcards.task}"
         " --model {wildcards.model} --seed {wildcards.seed} --threads {threads}"
         " --without {params.without} 2>&1 | tee {log}"
 
@@ -101,7 +101,7 @@ rule activation:
     params:
         code=source_hash("activation"),
     shell:
-        "python -m semanir.activation --scale {wildcards.scale} --task {wildcards.task}"
+        "python -m semanir.evaluate.activation --scale {wildcards.scale} --task {wildcards.task}"
         " --model {wildcards.model} --seed {wildcards.seed} 2>&1 | tee {log}"
 
 
@@ -122,7 +122,7 @@ rule visual:
         code=source_hash("visual"),
         beside=systems_beside,
     shell:
-        "python -m semanir.visual --scale {wildcards.scale} --task {wildcards.task}"
+        "python -m semanir.evaluate.visual --scale {wildcards.scale} --task {wildcards.task}"
         " --model {wildcards.model} --seed {wildcards.seed} --threads {threads}"
         " --beside {params.beside} 2>&1 | tee {log}"
 
@@ -152,7 +152,7 @@ rule count:
     params:
         code=source_hash("count"),
     shell:
-        "python -m semanir.measure record {output} --threads {threads} 2>&1 | tee {log}"
+        "python -m semanir.measure.networks record {output} --threads {threads} 2>&1 | tee {log}"
 
 
 # the same in one process, which imports torch once
@@ -166,7 +166,7 @@ rule counts:
     params:
         code=source_hash("count"),
     shell:
-        "python -m semanir.measure record {output} --threads {threads} 2>&1 | tee {log}"
+        "python -m semanir.measure.networks record {output} --threads {threads} 2>&1 | tee {log}"
 
 
 # a table that is asked for by name counts its own networks alone
@@ -192,4 +192,4 @@ rule runtime:
     params:
         code=source_hash("runtime"),
     shell:
-        "python -m semanir.measure compare --scale {wildcards.scale} 2>&1 | tee {log}"
+        "python -m semanir.measure.networks compare --scale {wildcards.scale} 2>&1 | tee {log}"

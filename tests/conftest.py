@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from made_records import records_of
 
 from reports.collect import main as collect_main
-from reports.layouts import layouts
+from reports.tables.layouts import layouts
 
 # whatever else the machine does: an example may take its time
 settings.register_profile("any", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -3,8 +3,8 @@
 import json
 
 from data_prep.tasks import get_task
-from semanir.models import get_model, get_scale
-from semanir.plan import Cell, Run, records
+from semanir.plan.models import get_model, get_scale
+from semanir.plan.runs import Cell, Run, records
 
 STAMP = get_scale("smoke")["stamp"]
 PROVENANCE = {

@@ -5,9 +5,9 @@ import json
 import numpy as np
 from PIL import Image
 
-from data_prep.files import sha256
 from data_prep.tasks import get_task
-from semanir.pairs import Pairs
+from semanir.files import sha256
+from semanir.train.patches import Pairs
 
 
 def write_set(folder, photographs):

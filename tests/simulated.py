@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from reports.paired import CHANCE, KINDS
-from reports.spreads import SPREADS, Spread
+from reports.gate.paired import CHANCE, KINDS
+from reports.gate.spreads import SPREADS, Spread
 from reports.statistics import ALPHA, Crossed
 
 DOCS = Path(__file__).parent.parent / "docs/statistics.md"

@@ -1,7 +1,7 @@
 """Systems of other authors with every kind of layer that they have, few of each, and narrow."""
 
 from baselines import networks
-from semanir import models
+from semanir.plan import models
 
 GRL = {"depths": [2], "num_heads_window": [2], "num_heads_stripe": [2], "embed_dim": 24}
 

@@ -6,12 +6,14 @@ import pytest
 import torch
 
 import semanir
-from data_prep.errors import InputError
-from semanir import checkpoint, models, plan
-from semanir.ablations import expand
+from semanir.errors import InputError
+from semanir.inference import checkpoint
 from semanir.network.config import configure, fields
-from semanir.plan import Run
-from semanir.recipe import make_recipe
+from semanir.plan import models
+from semanir.plan import runs as plan
+from semanir.plan.ablations import expand
+from semanir.plan.runs import Run
+from semanir.train.recipe import make_recipe
 
 ABLATIONS = {name: entry for name, entry in models.trained_models().items() if "of" in entry}
 
@@ -138,7 +140,7 @@ def test_a_dictionary_for_every_layer_changes_what_later_layers_see():
 
 
 def test_rebuilding_costs_a_dictionary_per_layer():
-    from semanir.flops import by_operator
+    from semanir.measure.flops import by_operator
 
     counted = [
         by_operator(semanir.build("semanir-s-tiny", upscale=2, dictionary=d), (1, 3, 32, 32))

@@ -14,9 +14,9 @@ from reports.ablations import (
     over_steps,
     shares,
 )
+from reports.claims.conclusions import compare_all
 from reports.collect import means, read_records
-from reports.conclusions import compare_all
-from semanir.plan import Run
+from semanir.plan.runs import Run
 
 TASK = "denoise_gray-sigma25"
 

@@ -7,9 +7,9 @@ naming what is missing.
 import numpy as np
 import pytest
 
-from data_prep.degrade import downscale, jpeg, mosaic, to_y
+from data_prep.degradations import downscale, jpeg, mosaic, to_y
 from data_prep.images import read_image
-from semanir.metrics import score
+from semanir.evaluate.metrics import score
 
 GITHUB = "raw.githubusercontent.com"
 DNCNN = f"{GITHUB}/cszn/DnCNN/e93b27812d3ff523a3a79d19e5e50d233d7a8d0a/testsets"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.arguments import positive, whole
 from semanir import cli
+from semanir.arguments import positive, whole
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 RUN = "--task denoise_gray-sigma50 --model semanir-u"
@@ -59,20 +59,22 @@ def numbers(module, command, option, least, kinds=ODD):
 
 SECONDS = {"text": "abc", "nothing": "0", "negative": "-3", "infinite": "inf", "none": "nan"}
 NUMBERS = [
-    *numbers("semanir.train", RUN, "--seed", 0),
-    *numbers("semanir.train", RUN, "--threads", 1),
-    *numbers("semanir.train", RUN, "--workers", 0),
-    *numbers("semanir.evaluate", RUN, "--seed", 0),
-    *numbers("semanir.evaluate", RUN, "--threads", 1),
-    *numbers("semanir.evaluate", RUN, "--tile", 1),
-    *numbers("semanir.visual", RUN, "--seed", 0),
-    *numbers("semanir.visual", RUN, "--threads", 1),
-    *numbers("semanir.activation", RUN, "--seed", 0),
-    *numbers("semanir.measure", "time dncnn --input 1x8x8", "--threads", 1),
-    *numbers("semanir.measure", "memory dncnn --input 1x8x8", "--threads", 1),
-    *numbers("semanir.measure", "record results/smoke/cost/dncnn/count.json", "--threads", 1),
-    *numbers("semanir.measure", "compare", "--threads", 1),
-    *numbers("semanir.attention.__main__", "bench", "--threads", 1),
+    *numbers("semanir.train.training", RUN, "--seed", 0),
+    *numbers("semanir.train.training", RUN, "--threads", 1),
+    *numbers("semanir.train.training", RUN, "--workers", 0),
+    *numbers("semanir.evaluate.evaluation", RUN, "--seed", 0),
+    *numbers("semanir.evaluate.evaluation", RUN, "--threads", 1),
+    *numbers("semanir.evaluate.evaluation", RUN, "--tile", 1),
+    *numbers("semanir.evaluate.visual", RUN, "--seed", 0),
+    *numbers("semanir.evaluate.visual", RUN, "--threads", 1),
+    *numbers("semanir.evaluate.activation", RUN, "--seed", 0),
+    *numbers("semanir.measure.networks", "time dncnn --input 1x8x8", "--threads", 1),
+    *numbers("semanir.measure.networks", "memory dncnn --input 1x8x8", "--threads", 1),
+    *numbers(
+        "semanir.measure.networks", "record results/smoke/cost/dncnn/count.json", "--threads", 1
+    ),
+    *numbers("semanir.measure.networks", "compare", "--threads", 1),
+    *numbers("semanir.measure.attention", "bench", "--threads", 1),
     *numbers("semanir.cli", "bench", "--threads", 1),
     *numbers("semanir.cli", "restore a -o b", "--threads", 1),
     *numbers("semanir.cli", "restore a -o b", "--k", 1),
@@ -82,8 +84,8 @@ NUMBERS = [
     *(
         pytest.param(module, f"{command} --seconds {value}", value, id=f"{module} --seconds {kind}")
         for module, command in (
-            ("semanir.measure", "time dncnn --input 1x8x8"),
-            ("semanir.attention.__main__", "bench"),
+            ("semanir.measure.networks", "time dncnn --input 1x8x8"),
+            ("semanir.measure.attention", "bench"),
         )
         for kind, value in SECONDS.items()
     ),
@@ -92,37 +94,37 @@ NUMBERS = [
 DENOISE = "restore text -o o.png --task denoise"
 WORDS = [
     # unknown names
-    ("semanir.train", f"{RUN} --scale smoek", "smoek"),
-    ("semanir.train", "--task denoise_gray --model semanir-u", "denoise_gray"),
-    ("semanir.train", "--task denoise_gray-sigma50 --model dncnn", "dncnn"),
-    ("semanir.train", "--task sr-x2 --model semanir-u", "semanir-u"),
-    ("semanir.train", f"{RUN} --seed {10**20}", str(10**20)),
-    ("semanir.evaluate", f"{RUN} --scale smoek", "smoek"),
-    ("semanir.evaluate", "--task denoise --model semanir-u", "denoise"),
-    ("semanir.evaluate", "--task denoise_gray-sigma50 --model semanir", "semanir"),
-    ("semanir.evaluate", "--task denoise_gray-sigma50 --model edt", "edt"),
-    ("semanir.evaluate", f"{RUN} --without set13", "set13"),
-    ("semanir.activation", f"{RUN} --scale smoek", "smoek"),
-    ("semanir.activation", "--task nothing", "nothing"),
-    ("semanir.activation", "--model dncnn", "dncnn"),
-    ("semanir.visual", f"{RUN} --scale smoek", "smoek"),
-    ("semanir.visual", "--task denoise_gray-sigma50 --model dncnn", "dncnn"),
-    ("semanir.visual", f"{RUN} --beside dncn", "dncn"),
-    ("semanir.visual", RUN, "no such record"),
-    ("semanir.price", "--scale smoek", "smoek"),
-    ("semanir.price", "--scale smoke --without set13", "set13"),
-    ("semanir.price", "--scale smoke --systems semanir-u", "semanir-u"),
-    ("semanir.attention.__main__", "memory --scale smoek", "smoek"),
-    ("semanir.attention.__main__", "complexity --scale smoek", "smoek"),
-    ("semanir.attention.__main__", "bench --scale smoek", "smoek"),
-    ("semanir.attention.__main__", "memory --device tpu", "tpu"),
-    ("semanir.measure", "record results/smoke/cost/dncn/count.json", "dncn"),
-    ("semanir.measure", "record results/smoek/cost/dncnn/count.json", "smoek"),
-    ("semanir.measure", "record results/smoke/dncnn.json", "results/smoke/dncnn.json"),
-    ("semanir.measure", "compare --scale smoek", "smoek"),
-    ("semanir.measure", "count dncn --input 1x8x8", "dncn"),
-    ("semanir.measure", "count dncnn:sigma15 --input 1x8x8", "sigma15"),
-    ("semanir.measure", "count input --input 1x8x8", "input"),
+    ("semanir.train.training", f"{RUN} --scale smoek", "smoek"),
+    ("semanir.train.training", "--task denoise_gray --model semanir-u", "denoise_gray"),
+    ("semanir.train.training", "--task denoise_gray-sigma50 --model dncnn", "dncnn"),
+    ("semanir.train.training", "--task sr-x2 --model semanir-u", "semanir-u"),
+    ("semanir.train.training", f"{RUN} --seed {10**20}", str(10**20)),
+    ("semanir.evaluate.evaluation", f"{RUN} --scale smoek", "smoek"),
+    ("semanir.evaluate.evaluation", "--task denoise --model semanir-u", "denoise"),
+    ("semanir.evaluate.evaluation", "--task denoise_gray-sigma50 --model semanir", "semanir"),
+    ("semanir.evaluate.evaluation", "--task denoise_gray-sigma50 --model edt", "edt"),
+    ("semanir.evaluate.evaluation", f"{RUN} --without set13", "set13"),
+    ("semanir.evaluate.activation", f"{RUN} --scale smoek", "smoek"),
+    ("semanir.evaluate.activation", "--task nothing", "nothing"),
+    ("semanir.evaluate.activation", "--model dncnn", "dncnn"),
+    ("semanir.evaluate.visual", f"{RUN} --scale smoek", "smoek"),
+    ("semanir.evaluate.visual", "--task denoise_gray-sigma50 --model dncnn", "dncnn"),
+    ("semanir.evaluate.visual", f"{RUN} --beside dncn", "dncn"),
+    ("semanir.evaluate.visual", RUN, "no such record"),
+    ("semanir.measure.price", "--scale smoek", "smoek"),
+    ("semanir.measure.price", "--scale smoke --without set13", "set13"),
+    ("semanir.measure.price", "--scale smoke --systems semanir-u", "semanir-u"),
+    ("semanir.measure.attention", "memory --scale smoek", "smoek"),
+    ("semanir.measure.attention", "complexity --scale smoek", "smoek"),
+    ("semanir.measure.attention", "bench --scale smoek", "smoek"),
+    ("semanir.measure.attention", "memory --device tpu", "tpu"),
+    ("semanir.measure.networks", "record results/smoke/cost/dncn/count.json", "dncn"),
+    ("semanir.measure.networks", "record results/smoek/cost/dncnn/count.json", "smoek"),
+    ("semanir.measure.networks", "record results/smoke/dncnn.json", "results/smoke/dncnn.json"),
+    ("semanir.measure.networks", "compare --scale smoek", "smoek"),
+    ("semanir.measure.networks", "count dncn --input 1x8x8", "dncn"),
+    ("semanir.measure.networks", "count dncnn:sigma15 --input 1x8x8", "sigma15"),
+    ("semanir.measure.networks", "count input --input 1x8x8", "input"),
     ("data_prep.__main__", "sizes --scale smoek", "smoek"),
     ("data_prep.__main__", "download set13", "set13"),
     ("data_prep.__main__", "download set5 --mirror missing", "missing"),
@@ -140,25 +142,25 @@ WORDS = [
     ("data_prep.__main__", "degrade denoise_gray sigma50 text out", "text"),
     ("baselines.weights", "dncn denoise_gray", "dncn"),
     ("baselines.weights", "dncnn sr-x2", "sr-x2"),
-    ("semanir.vgg", "folder", "folder"),
-    ("semanir.vgg", "text/vgg.safetensors", "text"),
+    ("semanir.train.vgg", "folder", "folder"),
+    ("semanir.train.vgg", "text/vgg.safetensors", "text"),
     # networks and inputs
-    ("semanir.measure", "time ffdnet --input 3x8x8 --seconds 1", "3x8x8"),
-    ("semanir.measure", f"count dncnn --input 1x{9 * 10**8}x{9 * 10**8}", "900000000"),
-    ("semanir.measure", f"time dncnn --input 1x{9 * 10**8}x{9 * 10**8}", "900000000"),
-    ("semanir.measure", "count dncnn --input 1x²x8", "1x²x8"),
-    ("semanir.measure", "count semanir-s:backend=mask --input 3x8x8", "x4:backend=mask"),
-    ("semanir.measure", "count swinir:x4:backend=mask --input 3x8x8", "swinir"),
-    ("semanir.measure", "count semanir-u:rgb:k=8:backend=mask --input 3x8x8", "8:backend=mask"),
-    ("semanir.measure", "count semanir-s:x4:k=abc --input 3x8x8", "abc"),
-    ("semanir.measure", "count semanir-s:x4:k=-3 --input 3x8x8", "-3"),
-    ("semanir.measure", "count semanir-s:x4:k=2.5 --input 3x8x8", "2.5"),
-    ("semanir.measure", "count semanir-s:x4:k --input 3x8x8", "k must be"),
-    ("semanir.measure", "count semanir-s:x4:heads=0 --input 3x8x8", "heads"),
-    ("semanir.measure", "count semanir-s:x4:layers=0 --input 3x8x8", "layers"),
-    ("semanir.measure", "count semanir-s:x4:include_self=7 --input 3x8x8", "include_self"),
-    ("semanir.measure", "count semanir-u:rgb:dims=3 --input 3x8x8", "dims"),
-    ("semanir.measure", "count semanir-u:rgb:backend=fats --input 3x8x8", "fats"),
+    ("semanir.measure.networks", "time ffdnet --input 3x8x8 --seconds 1", "3x8x8"),
+    ("semanir.measure.networks", f"count dncnn --input 1x{9 * 10**8}x{9 * 10**8}", "900000000"),
+    ("semanir.measure.networks", f"time dncnn --input 1x{9 * 10**8}x{9 * 10**8}", "900000000"),
+    ("semanir.measure.networks", "count dncnn --input 1x²x8", "1x²x8"),
+    ("semanir.measure.networks", "count semanir-s:backend=mask --input 3x8x8", "x4:backend=mask"),
+    ("semanir.measure.networks", "count swinir:x4:backend=mask --input 3x8x8", "swinir"),
+    ("semanir.measure.networks", "count semanir-u:rgb:k=8:backend=mask --input 3x8x8", "8:backend=mask"),
+    ("semanir.measure.networks", "count semanir-s:x4:k=abc --input 3x8x8", "abc"),
+    ("semanir.measure.networks", "count semanir-s:x4:k=-3 --input 3x8x8", "-3"),
+    ("semanir.measure.networks", "count semanir-s:x4:k=2.5 --input 3x8x8", "2.5"),
+    ("semanir.measure.networks", "count semanir-s:x4:k --input 3x8x8", "k must be"),
+    ("semanir.measure.networks", "count semanir-s:x4:heads=0 --input 3x8x8", "heads"),
+    ("semanir.measure.networks", "count semanir-s:x4:layers=0 --input 3x8x8", "layers"),
+    ("semanir.measure.networks", "count semanir-s:x4:include_self=7 --input 3x8x8", "include_self"),
+    ("semanir.measure.networks", "count semanir-u:rgb:dims=3 --input 3x8x8", "dims"),
+    ("semanir.measure.networks", "count semanir-u:rgb:backend=fats --input 3x8x8", "fats"),
     ("semanir.cli", "info semanir-x", "semanir-x"),
     ("semanir.cli", "info semanir-u --input 4x8x8", "4"),
     ("semanir.cli", "info semanir-u --input 3x8", "3x8"),
@@ -174,25 +176,25 @@ WORDS = [
     ("semanir.cli", "restore missing.png -o o.png --task denoise --sigma 25", "missing.png"),
     ("semanir.cli", "restore folder -o o --task denoise --sigma 25", "folder"),
     # files of the reports
-    ("reports.tables", "table99", "table99"),
-    ("reports.tables", "table10 --scale smoek", "smoek"),
+    ("reports.tables.tables", "table99", "table99"),
+    ("reports.tables.tables", "table10 --scale smoek", "smoek"),
     ("reports.collect", "folder lacks.json", "lacks.json"),
-    ("reports.committed", "missing.csv.gz --out out", "missing.csv.gz"),
-    ("reports.committed", "text --out out", "text"),
-    ("reports.gate", "check --reference smoek --candidate text", "smoek"),
-    ("reports.gate", "check --reference missing.csv --candidate text", "missing.csv"),
-    ("reports.gate", "check --reference folder --candidate text", "folder"),
-    ("reports.gate", "check --reference text --candidate text", "text"),
-    ("reports.gate", "check --reference bytes --candidate text", "bytes"),
-    ("reports.gate", "check --reference empty --candidate text", "empty"),
-    ("reports.gate", "accept --scale smoek --results text", "smoek"),
-    ("reports.gate", "accept --results text --machine ÄÖ", "ÄÖ"),
+    ("reports.accepted_pages", "missing.csv.gz --out out", "missing.csv.gz"),
+    ("reports.accepted_pages", "text --out out", "text"),
+    ("reports.gate.gate", "check --reference smoek --candidate text", "smoek"),
+    ("reports.gate.gate", "check --reference missing.csv --candidate text", "missing.csv"),
+    ("reports.gate.gate", "check --reference folder --candidate text", "folder"),
+    ("reports.gate.gate", "check --reference text --candidate text", "text"),
+    ("reports.gate.gate", "check --reference bytes --candidate text", "bytes"),
+    ("reports.gate.gate", "check --reference empty --candidate text", "empty"),
+    ("reports.gate.gate", "accept --scale smoek --results text", "smoek"),
+    ("reports.gate.gate", "accept --results text --machine ÄÖ", "ÄÖ"),
 ]  # fmt: skip
 RECORDS = ("missing.json", "folder", "text", "bytes", "cut.json", "list.json", "lacks.json")
 FILES = [
     *(("reports.collect", f"out.csv {name}", name) for name in (*RECORDS, "other.json")),
-    *(("reports.tables", f"table10 {name}", name) for name in RECORDS),
-    *(("reports.figure04", name, name) for name in RECORDS),
+    *(("reports.tables.tables", f"table10 {name}", name) for name in RECORDS),
+    *(("reports.figures.figure04", name, name) for name in RECORDS),
 ]
 TABLES = ("missing.csv", "folder", "text", "bytes", "empty")
 FILES += [
@@ -200,8 +202,10 @@ FILES += [
     for page in ("ablations", "claims", "visual", "index")
     for name in TABLES
 ]
-FILES += [("reports.gate", f"check --reference smoke --candidate {name}", name) for name in TABLES]
-FILES += [("reports.gate", f"accept --results {name}", name) for name in TABLES]
+FILES += [
+    ("reports.gate.gate", f"check --reference smoke --candidate {name}", name) for name in TABLES
+]
+FILES += [("reports.gate.gate", f"accept --results {name}", name) for name in TABLES]
 
 
 @pytest.mark.parametrize(("module", "command", "value"), NUMBERS)
@@ -271,7 +275,7 @@ def test_commands_are_found():
     assert {
         "README.md",
         "docs/workflow.md",
-        "semanir/attention/evidence.py",
+        "semanir/measure/evidence.py",
         "semanir/cli/restore.py",
     } <= names
 

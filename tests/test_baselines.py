@@ -23,13 +23,14 @@ from baselines.dncnn import DnCNN
 from baselines.padding import pad_to
 from baselines.parts import DynamicPositionBias, offset_index
 from baselines.xformer import Xformer
-from data_prep.degrade import awgn, jpeg, mosaic
-from data_prep.errors import InputError
+from data_prep.degradations import awgn, jpeg, mosaic
 from data_prep.images import read_image
 from data_prep.tasks import get_task
-from semanir import flops, models
-from semanir.metrics import score
-from semanir.restore import restore
+from semanir.errors import InputError
+from semanir.evaluate.metrics import score
+from semanir.inference.restore import restore
+from semanir.measure import flops
+from semanir.plan import models
 
 # millions of parameters that the released networks have
 PARAMETERS = {

@@ -6,10 +6,10 @@ import pytest
 from browser import DESKTOP, PHONE
 from made_records import PROVENANCE, eval_record
 
-from reports import tables
 from reports.collect import read_records
-from reports.layouts import layouts
-from semanir.plan import cells
+from reports.tables import tables
+from reports.tables.layouts import layouts
+from semanir.plan.runs import cells
 
 pytest_plugins = "browser"
 WIDE = "table07"

@@ -10,9 +10,12 @@ from made_records import PROVENANCE, eval_record, put
 from PIL import Image
 from test_visual import visual_record
 
-from reports import ablations, claims, figure04, index, visual
+from reports import ablations, index
+from reports.claims import claims
 from reports.collect import main as collect_main
-from semanir.plan import figure_run
+from reports.figures import figure04
+from reports.figures import pictures as visual
+from semanir.plan.runs import figure_run
 
 pytest_plugins = "browser"
 
@@ -21,7 +24,7 @@ EVIL = '"><script>document.title="taken"</script>'
 
 
 def activation_record(folder):
-    """A made-up one in the shape of semanir.activation's."""
+    """A made-up one in the shape of semanir.evaluate.activation's."""
     run = figure_run("smoke")
     rng = np.random.default_rng(0)
     maps = {name: rng.random((32, 32)).tolist() for name in ("8", "16", "64", "256", "all")}

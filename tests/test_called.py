@@ -13,8 +13,10 @@ from torch import nn
 
 from baselines import adapt, card, cuts, networks
 from baselines.called import Called, called
-from data_prep.errors import InputError
-from semanir import flops, measure, models
+from semanir.errors import InputError
+from semanir.measure import flops
+from semanir.measure import networks as measure
+from semanir.plan import models
 
 
 @pytest.fixture(autouse=True)

@@ -9,12 +9,12 @@ import pytest
 import yaml
 from made_records import count_record, eval_record
 
-from data_prep.errors import InputError
-from reports import claims as ledger
-from reports.claim_forms import NotMeasuredError, evaluate
-from reports.claims import HOLDS, frame, judge, main
+from reports.claims import claims as ledger
+from reports.claims.claims import HOLDS, frame, judge, main
+from reports.claims.conclusions import Family, compare_all
+from reports.claims.forms import NotMeasuredError, evaluate
 from reports.collect import collect, means, read_records
-from reports.conclusions import Family, compare_all
+from semanir.errors import InputError
 
 EMPTY = collect([])
 
@@ -160,7 +160,7 @@ def without_results(tmp_path_factory):
     ],
 )
 def test_what_a_gpu_measured_is_known_at_every_scale(name, verdict, number, without_results):
-    """The ratios worked out from reports/elsewhere/ by hand."""
+    """The ratios worked out from reports/accepted/evidence/ by hand."""
     assert without_results.loc[name, "verdict"] == verdict
     assert without_results.loc[name, "detail"].startswith(number)
 

@@ -18,19 +18,20 @@ import torch
 from PIL import Image, ImageCms, ImageOps
 from PIL.TiffImagePlugin import IFDRational
 
-from data_prep import memory
-from data_prep.errors import InputError
+from data_prep.pictures import Picture, read_picture, turn, write_picture
 from data_prep.tasks import task_names
-from semanir import checkpoint, cli, flops, tiling
-from semanir import shipped as shipped_module
+from semanir import cli, memory
 from semanir.attention import BACKENDS
 from semanir.cli import listing, places
 from semanir.cli import restore as command_restore
+from semanir.errors import InputError
+from semanir.inference import checkpoint, tiling
+from semanir.inference import shipped as shipped_module
+from semanir.inference.restore import restore
+from semanir.inference.shipped import facts, tasks_of
+from semanir.measure import flops
 from semanir.network import PRESETS, build
 from semanir.network.config import ColumnarConfig
-from semanir.pictures import Picture, read_picture, turn, write_picture
-from semanir.restore import restore
-from semanir.shipped import facts, tasks_of
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -955,7 +956,7 @@ def test_weights_that_are_not_shipped_are_named(tmp_path, shipped, capsys):
     shown = fails(capsys, *command, "sr", "--scale", 2)
     assert shown == (
         "error: no shipped weights fit sr-x2 (there are: denoise_gray-sigma25); pass --weights "
-        "FILE, trained by python -m semanir.train --task sr-x2 --model semanir-s\n"
+        "FILE, trained by python -m semanir.train.training --task sr-x2 --model semanir-s\n"
     )
     assert "--task denoise_gray-sigma15 --model semanir-u" in fails(
         capsys, *command, "denoise", "--sigma", 15
@@ -1124,7 +1125,7 @@ def test_info_of_nothing(capsys, arguments, message):
 
 
 def test_bench_is_passed_on(monkeypatch):
-    import semanir.attention.__main__ as attention
+    import semanir.measure.attention as attention
 
     passed = []
     monkeypatch.setattr(attention, "main", passed.append)

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from made_records import count_record, eval_record, put
 
-from data_prep.errors import InputError
 from reports import index
 from reports.collect import COLUMNS, collect, means, read_records, read_results
 from reports.collect import main as collect_main
+from semanir.errors import InputError
 
 
 def test_collect_gives_hand_computed_means_in_sorted_rows(tmp_path):

@@ -4,11 +4,14 @@ import pandas as pd
 import pytest
 from made_records import count_record, eval_record, runtime_record
 
-from data_prep.errors import InputError
-from reports import claims, committed, gate, tables
+from reports import accepted_pages as committed
+from reports.claims import claims
 from reports.collect import read_records, read_results
-from reports.reference import ACCEPTED, read_accepted
-from reports.reference import committed as listed
+from reports.gate import gate
+from reports.gate.accepted import ACCEPTED, read_accepted
+from reports.gate.accepted import committed as listed
+from reports.tables import tables
+from semanir.errors import InputError
 
 TASK = "denoise_gray-sigma25"
 
@@ -16,7 +19,7 @@ TASK = "denoise_gray-sigma25"
 @pytest.fixture
 def accepted(tmp_path, monkeypatch):
     """accepted/smoke-my-machine.csv.gz, and the results that it was made of."""
-    monkeypatch.setattr("reports.reference.ACCEPTED", tmp_path / "accepted")
+    monkeypatch.setattr("reports.gate.accepted.ACCEPTED", tmp_path / "accepted")
     records = [count_record(tmp_path, "semanir-s"), count_record(tmp_path, "semanir-b")]
     records.append(runtime_record(tmp_path))
     for model, gain in (("semanir-u-window32", 0.2), ("semanir-u-window8", 0.0)):

@@ -5,10 +5,10 @@ import pytest
 from scipy import stats
 from simulated import Design
 
-from reports.claims import claims
+from reports.claims.claims import claims
+from reports.claims.conclusions import MARGIN, Family, compare_all, judge_claim
 from reports.collect import read_results
-from reports.conclusions import MARGIN, Family, compare_all, judge_claim
-from reports.reference import ACCEPTED
+from reports.gate.accepted import ACCEPTED
 from reports.statistics import Comparison, Crossed
 
 

@@ -16,10 +16,10 @@ from baselines.dncnn import DnCNN
 from baselines.ffdnet import FFDNet
 from baselines.transweather import TransWeather
 from baselines.xformer import Xformer
-from data_prep.errors import InputError
-from semanir import tiling
 from semanir.attention import AllKeys, attend, build_dictionary
-from semanir.attention.build import kernels
+from semanir.attention.cpu.build import kernels
+from semanir.errors import InputError
+from semanir.inference import tiling
 from semanir.network import build
 
 

@@ -16,13 +16,13 @@ from PIL import Image, JpegImagePlugin
 from scipy.ndimage import binary_erosion, find_objects, label
 from skimage.color import rgb2ycbcr
 
-from data_prep import degrade
-from data_prep.degrade import bayer, degradation, jpeg, malvar, mosaic, name_seed, to_y
-from data_prep.errors import InputError
+from data_prep import degradations as degrade
+from data_prep.degradations import bayer, degradation, jpeg, malvar, mosaic, name_seed, to_y
 from data_prep.images import check_image, luma, read_image
-from data_prep.names import UnknownNameError
 from data_prep.synthetic import motion_blur, rain_fog, raindrop, shake_kernel, snow, weather
-from semanir import metrics
+from semanir.errors import InputError
+from semanir.evaluate import metrics
+from semanir.names import UnknownNameError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PHOTOGRAPHS = sorted((REPOSITORY / "data_prep" / "embedded" / "test_rgb").glob("*.png"))
@@ -283,7 +283,7 @@ def test_name_seed_is_the_start_of_sha256():
 
 def test_tasks_find_their_stand_ins():
     for name in ("jpeg", "mosaic", "motion_blur", "weather"):
-        assert degradation(f"data_prep.degrade.{name}") is getattr(degrade, name)
+        assert degradation(f"data_prep.degradations.{name}") is getattr(degrade, name)
     assert degrade.weather is weather
     assert degrade.motion_blur is motion_blur
 

@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import data_prep.prepared
+import data_prep.prepare
 from data_prep.__main__ import main
-from data_prep.degrade import awgn, degradation, downscale
-from data_prep.degraded import degrade_set, read_degraded
-from data_prep.errors import InputError
-from data_prep.files import replacing, write_json, write_text
+from data_prep.degradations import awgn, degradation, downscale
+from data_prep.degrade import degrade_set, read_degraded
 from data_prep.images import match_channels, read_image, to_grey
-from data_prep.names import UnknownNameError
-from data_prep.prepared import load_index, prepare
+from data_prep.prepare import load_index, prepare
 from data_prep.resize import imresize
 from data_prep.tasks import families
+from semanir.errors import InputError
+from semanir.files import replacing, write_json, write_text
+from semanir.names import UnknownNameError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PYTHON = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
@@ -162,8 +162,8 @@ def test_downscale_refuses_an_image_below_the_scale(shape):
 
 
 def test_tasks_name_their_degradation():
-    assert degradation("data_prep.degrade.awgn") is awgn
-    assert degradation("data_prep.degrade.downscale") is downscale
+    assert degradation("data_prep.degradations.awgn") is awgn
+    assert degradation("data_prep.degradations.downscale") is downscale
 
 
 # --- images ----------------------------------------------------------------------------------
@@ -251,7 +251,7 @@ def test_degrading_is_bitwise_reproducible(tmp_path):
     clean = save(tmp_path / "clean", images)
     program = (
         "import sys, cv2; from data_prep.tasks import families; "
-        "from data_prep.degraded import degrade_set; from pathlib import Path; "
+        "from data_prep.degrade import degrade_set; from pathlib import Path; "
         "cv2.setNumThreads(int(sys.argv[2])); "
         "[degrade_set(name, level, Path(sys.argv[1]), Path(sys.argv[3], name, level)) "
         "for name, task in families().items() for level in task['levels']]"
@@ -312,8 +312,8 @@ def test_a_degraded_file_that_cannot_be_read_is_named(tmp_path):
 def package(tmp_path, monkeypatch):
     """A copy of the package's data that a test may spoil."""
     here = tmp_path / "package"
-    shutil.copytree(data_prep.prepared.HERE / "embedded", here / "embedded")
-    monkeypatch.setattr(data_prep.prepared, "HERE", here)
+    shutil.copytree(data_prep.prepare.HERE / "embedded", here / "embedded")
+    monkeypatch.setattr(data_prep.prepare, "HERE", here)
     return here / "embedded"
 
 

@@ -17,10 +17,11 @@ from typed import failed, hurried, main_of, program, typed, without_work, worked
 
 import semanir
 from reports.collect import means, read_results
-from reports.reference import ACCEPTED
-from reports.verdicts import judge_table
-from semanir import checkpoint, plan
+from reports.gate.accepted import ACCEPTED
+from reports.tables.verdicts import judge_table
 from semanir.cli.page import page as command_line
+from semanir.inference import checkpoint
+from semanir.plan import runs as plan
 
 DOCS = sorted((REPOSITORY / "docs").glob("*.md"))
 PAGES = [REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + DOCS
@@ -60,11 +61,11 @@ NOT_RUN = {
     "snakemake all --executor slurm --jobs 50 --config scale=mini": "needs a Slurm cluster",
     "python -m semanir.attention bench": TIMES,
     "python -m semanir.attention bench --device cuda": "needs a GPU",
-    "python -m semanir.measure count swinir:x4 hat:x4 semanir-s:x4:k=256 --input 3x128x128": TIMES,
-    "python -m semanir.measure time swinir:x4 semanir-s:x4:k=64 --input 3x64x64": TIMES,
-    "python -m semanir.measure memory semanir-u:rgb:k=128 --input 3x256x256": TIMES,
-    "python -m semanir.price --scale mini": TIMES,
-    "python -m semanir.price --scale paper": TIMES,
+    "python -m semanir.measure.networks count swinir:x4 hat:x4 semanir-s:x4:k=256 --input 3x128x128": TIMES,
+    "python -m semanir.measure.networks time swinir:x4 semanir-s:x4:k=64 --input 3x64x64": TIMES,
+    "python -m semanir.measure.networks memory semanir-u:rgb:k=128 --input 3x256x256": TIMES,
+    "python -m semanir.measure.price --scale mini": TIMES,
+    "python -m semanir.measure.price --scale paper": TIMES,
 }
 
 
@@ -314,7 +315,7 @@ def test_the_page_of_the_command_line_is_what_the_parsers_say():
     committed = (REPOSITORY / "docs" / "command-line.md").read_text(encoding="utf-8")
     assert committed == command_line(), "run python -m semanir.cli.page docs/command-line.md"
     sections = set(re.findall(r"^## `(?:python -m )?([\w.]+)`$", committed, re.MULTILINE))
-    assert {"semanir", "data_prep", "semanir.train", "reports.gate"} <= sections
+    assert {"semanir", "data_prep", "semanir.train.training", "reports.gate.gate"} <= sections
     assert len(sections) >= 20
 
 

@@ -20,11 +20,11 @@ from data_prep import download as engine
 from data_prep import inventory
 from data_prep.__main__ import main
 from data_prep.datasets import get_set
-from data_prep.degraded import degrade_set
+from data_prep.degrade import degrade_set
 from data_prep.download import download, load_listing
-from data_prep.errors import InputError
 from data_prep.images import read_image
-from data_prep.prepared import load_index, prepare
+from data_prep.prepare import load_index, prepare
+from semanir.errors import InputError
 
 HOST = "photographs.invalid"  # never resolves: whatever is not in the mirror fails at once
 
@@ -103,7 +103,7 @@ def place(tmp_path, monkeypatch):
     for module in (
         engine,
         inventory,
-        sys.modules["data_prep.prepared"],
+        sys.modules["data_prep.prepare"],
         sys.modules[main.__module__],
     ):
         monkeypatch.setattr(module, "datasets", lambda: entries, raising=False)
@@ -380,7 +380,7 @@ def test_two_photographs_of_one_name_are_refused(place):
     ("height", "width", "top", "left"), [(512, 768, 6, 134), (768, 512, 134, 6)]
 )
 def test_kodak_is_cropped_as_denoising_papers_do(height, width, top, left):
-    from data_prep.prepared import convert
+    from data_prep.prepare import convert
 
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     cropped = convert(image, get_set("kodak24_500"))
@@ -469,6 +469,6 @@ def test_real_sets_come_out_of_the_mirror(mirror, tmp_path, name):
 
 def test_importing_the_tables_opens_no_network_library():
     """Planning and rendering must not pay for requests."""
-    code = "import sys; import semanir.plan, reports.tables; print('requests' in sys.modules)"
+    code = "import sys; import semanir.plan.runs, reports.tables.tables; print('requests' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"

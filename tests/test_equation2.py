@@ -4,8 +4,8 @@ import pytest
 import torch
 
 import semanir
-from data_prep.errors import InputError
 from semanir.attention import build_dictionary
+from semanir.errors import InputError
 
 N, C, K = 23, 6, 5
 

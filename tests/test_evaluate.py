@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_prep.files import sha256
 from data_prep.tasks import get_task
-from semanir.evaluate import evaluate
-from semanir.metrics import score
+from semanir.evaluate.evaluation import evaluate
+from semanir.evaluate.metrics import score
+from semanir.files import sha256
 
 
 def a_set(folder: Path, images: dict[str, np.ndarray], grey: str, clean: bool) -> None:

@@ -9,14 +9,17 @@ import pytest
 import torch
 
 import semanir
-from data_prep.errors import InputError
-from reports import complexity, figure04, memory, tables
 from reports.collect import collect, read_records
-from semanir import activation, plan
-from semanir.attention import AllKeys, attend, build_dictionary, evidence
-from semanir.attention.bench import Layer as BenchLayer
-from semanir.record import write_record
-from semanir.timing import peak_bytes
+from reports.figures import figure04
+from reports.tables import complexity, memory, tables
+from semanir.attention import AllKeys, attend, build_dictionary
+from semanir.errors import InputError
+from semanir.evaluate import activation
+from semanir.measure import evidence
+from semanir.measure.bench import Layer as BenchLayer
+from semanir.measure.timing import peak_bytes
+from semanir.plan import runs as plan
+from semanir.plan.record import write_record
 
 MIB = 2**20
 SMALL = [
@@ -153,7 +156,7 @@ def test_page_of_table_1(tmp_path, monkeypatch):
         for b, size in (("fused", 2 * MIB), ("mask", None), ("gather", 5 * MIB))
     ]
     path = put(tmp_path, "memory", device="cpu", rows=rows)
-    monkeypatch.setattr("reports.collect.ELSEWHERE", tmp_path)
+    monkeypatch.setattr("reports.collect.EVIDENCE", tmp_path)
     results = collect([path])
     assert set(results["metric"]) == {"memory_cpu", "memory_predicted"}
     tables.render("table01", "smoke", read_records([path]), tmp_path)
@@ -207,7 +210,7 @@ def test_memory_of_a_gpu_is_shown_beside_that_of_this_machine(tmp_path):
 
 def test_pages_without_a_record(tmp_path, monkeypatch):
     empty = pd.DataFrame(columns=["metric", "model", "level", "value", "batch", "machine"])
-    monkeypatch.setattr("reports.collect.ELSEWHERE", tmp_path)
+    monkeypatch.setattr("reports.collect.EVIDENCE", tmp_path)
     assert memory.section(plan.cells("table01"), empty)["parts"] == []
     assert complexity.section(plan.cells("table12"), empty)["lines"] == []
 

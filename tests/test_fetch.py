@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import data_prep.fetch as module
-from data_prep.errors import InputError
 from data_prep.fetch import fetch
 from data_prep.mirror import address, mirror_from_environment, mirrored, place
+from semanir.errors import InputError
 
 DATA = bytes(range(256)) * 2000  # 512,000 bytes, of several chunks
 OTHER = bytes(reversed(DATA))

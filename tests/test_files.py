@@ -16,10 +16,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from data_prep import files
-from data_prep.errors import InputError, OutputError, one_line_errors
 from data_prep.fetch import fetch
-from data_prep.files import (
+from data_prep.images import write_image
+from data_prep.unpack import unpack
+from semanir import files
+from semanir.errors import InputError, OutputError, one_line_errors
+from semanir.files import (
     beside,
     check_writable,
     is_hidden,
@@ -31,11 +33,9 @@ from data_prep.files import (
     write_json,
     write_text,
 )
-from data_prep.images import write_image
-from data_prep.unpack import unpack
-from semanir import checkpoint
+from semanir.inference import checkpoint
 from semanir.network import build
-from semanir.train import save_state
+from semanir.train.training import save_state
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 LENGTHS = (1, 100, 117, 118, 125, 200, 244, 250, 255)  # bytes of a name
@@ -261,15 +261,15 @@ def test_a_full_folder_is_refused(small_disk):
 
 
 LONG_WORK = {
-    "train": ("semanir.train", "--task sr-x2 --model semanir-s"),
-    "evaluate": ("semanir.evaluate", "--task sr-x2 --model semanir-s"),
-    "activation": ("semanir.activation", ""),
-    "visual": ("semanir.visual", "--task sr-x2 --model semanir-s"),
-    "count": ("semanir.measure", "record results/smoke/cost/swinir/count.json"),
-    "runtime": ("semanir.measure", "compare"),
-    "memory": ("semanir.attention.__main__", "memory"),
-    "complexity": ("semanir.attention.__main__", "complexity"),
-    "bench": ("semanir.attention.__main__", "bench --scale smoke"),
+    "train": ("semanir.train.training", "--task sr-x2 --model semanir-s"),
+    "evaluate": ("semanir.evaluate.evaluation", "--task sr-x2 --model semanir-s"),
+    "activation": ("semanir.evaluate.activation", ""),
+    "visual": ("semanir.evaluate.visual", "--task sr-x2 --model semanir-s"),
+    "count": ("semanir.measure.networks", "record results/smoke/cost/swinir/count.json"),
+    "runtime": ("semanir.measure.networks", "compare"),
+    "memory": ("semanir.measure.attention", "memory"),
+    "complexity": ("semanir.measure.attention", "complexity"),
+    "bench": ("semanir.measure.attention", "bench --scale smoke"),
 }
 
 
@@ -305,7 +305,7 @@ def run(program, encoding="utf-8", **options):
 )
 def test_names_that_a_terminal_lacks_are_escaped(encoding, shown):
     program = (
-        "import sys; from data_prep.errors import one_line_errors\n"
+        "import sys; from semanir.errors import one_line_errors\n"
         "@one_line_errors\n"
         "def main(argv=None):\n"
         "    print('na\\xefve \\udce9')\n"
@@ -318,7 +318,7 @@ def test_names_that_a_terminal_lacks_are_escaped(encoding, shown):
 
 def test_a_reader_who_has_gone_is_no_error():
     program = (
-        "from data_prep.errors import one_line_errors\n"
+        "from semanir.errors import one_line_errors\n"
         "@one_line_errors\n"
         "def main(argv=None):\n"
         "    for i in range(10**5): print(i)\n"
@@ -335,7 +335,7 @@ def test_a_reader_who_has_gone_is_no_error():
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 def test_output_that_goes_nowhere_is_one_line():
     program = (
-        "from data_prep.errors import one_line_errors\n"
+        "from semanir.errors import one_line_errors\n"
         "@one_line_errors\n"
         "def main(argv=None): print('done')\n"
         "main()"

@@ -22,9 +22,10 @@ from test_attention import CASES, IDS, assert_close, make, outputs
 from torch.utils.flop_counter import FlopCounterMode
 
 import semanir
-from data_prep.errors import InputError
-from semanir.attention import Dictionary, attend, build, build_dictionary, dispatch, fused
+from semanir.attention import Dictionary, attend, build_dictionary, dispatch
+from semanir.attention.cpu import build, fused
 from semanir.attention.select import most_similar_op, select, select_op, select_plainly
+from semanir.errors import InputError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 needs_kernels = pytest.mark.skipif(build.kernels() is None, reason="no C++ compiler or no ninja")

@@ -11,18 +11,22 @@ import pandas as pd
 import pytest
 from made_records import count_record, eval_record
 
-from data_prep import degrade
-from data_prep.degraded import degrade_set
-from data_prep.errors import InputError
-from data_prep.prepared import prepare
+from data_prep import degradations as degrade
+from data_prep.degrade import degrade_set
+from data_prep.prepare import prepare
 from data_prep.tasks import get_task
-from reports import gate, gate_text, paired, reference
 from reports.collect import COLUMNS, METRICS, read_records
 from reports.collect import main as collect_main
-from reports.layouts import default_tables
-from reports.spreads import COLUMNS as SPREAD_COLUMNS
-from reports.spreads import Spread, Spreads
-from semanir import metrics, models, plan
+from reports.gate import accepted as reference
+from reports.gate import gate, paired
+from reports.gate import text as gate_text
+from reports.gate.spreads import COLUMNS as SPREAD_COLUMNS
+from reports.gate.spreads import Spread, Spreads
+from reports.tables.layouts import default_tables
+from semanir.errors import InputError
+from semanir.evaluate import metrics
+from semanir.plan import models
+from semanir.plan import runs as plan
 
 BLIND = "denoise_gray-blind"
 SD = 0.005  # of a network trained anew, in every cell of these tests
@@ -46,10 +50,10 @@ def spreads_of(sd=SD, degrees=6, redrawn=False, seed_sd=0.1):
 @pytest.fixture(autouse=True)
 def nothing_accepted(tmp_path, monkeypatch):
     """An empty folder of accepted files, known spreads, and no CI around the test."""
-    monkeypatch.setattr("reports.reference.ACCEPTED", tmp_path / "accepted")
+    monkeypatch.setattr("reports.gate.accepted.ACCEPTED", tmp_path / "accepted")
     (tmp_path / "accepted").mkdir()
     monkeypatch.setattr(
-        "reports.gate.read_spreads", lambda scale, redrawn: spreads_of(redrawn=redrawn)
+        "reports.gate.gate.read_spreads", lambda scale, redrawn: spreads_of(redrawn=redrawn)
     )
     for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
         monkeypatch.delenv(name, raising=False)
@@ -748,7 +752,7 @@ def test_lines_that_stand_twice_name_what_makes_them_anew(results, tmp_path):
 def scores_of(folder, task_name, dataset, level, model="input", restorer=None):
     """Degrade a set, score what `restorer` makes of it, write a results.csv; returns its path."""
     from baselines.classical import degraded_input
-    from semanir.evaluate import evaluate
+    from semanir.evaluate.evaluation import evaluate
 
     task = get_task(task_name)
     out = Path(plan.degraded_folder(task.family, dataset, level))

@@ -11,16 +11,17 @@ from made_records import PROVENANCE, STAMP, count_record, eval_record, put, runt
 from pages import assert_self_contained
 from test_visual import visual_record
 
-from data_prep.errors import InputError
 from reports import index
 from reports.collect import collect, read_records
 from reports.collect import main as collect_main
-from reports.layouts import default_tables, layouts
+from reports.gate.accepted import Committed
 from reports.missing import gaps
-from reports.reference import Committed
-from reports.verdicts import MEASURED, coverage, judge_table
-from semanir import models, plan
-from semanir.plan import cells
+from reports.tables.layouts import default_tables, layouts
+from reports.tables.verdicts import MEASURED, coverage, judge_table
+from semanir.errors import InputError
+from semanir.plan import models
+from semanir.plan import runs as plan
+from semanir.plan.runs import cells
 
 
 def test_gains_by_hand(tmp_path):

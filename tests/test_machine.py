@@ -13,8 +13,8 @@ import pytest
 from checkout import REPOSITORY, copy_of_repository
 from typed import hurried, program, typed, without_work, worked
 
-from data_prep.errors import InputError
-from semanir.machine import WHOLE, use_this_python
+from semanir.errors import InputError
+from semanir.plan.machine import WHOLE, use_this_python
 
 GREY, COLOUR = (f"data/sets/embedded_{name}/index.json" for name in ("gray", "rgb"))
 CORES = len(os.sched_getaffinity(0))
@@ -150,7 +150,7 @@ def test_the_price_comes_first_and_hides_no_change(tmp_path):
     order = re.findall(r"rule (\w+):", worked(typed(command, folder)))
     assert order[0] == "price"
     assert order[-1] == "train"
-    scales = folder / "semanir/scales.yaml"
+    scales = folder / "semanir/plan/scales.yaml"
     text = scales.read_text(encoding="utf-8")
     scales.write_text(text.replace("iterations: 800", "iterations: 801"), encoding="utf-8")
     planned = re.findall(r"rule (\w+):", worked(typed(f"{command} -n", folder)))

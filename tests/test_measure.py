@@ -10,9 +10,11 @@ from small_networks import shrink
 from torch import nn
 
 from baselines.weights import get as get_weights
-from data_prep.errors import InputError
-from semanir import flops, measure, models
-from semanir.measure import count, memory, network_of, parse_input, runtime
+from semanir.errors import InputError
+from semanir.measure import flops
+from semanir.measure import networks as measure
+from semanir.measure.networks import count, memory, network_of, parse_input, runtime
+from semanir.plan import models
 
 
 @pytest.fixture(autouse=True)
@@ -261,7 +263,7 @@ def test_inputs_that_are_none_are_refused(text):
 
 
 def test_every_count_of_the_paper_is_recorded():
-    """What reports/tables.py looks for is what `record` writes."""
+    """What reports/tables/tables.py looks for is what `record` writes."""
     for model in ("swinir", "semanir-s"):
         rows = {(row["variant"], row["metric"]): row for row in measure.count_rows(model)}
         assert ("x4", "params") in rows
@@ -289,7 +291,7 @@ def test_memory_of_a_convolution_is_that_of_its_maps():
 @pytest.mark.slow
 def test_the_command_line_counts_and_refuses():
     def run(*args):
-        command = [sys.executable, "-m", "semanir.measure", *args]
+        command = [sys.executable, "-m", "semanir.measure.networks", *args]
         return subprocess.run(command, capture_output=True, text=True)
 
     found = run("count", "dncnn", "--input", "1x20x20", "--json", "--fvcore")

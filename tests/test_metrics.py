@@ -1,4 +1,4 @@
-"""semanir.metrics against hand calculations, independent implementations and printed numbers."""
+"""semanir.evaluate.metrics against hand calculations, independent implementations and printed numbers."""
 
 import math
 import subprocess
@@ -19,7 +19,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from data_prep.resize import imresize, modcrop
 from data_prep.tasks import get_task, task_names
-from semanir.metrics import PROTOCOLS, luma, on_full_range, score
+from semanir.evaluate.metrics import PROTOCOLS, luma, on_full_range, score
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CLASSIC5 = (
@@ -417,7 +417,7 @@ def test_score_refuses(output, target, protocol, message):
 
 
 def test_metrics_leave_torch_unloaded():
-    code = "import sys, semanir.metrics; sys.exit('torch' in sys.modules)"
+    code = "import sys, semanir.evaluate.metrics; sys.exit('torch' in sys.modules)"
     finished = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False)
     assert finished.returncode == 0
 

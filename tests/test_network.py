@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import nn
 
 import semanir.network.layers as layers_module
-from data_prep.errors import InputError
-from data_prep.names import UnknownNameError
+from semanir.errors import InputError
+from semanir.names import UnknownNameError
 from semanir.network import build
 from semanir.network.config import LayerConfig, configure, from_dict, to_dict
 from semanir.network.layers import Stage

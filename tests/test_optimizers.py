@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from semanir.optimizers import OPTIMIZERS
+from semanir.train.optimizers import OPTIMIZERS
 
 TORCH = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
 

@@ -8,13 +8,13 @@ import torch
 from made_sets import pairs_of, static, textures, write_set
 from PIL import Image
 
-from data_prep.degrade import awgn, degradation
-from data_prep.errors import InputError
-from data_prep.files import sha256
+from data_prep.degradations import awgn, degradation
 from data_prep.images import to_grey
 from data_prep.resize import imresize
 from data_prep.tasks import get_task
-from semanir.pairs import Pairs
+from semanir.errors import InputError
+from semanir.files import sha256
+from semanir.train.patches import Pairs
 
 SYMMETRIES = [
     lambda x, turns=turns, mirror=mirror: np.rot90(x[:, ::-1] if mirror else x, turns)
@@ -300,7 +300,7 @@ def test_workers_prepare_the_same_batches(data):
 
 def test_large_sets_are_not_held_in_memory(data, monkeypatch):
     """What is decoded stays below KEPT_BYTES, and the batches are the same."""
-    monkeypatch.setattr("semanir.pairs.KEPT_BYTES", 2 * 5 * 40 * 48 * 3)  # two photographs
+    monkeypatch.setattr("semanir.train.patches.KEPT_BYTES", 2 * 5 * 40 * 48 * 3)  # two photographs
     small = pairs_of(data, "sr-x2", "wine", 8)
     assert small._clean.cache_info().currsize == 0
     found = [small.batch(0, step, 2) for step in range(8)]

@@ -14,12 +14,12 @@ import tifffile
 from PIL import Image, ImageOps
 
 import data_prep.datasets as registry
-from data_prep.degraded import degrade_set
+from data_prep.degrade import degrade_set
 from data_prep.download import download
-from data_prep.errors import InputError
 from data_prep.images import read_image
 from data_prep.pictures import Picture, is_plain_png, shown_size, write_picture
-from data_prep.prepared import load_index, prepare
+from data_prep.prepare import load_index, prepare
+from semanir.errors import InputError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -141,7 +141,7 @@ def test_one_decoder_opens_picture_files():
 
 def test_the_decoder_needs_no_network_library():
     program = (
-        "import sys; import data_prep.images, data_prep.prepared; "
+        "import sys; import data_prep.images, data_prep.prepare; "
         "assert not {'torch', 'semanir', 'skimage', 'tifffile'} & set(sys.modules)"
     )
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}

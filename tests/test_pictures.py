@@ -12,8 +12,6 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms
 
-from data_prep import memory
-from data_prep.errors import InputError
 from data_prep.pictures import (
     Picture,
     check_output,
@@ -26,6 +24,8 @@ from data_prep.pictures import (
     write_picture,
 )
 from data_prep.pictures.density import Density
+from semanir import memory
+from semanir.errors import InputError
 
 ENDINGS = [".png", ".jpg", ".tif", ".webp"]
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 
 from data_prep.datasets import get_set
-from data_prep.errors import InputError
-from data_prep.names import UnknownNameError, pick
 from data_prep.tasks import families, get_task, task_names
-from reports.layouts import column_of, label, layouts
-from semanir import models, plan
-from semanir.plan import Answer, Run
-from semanir.recipe import make_recipe
+from reports.tables.layouts import column_of, label, layouts
+from semanir.errors import InputError
+from semanir.names import UnknownNameError, pick
+from semanir.plan import models
+from semanir.plan import runs as plan
+from semanir.plan.runs import Answer, Run
+from semanir.train.recipe import make_recipe
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGES = ("data_prep", "semanir", "baselines", "reports")
@@ -657,11 +658,16 @@ def test_no_two_cells_share_a_place_in_a_rendered_table(table):
 
 def test_planning_and_rendering_leave_torch_unloaded():
     """Also every module of data_prep and of reports: torch costs seconds a process."""
-    names = ["semanir", "semanir.models", "semanir.plan", "semanir.record"]
+    names = ["semanir", "semanir.plan.models", "semanir.plan.runs", "semanir.plan.record"]
     for package in ("data_prep", "reports"):
         paths = sorted((REPOSITORY / package).glob("*.py"))
         names += [f"{package}.{path.stem}" for path in paths if path.stem != "__init__"]
-    assert {"reports.tables", "reports.index", "reports.gate", "data_prep.degrade"} <= set(names)
+    assert {
+        "reports.tables.tables",
+        "reports.index",
+        "reports.gate.gate",
+        "data_prep.degradations",
+    } <= set(names)
     program = f"""
 import importlib, sys
 for name in {names!r}:
@@ -691,7 +697,13 @@ ALLOWED = {
     "data_prep": ("data_prep.",),
     "semanir": ("semanir.", "data_prep."),
     "baselines": ("baselines.", "semanir.", "data_prep."),
-    "reports": ("reports.", "semanir.plan.", "semanir.models.", "semanir.record.", "data_prep."),
+    "reports": (
+        "reports.",
+        "semanir.plan.runs.",
+        "semanir.plan.models.",
+        "semanir.plan.record.",
+        "data_prep.",
+    ),
 }
 
 
@@ -735,7 +747,7 @@ def test_semanir_reaches_baselines_by_dotted_name_only():
 
 def test_the_snakefile_imports_only_the_planner():
     """Everything else is a command of a rule."""
-    allowed = {"snakemake.utils", "reports.layouts"}
+    allowed = {"snakemake.utils", "reports.tables.layouts"}
     allowed |= {f"semanir.{name}" for name in ("machine", "models", "plan", "record")}
     files = [REPOSITORY / "Snakefile", *sorted(REPOSITORY.glob("*/*.smk"))]
     assert len(files) >= 4

@@ -12,11 +12,9 @@ import torch
 from data_prep.datasets import HERE, datasets, entry_of, get_set
 from data_prep.images import read_image
 from data_prep.tasks import get_task
-from semanir import models, plan
-from semanir.flops import multiply_adds
-from semanir.metrics import score
-from semanir.network import build
-from semanir.price import (
+from semanir.evaluate.metrics import score
+from semanir.measure.flops import multiply_adds
+from semanir.measure.price import (
     Price,
     duration,
     evaluations,
@@ -29,7 +27,10 @@ from semanir.price import (
     starting,
     step,
 )
-from semanir.recipe import make_recipe
+from semanir.network import build
+from semanir.plan import models
+from semanir.plan import runs as plan
+from semanir.train.recipe import make_recipe
 
 
 @pytest.fixture(autouse=True)
@@ -41,9 +42,11 @@ def one_thread():
 
 @pytest.fixture
 def clock(monkeypatch):
-    """What semanir.price reads instead of the time: `clock.now`, which stands still."""
+    """What semanir.measure.price reads instead of the time: `clock.now`, which stands still."""
     clock = SimpleNamespace(now=0.0)
-    monkeypatch.setattr("semanir.price.time", SimpleNamespace(perf_counter=lambda: clock.now))
+    monkeypatch.setattr(
+        "semanir.measure.price.time", SimpleNamespace(perf_counter=lambda: clock.now)
+    )
     return clock
 
 
@@ -82,9 +85,9 @@ def test_work_of_a_step_is_three_passes_of_a_batch(clock, monkeypatch):
 
 def timed(monkeypatch, start=0.0):
     """Instead of timings: 7.2 s a step, 36 s a megapixel."""
-    monkeypatch.setattr("semanir.price.step", lambda *options: (10.0, 7.2))
-    monkeypatch.setattr("semanir.price.restoring", lambda *options: 36.0)
-    monkeypatch.setattr("semanir.price.starting", lambda: start)
+    monkeypatch.setattr("semanir.measure.price.step", lambda *options: (10.0, 7.2))
+    monkeypatch.setattr("semanir.measure.price.restoring", lambda *options: 36.0)
+    monkeypatch.setattr("semanir.measure.price.starting", lambda: start)
 
 
 def trainings(scale):
@@ -125,7 +128,9 @@ def test_released_systems_are_priced_by_what_their_weights_fit(monkeypatch):
     """The blind network of DnCNN is deeper than those for one level of grey noise."""
     asked = []
     timed(monkeypatch)
-    monkeypatch.setattr("semanir.price.restoring", lambda *options: asked.append(options) or 36.0)
+    monkeypatch.setattr(
+        "semanir.measure.price.restoring", lambda *options: asked.append(options) or 36.0
+    )
     found = {
         price.task: price for price in prices("smoke", (), ("dncnn",)) if price.model == "dncnn"
     }
@@ -154,13 +159,13 @@ def test_every_run_is_started(monkeypatch):
 
 def test_starting_a_job_is_starting_python_with_what_training_imports(clock, monkeypatch):
     asked = []
-    monkeypatch.setattr("semanir.price.subprocess.run", slowly(clock, [2.5], record(asked)))
+    monkeypatch.setattr("semanir.measure.price.subprocess.run", slowly(clock, [2.5], record(asked)))
     starting.cache_clear()
     assert starting() == 2.5
     starting.cache_clear()
     (((python, flag, code),),) = asked  # one call with one argument, a list of three words
     assert (python, flag) == (sys.executable, "-c")
-    assert "semanir.train" in code
+    assert "semanir.train.training" in code
     assert all(find_spec(name) for name in code.removeprefix("import ").split(", "))
 
 
@@ -190,8 +195,8 @@ def test_restoring_is_the_network_and_the_score(clock, monkeypatch, model, varia
             network.forward = slowly(clock, [1.5, 0.5, 0.3, 0.4], network.forward)
         return network
 
-    monkeypatch.setattr("semanir.price.network_of", slow_network)
-    monkeypatch.setattr("semanir.price.score", slowly(clock, [0.9, 0.1], score))
+    monkeypatch.setattr("semanir.measure.price.network_of", slow_network)
+    monkeypatch.setattr("semanir.measure.price.score", slowly(clock, [0.9, 0.1], score))
     restoring.cache_clear()
     fastest = 0.1 if model == "input" else 0.4
     assert restoring("mini", model, variant, task) == pytest.approx(fastest / (side**2 / 1e6))
@@ -200,7 +205,7 @@ def test_restoring_is_the_network_and_the_score(clock, monkeypatch, model, varia
 
 def test_what_takes_long_is_restored_twice(clock, monkeypatch):
     rounds = []
-    monkeypatch.setattr("semanir.price.score", slowly(clock, [30, 20], record(rounds)))
+    monkeypatch.setattr("semanir.measure.price.score", slowly(clock, [30, 20], record(rounds)))
     restoring.cache_clear()
     assert restoring("mini", "input", "", "deblur-motion") == pytest.approx(20e6 / 128**2)
     restoring.cache_clear()
@@ -259,7 +264,7 @@ def test_durations_as_people_read_them():
 
 
 def test_command_line(capsys, monkeypatch):
-    monkeypatch.setattr("semanir.price.prices", lambda scale, without, systems: [])
+    monkeypatch.setattr("semanir.measure.price.prices", lambda scale, without, systems: [])
     main(["--scale", "mini", "--json"])
     assert json.loads(capsys.readouterr().out) == []
     with pytest.raises(SystemExit) as stop:

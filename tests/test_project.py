@@ -302,8 +302,8 @@ def test_every_yaml_and_json_file_parses():
             parsed.append(name)
         if name.endswith(".json"):
             assert json.loads(text), name
-    expected = {"semanir/scales.yaml", "semanir/models.yaml", "baselines/models.yaml"}
-    expected |= {"data_prep/tasks.yaml", "reports/layouts.yaml", "environment.yml"}
+    expected = {"semanir/plan/scales.yaml", "semanir/plan/models.yaml", "baselines/models.yaml"}
+    expected |= {"data_prep/tasks.yaml", "reports/tables/layouts.yaml", "environment.yml"}
     assert expected <= set(parsed)
 
 
@@ -327,8 +327,8 @@ def test_no_yaml_mapping_names_a_key_twice():
 
 def test_the_config_schema_knows_the_scales():
     """The enum of `--config scale=` is the list of scales.yaml; the default is one of them."""
-    schema = yaml.safe_load((REPOSITORY / "semanir/config.schema.yaml").read_text())
-    scales = yaml.safe_load((REPOSITORY / "semanir/scales.yaml").read_text())
+    schema = yaml.safe_load((REPOSITORY / "semanir/plan/config.schema.yaml").read_text())
+    scales = yaml.safe_load((REPOSITORY / "semanir/plan/scales.yaml").read_text())
     scale = schema["properties"]["scale"]
     assert scale["enum"] == list(scales)
     assert scale["default"] == "smoke"

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from data_prep.datasets import prepared_sets
-from data_prep.errors import InputError
 from data_prep.real_pairs import find_pairs, flat_name, resize_as_transweather, transweather_size
+from semanir.errors import InputError
 
 SNOW = {"clean": [r"^(.*/)?synthetic/([^/]+)$", r"\1gt/\2"]}
 DROPS = {"clean": [r"^(.*/)?data/([^/]+)_rain\.([a-z]+)$", r"\1gt/\2_clean.\3"]}

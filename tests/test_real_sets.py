@@ -9,14 +9,14 @@ from PIL import Image
 
 import data_prep.datasets as registry
 from data_prep.datasets import get_set
-from data_prep.degraded import degrade_set, read_degraded
+from data_prep.degrade import degrade_set, read_degraded
 from data_prep.download import download
-from data_prep.errors import InputError
 from data_prep.images import read_image
-from data_prep.prepared import load_index, prepare
+from data_prep.prepare import load_index, prepare
 from data_prep.tasks import get_task
-from semanir import plan
-from semanir.evaluate import evaluate
+from semanir.errors import InputError
+from semanir.evaluate.evaluation import evaluate
+from semanir.plan import runs as plan
 
 
 def photograph(seed, height=48, width=64):

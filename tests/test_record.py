@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.errors import InputError
-from semanir import record
-from semanir.record import SOURCES, provenance, read_record, source_hash, write_record
+from semanir.errors import InputError
+from semanir.plan import record
+from semanir.plan.record import SOURCES, provenance, read_record, source_hash, write_record
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 IDENTITY = {"scale": "smoke", "task": "sr-x2", "model": "semanir-s", "seed": 0}
@@ -22,29 +22,29 @@ IDENTITY = {"scale": "smoke", "task": "sr-x2", "model": "semanir-s", "seed": 0}
 WITHOUT_NUMBERS = {
     "data_prep/__init__.py",
     "data_prep/__main__.py",
-    "data_prep/arguments.py",
+    "semanir/arguments.py",
     "data_prep/download.py",
-    "data_prep/errors.py",
+    "semanir/errors.py",
     "data_prep/fetch.py",
-    "data_prep/files.py",
+    "semanir/files.py",
     "data_prep/inventory.py",
-    "data_prep/memory.py",
+    "semanir/memory.py",
     "data_prep/mirror.py",
-    "data_prep/names.py",
+    "semanir/names.py",
     "data_prep/unpack.py",
     "semanir/__init__.py",
     "semanir/__main__.py",
-    "semanir/machine.py",
+    "semanir/plan/machine.py",
     "semanir/cli/__init__.py",
     "semanir/cli/info.py",
     "semanir/cli/listing.py",
     "semanir/cli/page.py",
     "semanir/cli/places.py",
     "semanir/cli/restore.py",
-    "semanir/shipped.py",
-    "semanir/pictures.py",
-    "semanir/price.py",
-    "semanir/record.py",
+    "semanir/inference/shipped.py",
+    "data_prep/pictures/__init__.py",
+    "semanir/measure/price.py",
+    "semanir/plan/record.py",
 }
 
 
@@ -186,45 +186,45 @@ EVERY_IMAGE = {"degrade", "train", "evaluate", "activation", "visual"}
 STALE = {
     "data_prep/datasets.py": EVERY_IMAGE | {"prepare", "tables"},
     "data_prep/embedded/MANIFEST.json": EVERY_IMAGE | {"prepare"},
-    "data_prep/prepared.py": EVERY_IMAGE | {"prepare"},
+    "data_prep/prepare.py": EVERY_IMAGE | {"prepare"},
     "data_prep/pictures/decode.py": EVERY_IMAGE | {"prepare"},
     "data_prep/datasets.yaml": {"tables"},  # a new entry retrains nothing
+    "data_prep/degradations.py": EVERY_IMAGE,
     "data_prep/degrade.py": EVERY_IMAGE,
-    "data_prep/degraded.py": EVERY_IMAGE,
     "data_prep/resize.py": EVERY_IMAGE,
     "data_prep/synthetic.py": EVERY_IMAGE,
     "data_prep/tasks.yaml": EVERY_IMAGE | {"tables"},
     "semanir/network/columnar.py": EVERY_NETWORK,
     "semanir/attention/gather.py": EVERY_NETWORK,
-    "semanir/checkpoint.py": EVERY_NETWORK - {"attention"},
-    "semanir/train.py": {"train"},
-    "semanir/pairs.py": {"train", "evaluate", "visual", "activation"},
-    "semanir/losses.py": {"train"},
-    "semanir/recipe.py": {"train"},
-    "semanir/optimizers.py": {"train"},
-    "semanir/evaluate.py": {"evaluate", "visual"},
-    "semanir/restore.py": {"train", "evaluate", "visual"},
-    "semanir/metrics.py": {"train", "evaluate", "visual"},
-    "semanir/measure.py": {"count", "runtime"},
-    "semanir/flops.py": {"count", "evaluate", "visual", "attention"},
-    "semanir/shapes.py": {"count", "evaluate", "visual", "attention"},
-    "semanir/timing.py": {"runtime", "attention"},
-    "semanir/activation.py": {"activation"},
-    "semanir/visual.py": {"visual"},
-    "reports/figure04.py": {"tables"},
-    "semanir/models.yaml": {"count", "tables"},
-    "semanir/scales.yaml": {"runtime", "tables"},
-    "semanir/plan.py": {"tables"},
+    "semanir/inference/checkpoint.py": EVERY_NETWORK - {"attention"},
+    "semanir/train/training.py": {"train"},
+    "semanir/train/patches.py": {"train", "evaluate", "visual", "activation"},
+    "semanir/train/losses.py": {"train"},
+    "semanir/train/recipe.py": {"train"},
+    "semanir/train/optimizers.py": {"train"},
+    "semanir/evaluate/evaluation.py": {"evaluate", "visual"},
+    "semanir/inference/restore.py": {"train", "evaluate", "visual"},
+    "semanir/evaluate/metrics.py": {"train", "evaluate", "visual"},
+    "semanir/measure/networks.py": {"count", "runtime"},
+    "semanir/measure/flops.py": {"count", "evaluate", "visual", "attention"},
+    "semanir/network/shapes.py": {"count", "evaluate", "visual", "attention"},
+    "semanir/measure/timing.py": {"runtime", "attention"},
+    "semanir/evaluate/activation.py": {"activation"},
+    "semanir/evaluate/visual.py": {"visual"},
+    "reports/figures/figure04.py": {"tables"},
+    "semanir/plan/models.yaml": {"count", "tables"},
+    "semanir/plan/scales.yaml": {"runtime", "tables"},
+    "semanir/plan/runs.py": {"tables"},
     "baselines/classical.py": {"evaluate", "visual", "count", "runtime"},
     "baselines/models.yaml": {"evaluate", "visual", "count", "runtime", "tables"},
-    "reports/verdicts.py": {"tables"},
-    "reports/layouts.yaml": {"tables"},
+    "reports/tables/verdicts.py": {"tables"},
+    "reports/tables/layouts.yaml": {"tables"},
     "reports/templates/style.css.j2": {"tables"},
     "reports/paper/table10.csv": {"tables"},
-    "semanir/config.schema.yaml": set(),
+    "semanir/plan/config.schema.yaml": set(),
     "semanir/rules.smk": set(),
     "data_prep/embedded/ATTRIBUTION.md": set(),
-    "data_prep/names.py": set(),
+    "semanir/names.py": set(),
 }
 
 

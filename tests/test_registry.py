@@ -9,10 +9,11 @@ import yaml
 
 import data_prep.datasets as registry
 from data_prep.datasets import datasets, downloads, entry_of, in_scale, prepared_sets, remote_files
-from data_prep.errors import InputError
-from data_prep.names import UnknownNameError
 from data_prep.tasks import families
-from semanir import models, plan
+from semanir.errors import InputError
+from semanir.names import UnknownNameError
+from semanir.plan import models
+from semanir.plan import runs as plan
 
 MANIFESTS = Path(registry.__file__).parent / "manifests"
 SOURCES = [

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from data_prep.errors import InputError
-from semanir import checkpoint
+from semanir.errors import InputError
+from semanir.inference import checkpoint
+from semanir.inference.restore import ForGrey, _spans, restore
 from semanir.network import build
-from semanir.restore import ForGrey, _spans, restore
 
 
 def make(name, *, weight=0.1, seed=0, **options):

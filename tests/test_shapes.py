@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from semanir.shapes import SHAPES, on_meta
+from semanir.network.shapes import SHAPES, on_meta
 
 aten = torch.ops.aten
 FOUR, WIDE = (2, 12, 6, 8), (2, 6, 8, 12)

@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 from made_records import eval_record
 
-from data_prep.errors import InputError
-from reports import gate, spreads
 from reports.collect import read_records
-from reports.spreads import COLUMNS, Spreads, measure, read_spreads
-from semanir.models import base_model, get_scale, scales
+from reports.gate import gate, spreads
+from reports.gate.spreads import COLUMNS, Spreads, measure, read_spreads
+from semanir.errors import InputError
+from semanir.plan.models import base_model, get_scale, scales
 
 TASK, PLACE = "denoise_gray-sigma50", ("set_a", "sigma50")
 CELL = (TASK, "semanir-u", *PLACE, "psnr")

@@ -9,7 +9,7 @@ import simulated
 from scipy import stats
 from simulated import Design
 
-from reports.conclusions import Family
+from reports.claims.conclusions import Family
 from reports.statistics import Crossed, compare
 
 IMAGES = [f"{n:02}" for n in range(10)]

@@ -10,13 +10,13 @@ import pytest
 from made_records import PROVENANCE, STAMP, cell, eval_record
 from pages import Page, assert_self_contained
 
-from data_prep.names import UnknownNameError
-from reports import latex, tables
 from reports.collect import read_records
-from reports.layouts import Head, column_of, default_tables, header, layouts, ranks
-from reports.text import FIELDS, SYMBOLS, difference
-from reports.verdicts import MEASURED, Verdict
-from semanir.plan import answer, cells
+from reports.tables import latex, tables
+from reports.tables.layouts import Head, column_of, default_tables, header, layouts, ranks
+from reports.tables.text import FIELDS, SYMBOLS, difference
+from reports.tables.verdicts import MEASURED, Verdict
+from semanir.names import UnknownNameError
+from semanir.plan.runs import answer, cells
 
 RENDERED = list(layouts())
 # counted by hand: our cells among the printed numbers; parameters of other systems all differ here

@@ -6,13 +6,13 @@ import torch
 from torch import nn
 
 import semanir
-from data_prep import memory
-from semanir import tiling
-from semanir.evaluate import evaluate
-from semanir.measure import network_of
-from semanir.restore import restore
-from semanir.tiling import choose_tile, fitting_tile, free_bytes, meta_peak_bytes
-from semanir.timing import peak_bytes
+from semanir import memory
+from semanir.evaluate.evaluation import evaluate
+from semanir.inference import tiling
+from semanir.inference.restore import restore
+from semanir.inference.tiling import choose_tile, fitting_tile, free_bytes, meta_peak_bytes
+from semanir.measure.networks import network_of
+from semanir.measure.timing import peak_bytes
 
 
 class Steps(nn.Module):
@@ -102,9 +102,11 @@ def test_both_scores_are_recorded(tmp_path, monkeypatch):
     task = get_task("denoise_gray-sigma50")
     image = np.full((30, 40), 128, np.uint8)
     entry = {"file": "a.npy", "clean": "a"}
-    monkeypatch.setattr("semanir.evaluate.load_index", lambda folder, **fields: [entry])
-    monkeypatch.setattr("semanir.evaluate.read_degraded", lambda path: image / np.float32(255))
-    monkeypatch.setattr("semanir.evaluate.read_image", lambda path: image)
+    monkeypatch.setattr("semanir.evaluate.evaluation.load_index", lambda folder, **fields: [entry])
+    monkeypatch.setattr(
+        "semanir.evaluate.evaluation.read_degraded", lambda path: image / np.float32(255)
+    )
+    monkeypatch.setattr("semanir.evaluate.evaluation.read_image", lambda path: image)
 
     def restorer(given, level, tile):
         return given + np.float32(2 / 255 if tile else 1 / 255), tile or forced

@@ -15,17 +15,17 @@ import torch
 from made_sets import pairs_of, textures, write_set
 from PIL import Image
 
-from data_prep.errors import InputError
-from data_prep.files import sha256
-from data_prep.names import UnknownNameError
 from data_prep.tasks import get_task
-from semanir import models
-from semanir import train as train_module
-from semanir.checkpoint import digest, load, save
-from semanir.losses import LOSSES
+from semanir.errors import InputError
+from semanir.files import sha256
+from semanir.inference.checkpoint import digest, load, save
+from semanir.names import UnknownNameError
 from semanir.network import build
-from semanir.recipe import Recipe, make_recipe
-from semanir.train import (
+from semanir.plan import models
+from semanir.train import training as train_module
+from semanir.train.losses import LOSSES
+from semanir.train.recipe import Recipe, make_recipe
+from semanir.train.training import (
     TrainingStoppedError,
     draw_k,
     main,

@@ -14,9 +14,10 @@ from small_networks import shrink
 from baselines import adapt, weights
 from baselines.checkpoint import load_weights
 from baselines.transweather import TransWeather, _Attention, _Encoder, _LearntQueries, _Mlp
-from data_prep.errors import InputError
-from semanir import measure, plan
-from semanir.restore import restore
+from semanir.errors import InputError
+from semanir.inference.restore import restore
+from semanir.measure import networks as measure
+from semanir.plan import runs as plan
 
 # the decoder's attention has 8 heads, whatever the widths
 SMALL = {"dims": (8, 16, 24, 32)}

@@ -14,9 +14,9 @@ import pytest
 import torch
 from test_attention import CASES, IDS, assert_close, make, outputs
 
-from data_prep.errors import InputError
 from semanir.attention import attend, dispatch
 from semanir.attention.select import select, select_plainly
+from semanir.errors import InputError
 
 TESTS = Path(__file__).resolve().parent
 needs_triton = pytest.mark.skipif(

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import data_prep.unpack as module
-from data_prep.errors import InputError
 from data_prep.unpack import unpack
+from semanir.errors import InputError
 
 FILES = {"photos/a.png": b"first", "photos/deep/b.png": b"second" * 1000}
 

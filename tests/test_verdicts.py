@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from made_records import STAMP, cell
 
-from reports import verdicts as judging
 from reports.collect import COLUMNS, collect
-from reports.verdicts import Verdict, by_place, coverage, judge_table
-from semanir.plan import Answer, answer, cells
+from reports.tables import verdicts as judging
+from reports.tables.verdicts import Verdict, by_place, coverage, judge_table
+from semanir.plan.runs import Answer, answer, cells
 
 
 def place(metric="PSNR", **fields):

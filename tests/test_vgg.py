@@ -5,9 +5,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from data_prep.errors import InputError
-from semanir import plan, vgg
-from semanir.losses import SmoothL1VGG, make_loss
+from semanir.errors import InputError
+from semanir.plan import runs as plan
+from semanir.train import vgg
+from semanir.train.losses import SmoothL1VGG, make_loss
 
 # the layers of torchvision's vgg16().features up to relu3_3, and one beyond
 SHAPES = {0: (64, 3), 2: (64, 64), 5: (128, 64), 7: (128, 128), 10: (256, 128), 12: (256, 256)}

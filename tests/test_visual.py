@@ -10,17 +10,19 @@ import pytest
 from made_records import PROVENANCE, STAMP, eval_record, put
 from PIL import Image
 
-from data_prep.degraded import degrade_set
-from data_prep.errors import InputError
-from data_prep.files import sha256, write_json
+from data_prep.degrade import degrade_set
 from data_prep.images import write_image
 from data_prep.resize import imresize
 from data_prep.tasks import families
-from reports import visual as page
 from reports.collect import collect, main, means, read_records
-from reports.layouts import default_tables, layouts
-from semanir import models, plan, visual
-from semanir.record import read_record
+from reports.figures import pictures as page
+from reports.tables.layouts import default_tables, layouts
+from semanir.errors import InputError
+from semanir.evaluate import visual
+from semanir.files import sha256, write_json
+from semanir.plan import models
+from semanir.plan import runs as plan
+from semanir.plan.record import read_record
 
 PLACE = ("embedded_rgb", "x2")
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from data_prep.errors import InputError
-from semanir import checkpoint
+from semanir.errors import InputError
+from semanir.inference import checkpoint
+from semanir.inference.shipped import facts
 from semanir.network import build
 from semanir.network.config import configure, to_dict
-from semanir.shipped import facts
 
 
 def made(told=None):

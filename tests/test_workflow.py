@@ -18,7 +18,7 @@ from PIL import Image
 from data_prep.datasets import datasets, downloads, prepared_sets, remote_files
 from data_prep.mirror import mirrored
 from reports.collect import means, read_results
-from reports.layouts import default_tables
+from reports.tables.layouts import default_tables
 
 
 def test_every_page_is_there_and_nothing_is_half_written(finished):
@@ -141,7 +141,7 @@ def test_a_second_run_does_nothing(own_finished):
 
 def test_a_change_in_a_table_retrains_nothing(own_finished):
     """Editing a report reruns reports only."""
-    with (own_finished / "reports/verdicts.py").open("a") as file:
+    with (own_finished / "reports/tables/verdicts.py").open("a") as file:
         file.write("\n# a comment\n")
     run = snakemake(own_finished, "-n", "all")
     planned = run.stdout + run.stderr
@@ -252,7 +252,7 @@ def test_input_rows_of_the_paper_match(inputs):
         ("table04", "JPEG", "BSDS500", 8),
         ("table09", "Matlab", "McMaster", 1),
     ):
-        command = [sys.executable, "-m", "reports.tables", table, *INPUTS]
+        command = [sys.executable, "-m", "reports.tables.tables", table, *INPUTS]
         command += ["--scale", "mini", "--out", "reports"]
         subprocess.run(command, cwd=inputs, env=ENVIRONMENT, check=True)
         cells = pd.read_csv(inputs / f"reports/{table}.csv")

@@ -16,9 +16,17 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from semanir.attention import triton_flash, triton_gather, triton_select
-from semanir.attention.triton_blocks import COLUMNS, PIECE, ROWS
-from semanir.attention.triton_gather import SLOTS
+from semanir.attention.gpu import (
+    flash as triton_flash,
+)
+from semanir.attention.gpu import (
+    gather as triton_gather,
+)
+from semanir.attention.gpu import (
+    select as triton_select,
+)
+from semanir.attention.gpu.blocks import COLUMNS, PIECE, ROWS
+from semanir.attention.gpu.gather import SLOTS
 
 FLASH = ("_forward", "_backward_q", "_backward_kv")
 GATHER = ("_forward", "_backward_q", "_backward_kv", "_add_pieces")

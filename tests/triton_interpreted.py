@@ -8,17 +8,12 @@ import pytest
 import torch
 from test_attention import assert_close, make, outputs
 
-from semanir.attention import (
-    Dictionary,
-    attend,
-    build_dictionary,
-    reference,
-    triton_blocks,
-    triton_gather,
-)
+from semanir.attention import Dictionary, attend, build_dictionary, reference
+from semanir.attention.gpu import blocks as triton_blocks
+from semanir.attention.gpu import gather as triton_gather
+from semanir.attention.gpu.blocks import PIECE, blocks_of
+from semanir.attention.gpu.select import select
 from semanir.attention.select import select_plainly
-from semanir.attention.triton_blocks import PIECE, blocks_of
-from semanir.attention.triton_select import select
 
 BACKENDS = ["triton", "triton-gather"]
 # window, k, D, what is special, windows: two tiles of keys, the second in part

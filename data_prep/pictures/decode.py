@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from PIL import BmpImagePlugin, Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 from PIL import WebPImagePlugin as WebpImagePlugin
 
-from data_prep.errors import InputError
-from data_prep.memory import check_memory
 from data_prep.pictures import density as densities
 from data_prep.pictures import exif as blocks
 from data_prep.pictures import png, tiff
 from data_prep.pictures.picture import Picture, turn_back
+from semanir.errors import InputError
+from semanir.memory import check_memory
 
 OPENERS: dict[str, Callable[..., Image.Image]] = {
     "PNG": PngImagePlugin.PngImageFile,

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from data_prep.errors import InputError
-from data_prep.files import replacing
 from data_prep.pictures import density as densities
 from data_prep.pictures import exif as blocks
 from data_prep.pictures import png
 from data_prep.pictures.picture import ENDINGS, Picture, is_picture, see_through, turn
+from semanir.errors import InputError
+from semanir.files import replacing
 
 CARRIES: dict[str, set[str]] = {
     "PNG": {"16 bits", "alpha", "profile", "exif"},

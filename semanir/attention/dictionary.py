@@ -9,10 +9,10 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from data_prep.errors import InputError
 from semanir.attention.constant import outside_inference
 from semanir.attention.select import compiled_products, most_similar_op, select
 from semanir.attention.twins import first_twins
+from semanir.errors import InputError
 
 # Similarities held at a time, 16 MiB in float32: all of four windows of 1024 tokens, or 512 rows of
 # one window of 8192. Four times as many on a GPU, which smaller products do not fill.

@@ -10,12 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from data_prep.errors import InputError
-from data_prep.names import pick
-from semanir.attention import dense, fused, gather, mask, reference
-from semanir.attention.build import kernels
+from semanir.attention import dense, gather, mask, reference
+from semanir.attention.cpu import fused
+from semanir.attention.cpu.build import kernels
 from semanir.attention.dense import AllKeys
 from semanir.attention.dictionary import Dictionary
+from semanir.errors import InputError
+from semanir.names import pick
 
 
 def _triton(module: str) -> Any:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
-from semanir.attention.build import kernels
+from semanir.attention.cpu.build import kernels
 from semanir.attention.operators import cpu_operator
 
 
@@ -26,7 +26,7 @@ def select(similarity: Tensor, k: int) -> tuple[Tensor, Tensor]:
         indices, counts = select_op(similarity, k)
         return indices, counts
     if similarity.is_cuda and find_spec("triton") is not None:
-        on_gpu: Any = import_module("semanir.attention.triton_select")
+        on_gpu: Any = import_module("semanir.attention.gpu.select")
         if on_gpu.supported(similarity):
             indices, counts = on_gpu.select(similarity, k)
             return indices, counts

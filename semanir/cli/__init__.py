@@ -13,8 +13,8 @@ more was done, one line says why; 130 interrupted, finished pictures stay.
 import argparse
 from collections.abc import Sequence
 
-from data_prep.errors import one_line_errors
 from semanir.cli import info, listing, restore
+from semanir.errors import one_line_errors
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = make_parser()
     args, rest = parser.parse_known_args(argv)
     if args.command == "bench":
-        from semanir.attention.__main__ import main as attention
+        from semanir.measure.attention import main as attention
 
         attention(["bench", *rest])
         return

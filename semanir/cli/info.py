@@ -14,10 +14,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from data_prep.arguments import whole
-from data_prep.names import pick
+from semanir.arguments import whole
 from semanir.cli.listing import NETWORKS
-from semanir.shipped import facts, shipped
+from semanir.inference.shipped import facts, shipped
+from semanir.names import pick
 
 
 def add(commands: Any) -> None:
@@ -35,9 +35,9 @@ def add(commands: Any) -> None:
 
 def run_info(args: argparse.Namespace) -> None:
     """Print what a network or a weights file is: configuration, parameters, multiply-adds."""
-    from semanir.checkpoint import load
-    from semanir.flops import multiply_adds
-    from semanir.measure import parse_input
+    from semanir.inference.checkpoint import load
+    from semanir.measure.flops import multiply_adds
+    from semanir.measure.networks import parse_input
 
     path = shipped().get(args.network, Path(args.network))
     shape = parse_input(args.input) if args.input else None

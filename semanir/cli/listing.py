@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from data_prep.errors import InputError
 from data_prep.tasks import BLIND, families
-from semanir.shipped import TASKS, facts, shipped
+from semanir.errors import InputError
+from semanir.inference.shipped import TASKS, facts, shipped
 
 # what `list` says of things that live in modules importing torch; a test holds both equal
 NETWORKS = {

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from data_prep.errors import one_line_errors
-from data_prep.files import replacing
+from semanir.errors import one_line_errors
+from semanir.files import replacing
+from semanir.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("semanir", "data_prep", "baselines", "reports")
 HEAD = """\
 <!-- Written by `python -m semanir.cli.page docs/command-line.md` from the parsers. -->

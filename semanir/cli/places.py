@@ -5,8 +5,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from data_prep.errors import InputError
-from data_prep.files import visible
+from semanir.errors import InputError
+from semanir.files import visible
 
 KINDS = "PNG, JPEG, TIFF, WebP or BMP"
 
@@ -26,7 +26,7 @@ def pair_of_file(args: argparse.Namespace) -> tuple[Path, Path]:
 
 def pairs_in_folder(args: argparse.Namespace) -> list[tuple[Path, Path]]:
     """(input, output) of every picture directly in a folder, in the order of their names."""
-    from semanir.pictures import is_picture
+    from data_prep.pictures import is_picture
 
     folder, out = args.input, args.output
     if out.exists() and not out.is_dir():

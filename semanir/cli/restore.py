@@ -20,19 +20,19 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_prep.arguments import threads, whole
-from data_prep.errors import InputError, OutputError
-from data_prep.files import check_writable
 from data_prep.tasks import families
+from semanir.arguments import threads, whole
 from semanir.cli.listing import BACKENDS
 from semanir.cli.places import left_out, pair_of_file, pairs_in_folder
-from semanir.shipped import LEVEL_OPTIONS, TASKS, choose_weights, facts, tasks_of
+from semanir.errors import InputError, OutputError
+from semanir.files import check_writable
+from semanir.inference.shipped import LEVEL_OPTIONS, TASKS, choose_weights, facts, tasks_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from data_prep.pictures import Picture
     from semanir.network import Network
-    from semanir.pictures import Picture
 
 
 def add(commands: Any) -> None:
@@ -167,8 +167,8 @@ def _restore_file(
     args: argparse.Namespace,
     progress: bool,
 ) -> None:
-    from data_prep.memory import check_memory
-    from semanir.pictures import check_output, read_picture, resized, write_picture
+    from data_prep.pictures import check_output, read_picture, resized, write_picture
+    from semanir.memory import check_memory
 
     picture = read_picture(source)
     channels = 1 if picture.pixels.ndim == 2 else 3
@@ -212,8 +212,8 @@ def restore_channels(
     """
     import numpy as np
 
-    from semanir.restore import ForGrey, restore
-    from semanir.tiling import choose_tile
+    from semanir.inference.restore import ForGrey, restore
+    from semanir.inference.tiling import choose_tile
 
     pixels, channels = picture.pixels, network.config.channels
     tile = args.tile
@@ -245,7 +245,7 @@ def restore_channels(
 
 
 def _load(path: Path, backend: str | None, device: str = "cpu") -> "Network":
-    from semanir.checkpoint import load
+    from semanir.inference.checkpoint import load
 
     return load(path, device=device, **({"backend": backend} if backend else {}))
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from data_prep.errors import InputError
+from semanir.errors import InputError
 from semanir.network.base import Network
 from semanir.network.columnar import Columnar
 from semanir.network.config import PRESETS, ColumnarConfig, Config, configure

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
-from data_prep.errors import InputError
+from semanir.errors import InputError
 from semanir.network.config import Config
 
 

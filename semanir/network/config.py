@@ -7,9 +7,9 @@ Marks: paper (printed), fit (the only simple structure that reproduces the print
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from data_prep.errors import InputError
-from data_prep.names import pick
 from semanir.attention import BACKENDS
+from semanir.errors import InputError
+from semanir.names import pick
 
 
 def _check_heads(dims: tuple[int, ...], heads: tuple[int, ...]) -> None:

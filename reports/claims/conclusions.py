@@ -1,0 +1,160 @@
+"""What is concluded of all comparisons of some results: better, worse, equal, or nothing.
+
+Two tests each: that there is a difference, and that it is smaller than a margin (two one-sided
+tests). The p values of all comparisons that have an interval are adjusted together, after Benjamini
+and Hochberg (1995): of the conclusions on a page at most 5 % are false on average. No conclusion is
+drawn from one seed or one image, whatever they show.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import false_discovery_control
+
+from reports.statistics import ALPHA, Comparison, Crossed, by_model, compare_models
+from semanir.plan.models import trained_models
+
+# dB; as large as the smallest gain by a window that the paper reports for Set12 (Table 5), and five
+# times the last digit of its tables
+MARGIN = 0.05
+BETTER, WORSE, EQUAL, OPEN = "better", "worse", "equal", "inconclusive"
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """A name, and the two adjusted p values that it rests on.
+
+    differs: of no difference; equal: of a difference of `margin` dB or more. 1 without an interval.
+    """
+
+    name: str
+    margin: float
+    differs: float
+    equal: float
+
+    def __str__(self) -> str:
+        return f"equal within {self.margin:g} dB" if self.name == EQUAL else self.name
+
+
+class Family:
+    """Comparisons that are judged together, such as all that a page shows."""
+
+    def __init__(self, comparisons: Sequence[Comparison]) -> None:
+        self.comparisons = comparisons
+        self._number = {_place(one): number for number, one in enumerate(comparisons)}
+        self._cache: dict[tuple[str, float], NDArray[np.float64]] = {}
+
+    def find(self, model: str, against: str) -> list[Comparison]:
+        """All comparisons of two models, turned where they stand the other way round."""
+        return [
+            one if one.model == model else one.turned
+            for one in self.comparisons
+            if {one.model, one.against} == {model, against}
+        ]
+
+    def conclude(self, one: Comparison, margin: float = MARGIN) -> Conclusion:
+        """What follows for a comparison of the family, either way round; `margin` in dB.
+
+        A difference that is certain, and certainly smaller than the margin, is equal.
+        """
+        differs = self._adjusted(Crossed.p_differs, one, 0.0)
+        equal = self._adjusted(Crossed.p_equal, one, margin)
+        if equal <= ALPHA:
+            name = EQUAL
+        elif differs <= ALPHA:
+            name = BETTER if one.mean > 0 else WORSE
+        else:
+            name = OPEN
+        return Conclusion(name, margin, differs, equal)
+
+    def exceeds(self, one: Comparison, margin: float) -> bool:
+        """Whether the difference is certainly larger than a margin in dB, up or down."""
+        return self._adjusted(Crossed.p_differs, one, margin) <= ALPHA
+
+    def _adjusted(
+        self, test: Callable[[Crossed, float], Any], one: Comparison, margin: float
+    ) -> float:
+        key = (test.__name__, margin)
+        if key not in self._cache:
+            known = np.array([other.known for other in self.comparisons], bool)
+            values = np.array([test(other.crossed, margin) for other in self.comparisons])
+            if known.any():
+                values[known] = false_discovery_control(values[known])
+            self._cache[key] = values
+        return float(self._cache[key][self._number[_place(one)]])
+
+
+def _place(one: Comparison) -> tuple[str, str, str, frozenset[str]]:
+    return one.task, one.dataset, one.level, frozenset((one.model, one.against))
+
+
+def compare_all(by_image: pd.DataFrame, claims: Iterable[dict[str, Any]]) -> Family:
+    """Every ablation of models.yaml against what it changes, then what the claims ask for besides.
+
+    Where inference alone changes that is the model whose weights it takes.
+    """
+    pairs = [
+        (model, entry.get("weights_of", entry["of"]))
+        for model, entry in trained_models().items()
+        if "of" in entry
+    ]
+    forms = [claim.get("measured", {}) for claim in claims]
+    pairs += [(form["ablation"], form["against"]) for form in forms if "ablation" in form]
+    first = {frozenset(pair): pair for pair in reversed(pairs)}
+    once = [pair for pair in dict.fromkeys(pairs) if first[frozenset(pair)] == pair]
+    names = {name for pair in once for name in pair if " - " in name}
+    scores = pd.concat([by_image, *(_difference(by_image, name) for name in sorted(names))])
+    psnr = by_model(scores)
+    return Family([one for pair in once for one in compare_models(psnr, *pair)])
+
+
+def _difference(by_image: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The scores of "one - other": the difference of two models, by image and seed."""
+    key = ["task", "dataset", "level", "seed", "image", "metric"]
+    scores = by_image[by_image["image"] != ""]
+    one, other = (
+        scores[scores["model"] == model].set_index(key)["value"] for model in name.split(" - ")
+    )
+    return (one - other).dropna().reset_index().assign(model=name)
+
+
+def judge_claim(form: dict[str, Any], judged: Family) -> tuple[str, str]:
+    """("yes", "no", "open" or "" without results, the numbers) of a claim over two models.
+
+    expect: "better", "worse", or "as good": better, or equal within `within` dB; no if the loss is
+    certainly larger. Sets without an interval are told but decide nothing beside those with one.
+    """
+    found = judged.find(form["ablation"], form["against"])
+    for field in ("task", "dataset"):
+        wanted = np.atleast_1d(form.get(field, []))
+        found = [one for one in found if not len(wanted) or getattr(one, field) in wanted]
+    if not found:
+        return "", f"{form['ablation']} was not run beside {form['against']}"
+    margin = form.get("within", MARGIN)
+    enough = [one for one in found if one.known]
+    answers, details = set(), []
+    for one in enough or found:
+        concluded = judged.conclude(one, margin)
+        answers.add(_answer(form["expect"], concluded.name, one.mean, judged.exceeds(one, margin)))
+        details.append(f"{one.text}: {concluded}")
+        if one.known:
+            details[-1] += (
+                f", adjusted p {concluded.differs:.2g}, of equality {concluded.equal:.2g}"
+            )
+    rest = [one for one in found if not one.known]
+    if enough and rest:
+        told = (f"{one.mean:+.3f} dB on {one.dataset} {one.level}" for one in rest)
+        details.append(f"without an interval {', '.join(told)}")
+    return answers.pop() if len(answers) == 1 else "open", "; ".join(details)
+
+
+def _answer(expect: str, name: str, mean: float, exceeds: bool) -> str:
+    if expect != "as good":
+        return {expect: "yes", OPEN: "open"}.get(name, "no")
+    if name in (BETTER, EQUAL):
+        return "yes"
+    return "no" if mean < 0 and exceeds else "open"

@@ -1,0 +1,96 @@
+"""Figure 4: attention maps over k, and how often a dictionary selects each token.
+
+python -m reports.figures.figure04 results/smoke/activation/.../seed0.json --out reports
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reports.figures.plots import COLORS, inline, panels
+from reports.tables.tables import environment
+from semanir.errors import one_line_errors
+from semanir.files import write_text
+from semanir.plan.models import get_scale
+from semanir.plan.record import broken_record, read_record
+
+
+def maps(record: dict[str, Any]) -> str:
+    """The query region on its photograph, then what it attends to: all keys, then growing k."""
+    crop = np.array(record["crop"], dtype=np.uint8)
+    (y, x), side = record["query"], record["region"]
+    names = ["all", *(name for name in record["maps"] if name != "all")]
+    figure = panels(1 + len(names), width=12, height=2.4)
+    first, *rest = figure.axes
+    first.imshow(crop, cmap="gray")
+    first.set_title("query region")
+    for axes, name in zip(rest, names, strict=True):
+        axes.imshow(np.array(record["maps"][name]), cmap="magma")
+        axes.set_title("all keys" if name == "all" else f"k = {name}")
+    for axes in figure.axes:
+        axes.add_patch(_box(x, y, side))
+        axes.set(xticks=[], yticks=[])
+    return inline(figure, "Attention of one query region with all keys and with k = 8, 16, 64, 256")
+
+
+def _box(x: int, y: int, side: int) -> Any:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((x - 0.5, y - 0.5), side, side, fill=False, edgecolor="#30d060", linewidth=1.5)
+
+
+def histograms(record: dict[str, Any]) -> str:
+    """A panel per stage: share of tokens by in-degree, for each similarity."""
+    stages = list(dict.fromkeys(row["stage"] for row in record["stages"]))
+    figure = panels(len(stages), width=12, height=2.8)
+    edges = record["bins"]
+    labels = [_interval(low, high) for low, high in zip(edges, [*edges[1:], None], strict=True)]
+    for axes, stage in zip(figure.axes, stages, strict=True):
+        rows = [row for row in record["stages"] if row["stage"] == stage]
+        last = max(int(np.flatnonzero(row["histogram"])[-1]) for row in rows) + 1
+        for place, (row, color) in enumerate(zip(rows, COLORS, strict=False)):
+            share = np.array(row["histogram"][:last]) / sum(row["histogram"])
+            axes.bar(
+                np.arange(last) + 0.28 * (place - 1), share, 0.28, color=color,
+                label=row["similarity"],
+            )  # fmt: skip
+        axes.set_xticks(range(last), labels[:last], rotation=60)
+        axes.set_title(f"stage {stage}, k = {rows[0]['k']} of {rows[0]['N']}")
+        axes.set_xlabel("times selected")
+    figure.axes[0].set_ylabel("share of tokens")
+    figure.axes[-1].legend()
+    return inline(figure, "How often the dictionary of each stage selects a token")
+
+
+def _interval(low: int, high: int | None) -> str:
+    if high is None:
+        return f"{low}+"
+    return str(low) if high == low + 1 else f"{low}-{high - 1}"
+
+
+def render(record_path: Path, out: Path) -> None:
+    """Write out/figure04.html."""
+    record = read_record(record_path)
+    page = environment().get_template("figure04.html.j2")
+    try:
+        context = {"record": record, "stamp": get_scale(record["identity"]["scale"])["stamp"]}
+        context |= {"maps": maps(record), "histograms": histograms(record)}
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise broken_record(record_path, error) from None
+    write_text(out / "figure04.html", page.render(**context))
+
+
+@one_line_errors
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m reports.figures.figure04", description=__doc__)
+    parser.add_argument("record", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("reports"))
+    args = parser.parse_args(argv)
+    render(args.record, args.out)
+
+
+if __name__ == "__main__":
+    main()

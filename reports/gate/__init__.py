@@ -1,0 +1,1 @@
+"""The PSNR gate: new results held against accepted ones."""

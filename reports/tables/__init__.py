@@ -1,0 +1,1 @@
+"""The paper's tables: printed cells, what is measured, verdicts."""

@@ -1,0 +1,120 @@
+"""A table as LaTeX (booktabs), to be put into a paper.
+
+The paper prints the best value of a column in red and the second best in blue; here they are bold
+and underlined, which prints in black and reads without colours.
+"""
+
+import re
+from typing import Any
+
+from reports.tables.layouts import Head
+from reports.tables.text import difference, notes_of, number, printed, stamp_of
+from reports.tables.verdicts import MEASURED, Verdict
+
+MARKS = {
+    "match": "$=$",
+    "differs": r"$\neq$",
+    "better than printed": r"$\uparrow$",
+    "scaled down": "s",
+    "synthetic data": "d",
+}
+# a table wider than the text shrinks to it, a narrow one keeps its size
+FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+
+_TEX = {"σ": r"$\sigma$", "×": r"$\times$", "†": r"\dag ", "–": "--", "ö": r"\"o", "#": r"\#"}
+_TEX |= {"_": r"\_", "%": r"\%", "&": r"\&", "$": r"\$", "{": r"\{", "}": r"\}"}
+_TEX |= {"^": r"\textasciicircum{}", "~": r"\~{}", "\\": r"\textbackslash{}"}
+_TEX |= {"<": r"\textless{}", ">": r"\textgreater{}", "²": "$^2$", "·": r"$\cdot$", "±": r"$\pm$"}
+
+
+def tex(text: str) -> str:
+    """Plain text with every character that LaTeX would act on escaped."""
+    return "".join(_TEX.get(character, character) for character in text)
+
+
+def as_latex(context: dict[str, Any]) -> str:
+    """A table environment; the comment at its head names the packages it needs."""
+    columns = len(context["columns"])
+    legend = "A cell reads printed / measured (difference), with "
+    legend += ", ".join(f"{mark} {name}" for name, mark in MARKS.items())
+    legend += "; printed alone where nothing was measured. Printed: best bold, second underlined."
+    note = tex(" ".join(notes_of(context)))
+    caption = [f"{tex(context['title'])}.", tex(stamp_of(context)), f"{tex(context['coverage'])}."]
+    return "\n".join(
+        [
+            f"% {stamp_of(context)}",
+            f"% {context['coverage']}",
+            r"% \usepackage{booktabs,graphicx,multirow}",
+            r"\begin{table}\centering\scriptsize",
+            FIT,
+            r"\begin{tabular}{l" + "r" * columns + "}",
+            r"\toprule",
+            *_header(context["header"], context["corner"]),
+            *_rows(context, columns),
+            r"\bottomrule",
+            r"\end{tabular}}",
+            rf"\caption{{{' '.join(filter(None, [*caption, legend, note]))}}}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def _header(lines: list[list[Head]], corner: str) -> list[str]:
+    """Lines of the header; a rule below every label that spans columns."""
+    width = sum(head.columns for head in lines[0])
+    found = []
+    for line in lines:
+        # a label over all lines leaves its places below empty
+        first = line is lines[0]
+        waiting = set() if first else {head.column for head in lines[0] if head.lines > 1}
+        entries = [_tall(corner, len(lines)) if first else ""]
+        rules, place, heads = [], 0, iter(line)
+        while place < width:
+            if place in waiting:
+                entries.append("")
+                place += 1
+                continue
+            head = next(heads)
+            # 2: the first column holds the rows' names, and LaTeX counts from 1
+            if head.columns > 1:
+                rules.append(rf"\cmidrule(lr){{{place + 2}-{place + head.columns + 1}}}")
+            name = _tall(head.label, head.lines)
+            entries.append(rf"\multicolumn{{{head.columns}}}{{c}}{{{name}}}")
+            place += head.columns
+        found.append(" & ".join(entries) + r" \\" + "".join(rules))
+    return found
+
+
+def _tall(label: str, lines: int) -> str:
+    return rf"\multirow{{{lines}}}{{*}}{{{tex(label)}}}" if lines > 1 else tex(label)
+
+
+def _rows(context: dict[str, Any], columns: int) -> list[str]:
+    found = []
+    for group in context["groups"]:
+        found.append(r"\midrule")
+        if group.label:
+            found.append(rf"\multicolumn{{{columns + 1}}}{{l}}{{\emph{{{tex(group.label)}}}}} \\")
+        for row in group.rows:
+            entries = [tex(row.label), *(_cell(verdict, context) for verdict in row.cells)]
+            found.append(" & ".join(entries) + r" \\")
+    return found
+
+
+def _cell(verdict: Verdict | None, context: dict[str, Any]) -> str:
+    if verdict is None:
+        return ""
+    value = tex(printed(verdict))
+    # the printed formulas are LaTeX's own notation
+    if re.fullmatch(r"[0-9A-Za-z^+() ]*\^[0-9A-Za-z^+() ]*", printed(verdict)):
+        value = f"${printed(verdict)}$"
+    shape = ("{}", r"\textbf{{{}}}", r"\underline{{{}}}")[context["ranks"].get(verdict.cell, 0)]
+    value = shape.format(value)
+    if context["names_methods"]:
+        value = f"{tex(verdict.cell.method)} {value}"
+    if verdict.verdict not in MEASURED:
+        return value
+    change = f" ({difference(verdict)})" if verdict.difference is not None else ""
+    mark = rf"\textsuperscript{{{MARKS[verdict.verdict]}}}"
+    return f"{value} / {number(verdict)}{change}{mark}"

@@ -1,0 +1,154 @@
+"""Which tables are rendered, and how their rows and columns are named and arranged."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from reports.tables.verdicts import Verdict
+from semanir.files import read_yaml
+from semanir.plan.runs import Cell
+
+LABELS = {
+    "denoise_color": "Color",
+    "denoise_gray": "Grayscale",
+    "params": "#P [M]",
+    "FLOPs": "multiply-adds [G]",
+    "runtime": "runtime [ms]",
+    "stages": "stages",
+    "layers_per_stage": "layers per stage",
+    "down": "down stages",
+    "up": "up stages",
+    "final": "final stage",
+    "time_complexity": "time",
+    "space_complexity": "space",
+}
+
+
+@dataclass(frozen=True)
+class Head:
+    """A cell of the table header. column: which column it names, None where it spans several."""
+
+    label: str
+    columns: int
+    lines: int
+    column: int | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row's label, and a verdict for every column, None where nothing is printed."""
+
+    label: str
+    cells: list[Verdict | None]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows that the paper prints as one block; label "" where a table has a single block."""
+
+    label: str
+    rows: list[Row]
+
+
+@cache
+def layouts() -> dict[str, dict[str, Any]]:
+    return read_yaml(Path(__file__).parent / "layouts.yaml")
+
+
+def default_tables() -> list[str]:
+    """The tables that `all` renders and the index lists."""
+    return [table for table, layout in layouts().items() if not layout.get("on_demand")]
+
+
+def column_of(cell: Cell) -> tuple[str, ...]:
+    """Labels of the column a cell stands in, outermost first; metric alone for untitled columns."""
+    labels = tuple(label(getattr(cell, field)) for field in layouts()[cell.table]["columns"])
+    return labels if any(labels) else ("",) * (len(labels) - 1) + (label(cell.metric),)
+
+
+def label(name: str | bool) -> str:
+    """A value of the CSVs as readers know it: sigma50 -> σ=50, x2 -> ×2."""
+    if isinstance(name, bool):
+        return "one network for all levels" if name else "one network per level"
+    for prefix, shown in (("sigma", "σ="), ("qf", "QF "), ("x", "×")):
+        if name.startswith(prefix) and name[len(prefix) :].isdigit():
+            return shown + name[len(prefix) :]
+    return LABELS.get(name, name)
+
+
+def columns_of(cells: Iterable[Cell]) -> list[tuple[str, ...]]:
+    """The columns of a table in printed order."""
+    return list(dict.fromkeys(map(column_of, cells)))
+
+
+def arrange(verdicts: Sequence[Verdict]) -> list[Group]:
+    """The verdicts of one table as its printed rows, in printed order."""
+    columns = columns_of(verdict.cell for verdict in verdicts)
+    groups: dict[str, dict[str, dict[tuple[str, ...], Verdict]]] = {}
+    filled = dict.fromkeys(columns, 0)
+    for verdict in verdicts:
+        column = column_of(verdict.cell)
+        group, row = _place(verdict.cell, filled[column])
+        filled[column] += 1
+        groups.setdefault(group, {}).setdefault(row, {})[column] = verdict
+    return [
+        Group(
+            name if len(groups) > 1 else "",
+            [Row(row, [cells.get(column) for column in columns]) for row, cells in rows.items()],
+        )
+        for name, rows in groups.items()
+    ]
+
+
+def _place(cell: Cell, above: int) -> tuple[str, str]:
+    """Group and row of a cell that has so many cells of its column above it."""
+    layout = layouts()[cell.table]
+    for group, rows in layout.get("places", {}).items():
+        if above < rows:
+            return group, str(above + 1)
+        above -= rows
+    name = getattr(cell, layout["group"]) if "group" in layout else ""
+    return label(name if isinstance(name, bool) else name.partition("=")[0]), cell.row
+
+
+def header(columns: list[tuple[str, ...]]) -> list[list[Head]]:
+    """Header lines, outermost first. A column with one label alone has it over all lines."""
+    depth = len(columns[0])
+    alone = [sum(map(bool, labels)) == 1 for labels in columns]
+    lines: list[list[Head]] = []
+    for level in range(depth):
+        line: list[Head] = []
+        paths = [
+            (place if alone[place] else None, labels[: level + 1])
+            for place, labels in enumerate(columns)
+        ]
+        for _, same in groupby(range(len(columns)), key=paths.__getitem__):
+            first, *others = same
+            if not alone[first]:
+                leaf = first if level == depth - 1 else None
+                line.append(Head(columns[first][level], 1 + len(others), 1, leaf))
+            elif level == 0:
+                line.append(Head("".join(columns[first]), 1, depth, first))
+        lines.append(line)
+    return lines
+
+
+def ranks(verdicts: Sequence[Verdict]) -> dict[Cell, int]:
+    """Printed cells that are best (1) or second best (2) of the printed methods, ties included.
+
+    Methods compete in PSNR and SSIM on the same set at the same level, networks for all levels
+    among themselves; fewer than three are no competition.
+    """
+    values: dict[tuple[str | bool, ...], dict[Cell, float]] = {}
+    for cell in (verdict.cell for verdict in verdicts):
+        if cell.metric in ("PSNR", "SSIM") and cell.kind == "number":
+            place = (cell.task, cell.dataset, cell.setting, cell.metric, cell.single_model)
+            values.setdefault(place, {})[cell] = float(cell.value)
+    found: dict[Cell, int] = {}
+    for rivals in values.values():
+        top = sorted(set(rivals.values()), reverse=True)[:2] if len(rivals) > 2 else []
+        found |= {cell: top.index(value) + 1 for cell, value in rivals.items() if value in top}
+    return found

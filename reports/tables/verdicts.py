@@ -1,0 +1,136 @@
+"""Printed cell against measurement: difference, verdict, coverage."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from data_prep.tasks import families
+from semanir.plan.models import get_model, get_scale, trained_models
+from semanir.plan.runs import QUALITY, Answer, Cell, answer
+
+MEASURED = ("match", "differs", "better than printed", "scaled down", "synthetic data")
+COLUMN_OF_METRIC = {"PSNR": "psnr", "SSIM": "ssim_matlab"}
+UNIT = {"params": 1e6, "FLOPs": 1e9}  # printed in millions and in 10^9
+TOLERANCE = {"PSNR": 0.02, "SSIM": 0.0006}  # dB; released weights under the exact protocol
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A printed cell with its measurement. measured and difference are in the cell's unit.
+
+    scores: every metric of the same images by its name in the results, whatever the cell prints.
+    """
+
+    cell: Cell
+    verdict: str
+    reason: str = ""
+    measured: float | None = None
+    spread: float | None = None
+    difference: float | None = None
+    scores: dict[str, float] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    stand_in: bool = False
+
+    @property
+    def decimals(self) -> int:
+        return len(self.cell.value.partition(".")[2])
+
+
+def judge_table(cells: Iterable[Cell], scale: str, results: pd.DataFrame) -> list[Verdict]:
+    """A verdict for every printed cell, in printed order. results: means over images."""
+    rows = by_place(results)
+    return [judge(cell, answer(cell, scale), scale, rows) for cell in cells]
+
+
+Rows = dict[tuple[str, str], list[dict[str, Any]]]
+
+
+def by_place(results: pd.DataFrame) -> Rows:
+    """The rows of each (model, level): pandas takes a millisecond to pick some for a cell."""
+    found: Rows = {}
+    for row in results.to_dict("records"):
+        found.setdefault((row["model"], row["level"]), []).append(row)
+    return found
+
+
+def judge(cell: Cell, place: Answer, scale: str, rows: Rows) -> Verdict:
+    """The verdict of one cell, given where its measurement should be.
+
+    Numbers of networks trained at a scale below `paper`, or measured on photographs that stand in
+    for the printed set, are "scaled down"; where also the degradation stands in for real pairs they
+    are "synthetic data". Where the set differs no difference is formed.
+    """
+    if place.verdict:
+        return Verdict(cell, place.verdict, place.reason)
+    near = _find(place, rows)
+    wanted = COLUMN_OF_METRIC.get(place.metric, place.metric)
+    found = [row for row in near if row["metric"] == wanted]
+    missing = sorted(set(place.datasets) - {row["dataset"] for row in found})
+    if not found or missing:
+        what = f" on {', '.join(missing)}" if missing else ""
+        hint = ""
+        if place.task and "weights" in get_model(place.model):
+            hint = f"; --config systems={place.model} evaluates its released weights"
+        return Verdict(cell, "no data", f"no record of {place.model}{what} was given{hint}")
+    by_seed = list(_means(found, "seed").values())  # over the sets of an average
+    measured = float(np.mean(by_seed)) / UNIT.get(cell.metric, 1)
+    facts = {name: value for name, value in found[0].items() if not pd.isna(value)}
+    facts |= {"seeds": len(by_seed)}
+    facts |= {"dataset": ", ".join(place.datasets)} if place.datasets else {}
+    spread = float(np.std(by_seed, ddof=1)) if len(by_seed) > 1 else None
+    difference = None if place.stand_in else measured - float(cell.value)
+
+    if cell.metric not in QUALITY:
+        # counts: equal to every printed digit, or not
+        half_digit = 0.5 * 10 ** -len(cell.value.partition(".")[2])
+        verdict = "match" if abs(difference or 0) <= half_digit * (1 + 1e-9) else "differs"
+        note = "flops_note" if cell.metric == "FLOPs" else "note"
+        reason = get_model(place.model).get(note, "")
+    elif place.stand_in or (place.model in trained_models() and scale != "paper"):
+        verdict, reason = "scaled down", get_scale(scale)["stamp"]
+        if place.stand_in:
+            reason += f" {place.datasets[0]} stands in for {cell.dataset}."
+        if place.stand_in and families()[cell.task].get("synthetic"):
+            verdict = "synthetic data"
+            reason += " Synthetic degradation instead of real pairs, not comparable."
+    else:
+        verdict, reason = _compare(measured - float(cell.value), TOLERANCE[cell.metric]), ""
+    scores = _means(near, "metric") if cell.metric in QUALITY else {}
+    return Verdict(
+        cell, verdict, reason, measured, spread, difference, scores, facts, place.stand_in
+    )
+
+
+def coverage(verdicts: Iterable[Verdict]) -> str:
+    """One line: how many of the printed numbers are measured, and how many of those match."""
+    numbers = [verdict for verdict in verdicts if verdict.cell.kind == "number"]
+    counted = Counter(verdict.verdict for verdict in numbers)
+    measured = sum(counted[name] for name in MEASURED)
+    rest = ", ".join(f"{count} {name}" for name, count in counted.most_common() if name != "match")
+    line = f"{measured} of {len(numbers)} cells measured, {counted['match']} match"
+    return f"{line} ({rest})" if rest else line
+
+
+def _find(place: Answer, rows: Rows) -> list[dict[str, Any]]:
+    near = rows.get((place.model, place.level), [])
+    if not place.task:
+        return near
+    return [row for row in near if row["task"] == place.task and row["dataset"] in place.datasets]
+
+
+def _means(rows: Iterable[dict[str, Any]], key: str) -> dict[Any, float]:
+    """The mean `value` of the rows that have the same `key`."""
+    values: dict[Any, list[float]] = {}
+    for row in rows:
+        values.setdefault(row[key], []).append(row["value"])
+    return {name: float(np.mean(some)) for name, some in values.items()}
+
+
+def _compare(difference: float, tolerance: float) -> str:
+    if abs(difference) <= tolerance + 1e-9:
+        return "match"
+    return "better than printed" if difference > 0 else "differs"

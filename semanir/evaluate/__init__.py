@@ -1,0 +1,1 @@
+"""Score, show and look into networks on whole test sets."""

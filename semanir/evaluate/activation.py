@@ -1,0 +1,191 @@
+"""Where a trained network looks (paper Fig. 4), and how often its dictionary selects each token.
+
+python -m semanir.evaluate.activation --scale smoke --task denoise_color-blind --model semanir-u
+
+Writes results/<scale>/activation/<task>/<model>/seed<k>.json for reports/figures/figure04.py.
+
+# B windows, H heads, N = h * w tokens of a window, D head width
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from data_prep.degrade import read_degraded
+from data_prep.prepare import load_index
+from data_prep.tasks import get_task
+from semanir.arguments import seed
+from semanir.attention import Dictionary, build_dictionary
+from semanir.attention.bias import dense_bias
+from semanir.errors import InputError, one_line_errors
+from semanir.files import check_writable
+from semanir.inference.checkpoint import load
+from semanir.network import Network, build_from
+from semanir.network.layers import KeySemanticAttention, Stage
+from semanir.plan import models
+from semanir.plan import runs as plan
+from semanir.plan.record import write_record
+from semanir.train.patches import as_float, as_tensor
+
+KEYS = (8, 16, 64, 256)  # of the paper's Fig. 4 (c-f)
+WINDOW, REGION = 32, 4  # tokens a side: of the window that is shown, of the query region
+SIMILARITIES = ("dot", "cosine", "layernorm")
+BINS = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)  # edges of the in-degree histograms
+
+
+@torch.inference_mode()
+def inspect(network: Network, image: NDArray) -> dict[str, Any]:
+    """Attention maps of one query region and the in-degrees of every stage's dictionary.
+
+    image: degraded, [WINDOW,WINDOW] or [WINDOW,WINDOW,3] or larger; the window in its middle is
+    used, so that the first stage has one window of WINDOW x WINDOW tokens.
+    Returns {crop, query: [y, x], maps: {"8": ..., "all": ...}, stages: [...]}; the query region is
+    that of REGION x REGION tokens with the largest standard deviation of its pixels.
+    """
+    crop = _middle(as_float(image))
+    x = as_tensor(crop)[None]
+    wide = build_from(replace(network.config, window=WINDOW)).eval()
+    wide.load_state_dict(network.state_dict())
+    query = query_region(crop)
+    region = [(query[0] + i) * WINDOW + query[1] + j for i in range(REGION) for j in range(REGION)]
+
+    maps = {str(k): activation(wide, x, k)[region].mean(0) for k in KEYS}
+    everything = build_from(replace(wide.config, keys="all")).eval()
+    everything.load_state_dict(network.state_dict())
+    maps["all"] = activation(everything, x, KEYS[0])[region].mean(0)
+    return {
+        "crop": np.round(255 * crop.clip(0, 1)).astype(int).tolist(),
+        "query": query,
+        "region": REGION,
+        "maps": {
+            name: np.round(shown.view(WINDOW, WINDOW).numpy(), 6).tolist()
+            for name, shown in maps.items()
+        },
+        "stages": in_degrees(network, x),
+        "bins": list(BINS),
+    }
+
+
+def query_region(crop: NDArray) -> list[int]:
+    """[y, x] of the top left token of the query region."""
+    gray: NDArray = crop if crop.ndim == 2 else crop.mean(-1)
+    places = [(y, x) for y in range(0, WINDOW, REGION) for x in range(0, WINDOW, REGION)]
+    return list(max(places, key=lambda p: _block(gray, *p).std()))
+
+
+def _block(gray: NDArray, y: int, x: int) -> NDArray:
+    return gray[y : y + REGION, x : x + REGION]
+
+
+def activation(network: Network, x: Tensor, k: int) -> Tensor:
+    """Attention weights [N,N] of the first stage's last layer, mean over its heads."""
+    stage = next(module for module in network.modules() if isinstance(module, Stage))
+    caught: list[Tensor] = []
+
+    def catch(module: KeySemanticAttention, inputs: tuple[Any, ...]) -> None:
+        caught.append(weights(module, *inputs))
+
+    handle = stage.layers[-1].attention.register_forward_pre_hook(catch)  # type: ignore[union-attr]
+    try:
+        network(x, k)
+    finally:
+        handle.remove()
+    return caught[0][0].mean(0)
+
+
+def weights(module: KeySemanticAttention, x: Tensor, keys: Any, window: tuple[int, int]) -> Tensor:
+    """Attention weights [B,H,N,N] of a layer of the default form, 0 where a query has no key."""
+    if module.logit_scale is not None:
+        raise InputError("attention maps are drawn for attention='dot' only")
+    b, n, _ = x.shape
+    q, k, _ = module.qkv(x).view(b, n, 3, module.heads, -1).permute(2, 0, 3, 1, 4)
+    scores = q @ k.mT * q.shape[-1] ** -0.5 + dense_bias(module.bias(window), window)
+    if isinstance(keys, Dictionary):
+        scores = scores.masked_fill(~keys.mask[:, None], -torch.inf)
+    return scores.softmax(-1).nan_to_num()
+
+
+def in_degrees(network: Network, x: Tensor) -> list[dict[str, Any]]:
+    """For every stage and similarity how often tokens are selected, at the network's own k.
+
+    Rows {stage, similarity, N, k, histogram over BINS, never (share of tokens), most}.
+    """
+    stages = {name: m for name, m in network.named_modules() if isinstance(m, Stage)}
+    rows: list[dict[str, Any]] = []
+
+    def look(name: str) -> Any:
+        def hook(layer: Any, inputs: tuple[Tensor, Dictionary, Any]) -> None:
+            tokens, own = inputs[0], inputs[1]
+            k = own.indices.shape[-1]
+            for similarity in SIMILARITIES:
+                degree = build_dictionary(_space(tokens, similarity), k).in_degree().flatten()
+                histogram, _ = np.histogram(degree.numpy(), (*BINS, 10**9))
+                rows.append(
+                    {"stage": name, "similarity": similarity, "N": tokens.shape[1], "k": k}
+                    | {"histogram": histogram.tolist(), "most": int(degree.max())}
+                    | {"never": float((degree == 0).float().mean())}
+                )
+
+        return hook
+
+    handles = [
+        stage.layers[0].register_forward_pre_hook(look(name)) for name, stage in stages.items()
+    ]
+    try:
+        network(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return rows
+
+
+def _space(tokens: Tensor, similarity: str) -> Tensor:
+    if similarity == "cosine":
+        return F.normalize(tokens, dim=-1)
+    return F.layer_norm(tokens, tokens.shape[-1:]) if similarity == "layernorm" else tokens
+
+
+def _middle(image: NDArray) -> NDArray:
+    top, left = ((size - WINDOW) // 2 for size in image.shape[:2])
+    if min(top, left) < 0:
+        raise InputError(f"expected an image of {WINDOW} x {WINDOW} or more, got {image.shape}")
+    return image[top : top + WINDOW, left : left + WINDOW]
+
+
+@one_line_errors
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m semanir.evaluate.activation", description=__doc__
+    )
+    parser.add_argument("--scale", default="smoke")
+    parser.add_argument("--task", default="denoise_color-blind")
+    parser.add_argument("--model", default="semanir-u")
+    parser.add_argument("--seed", type=seed, default=0)
+    args = parser.parse_args(argv)
+    models.network(args.scale, args.model)
+    run = plan.Run(args.scale, args.task, args.model, args.seed)
+    task = get_task(run.task)
+    places = plan.test_places(run.scale, run.task, model=run.model)
+    if not places:
+        raise InputError(f"no set of the {run.scale} scale shows {run.task}")
+    dataset, level = places[0]
+    check_writable(Path(run.activation))
+    folder = Path(plan.degraded_folder(task.family, dataset, level))
+    entry = load_index(folder)[0]
+    found = inspect(load(run.weights), read_degraded(folder / entry["file"]))
+    identity = {"scale": run.scale, "task": run.task, "model": run.model, "seed": run.seed}
+    place = {"dataset": dataset, "level": level, "image": Path(entry["file"]).stem}
+    write_record(Path(run.activation), "activation", identity, "activation", **place, **found)
+    print(f"{run.task} {run.model}: attention on {place['image']}, {run.activation}")
+
+
+if __name__ == "__main__":
+    main()

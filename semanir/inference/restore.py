@@ -1,0 +1,147 @@
+"""Restoring one image with a network, whole or in overlapping tiles."""
+
+import math
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import DTypeLike, NDArray
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from semanir.errors import InputError
+from semanir.train.patches import as_float, as_tensor
+
+Network = Callable[[Tensor], Tensor]
+
+
+@torch.inference_mode()
+def restore(
+    network: nn.Module,
+    image: NDArray,
+    *,
+    k: int | None = None,
+    tile: int | None = None,
+    overlap: int = 64,
+    progress: bool = False,
+    dtype: DTypeLike = np.float32,
+) -> NDArray[Any]:
+    """Restore a degraded image [H,W] or [H,W,3] (uint8, uint16, or float on [0,1]).
+
+    Returns float32 on [0,1]; with dtype uint8 or uint16 the rounded whole numbers that stand for
+    it. Only a tile at a time is held as floats then.
+    network: [B,C,H,W] -> [B,C,s*H,s*W], with an attribute `tile_unit`, what tiles must be multiples
+    of. k: keys per query, for our own networks.
+    tile: side of square tiles, None = whole image (semanir.inference.tiling finds one that fits into memory).
+    Tiles overlap by `overlap` pixels, of which each tile gives half away; both are rounded up to
+    multiples of `tile_unit`, so that windows fall where they fall in the whole image. The result
+    equals that of the whole image if half the overlap covers the receptive field (U-shape: and both
+    are multiples of window * 2^(levels - 1)).
+    Raises InputError for NaN, empty images, other types and wrong channel counts, and
+    FloatingPointError where whole numbers are asked for and the network gives NaN.
+    """
+    if image.size == 0 or image.ndim not in (2, 3):
+        raise InputError(f"expected an image [H,W] or [H,W,C], got shape {image.shape}")
+    floats = np.issubdtype(image.dtype, np.floating)
+    if image.dtype not in (np.uint8, np.uint16) and not floats:
+        raise InputError(f"expected uint8, uint16 or floats on [0, 1], got {image.dtype}; convert")
+    if floats and not np.isfinite(image).all():
+        raise InputError("the image holds NaN or infinite values")
+    parameter = next(network.parameters())
+
+    def read(rows: slice, columns: slice) -> Tensor:
+        x = as_tensor(as_float(image[rows, columns]))[None]
+        return x.to(parameter.device, parameter.dtype)
+
+    call: Network = network if k is None else partial(network, k=k)
+    height, width = image.shape[:2]
+    places = [(0, height, 0, height, 0, width, 0, width)]
+    if tile is not None:
+        places = tiles(height, width, int(network.tile_unit), tile, overlap)  # type: ignore[arg-type]
+    out: NDArray[Any] = np.empty(0, dtype)
+    for s, rows, columns, part in _parts(call, read, places, progress and tile is not None):
+        if not out.size:
+            channels = () if image.ndim == 2 else (part.shape[1],)
+            out = np.empty((height * s, width * s, *channels), dtype)
+        pixels = part[0].float().clamp(0, 1).cpu().numpy().transpose(1, 2, 0)
+        out[rows, columns] = _as(pixels[..., 0] if image.ndim == 2 else pixels, out.dtype)
+    return out
+
+
+def _as(pixels: NDArray[np.float32], dtype: np.dtype) -> NDArray:
+    """Floats on [0,1] as they are, or as the whole numbers of an unsigned type."""
+    if dtype.kind != "u":
+        return pixels
+    if not np.isfinite(pixels).all():
+        raise FloatingPointError("the network gave NaN")
+    return np.rint(pixels * np.iinfo(dtype).max)
+
+
+def in_tiles(
+    network: Network, x: Tensor, unit: int, tile: int, overlap: int, progress: bool = False
+) -> Tensor:
+    """[B,C,H,W] -> [B,C,s*H,s*W], tile by tile; `tile` and `overlap` as multiples of `unit`."""
+    height, width = x.shape[-2:]
+    places = tiles(height, width, unit, tile, overlap)
+    out = x.new_empty(0)
+    for s, rows, columns, part in _parts(network, lambda r, c: x[..., r, c], places, progress):
+        if not out.numel():
+            out = part.new_empty(*part.shape[:2], height * s, width * s)
+        out[..., rows, columns] = part
+    return out
+
+
+# top, bottom of a tile, the rows of it that are kept; the same of its columns
+Place = tuple[int, int, int, int, int, int, int, int]
+
+
+def tiles(height: int, width: int, unit: int, tile: int, overlap: int) -> list[Place]:
+    """Places of overlapping tiles; `tile` and `overlap` are rounded up to multiples of `unit`."""
+    if tile < 1 or overlap < 0:
+        raise InputError(f"tile must be at least 1 and overlap 0, got {tile} and {overlap}")
+    tile, overlap = (math.ceil(size / unit) * unit for size in (tile, overlap))
+    if overlap >= tile:
+        raise InputError(f"overlap {overlap} must be smaller than the tile {tile}")
+    across = list(_spans(width, tile, overlap))
+    return [(*rows, *columns) for rows in _spans(height, tile, overlap) for columns in across]
+
+
+def _parts(
+    network: Network, read: Callable[[slice, slice], Tensor], places: list[Place], progress: bool
+) -> Iterator[tuple[int, slice, slice, Tensor]]:
+    """(s, rows and columns of the enlarged image, what they become) of every tile in turn."""
+    for top, bottom, y0, y1, left, right, x0, x1 in tqdm(
+        places, desc="tiles", disable=not progress, unit="tile"
+    ):
+        part = network(read(slice(top, bottom), slice(left, right)))
+        s = part.shape[-2] // (bottom - top)
+        kept = part[..., (y0 - top) * s : (y1 - top) * s, (x0 - left) * s : (x1 - left) * s]
+        yield s, slice(y0 * s, y1 * s), slice(x0 * s, x1 * s), kept
+
+
+def _spans(size: int, tile: int, overlap: int) -> Iterator[tuple[int, int, int, int]]:
+    """(start, end, keep from, keep to) of tiles along one side."""
+    start, kept = 0, 0
+    while True:
+        end = min(start + tile, size)
+        keep = size if end == size else end - overlap // 2
+        yield start, end, kept, keep
+        if end == size:
+            return
+        start, kept = start + tile - overlap, keep
+
+
+class ForGrey(nn.Module):
+    """A colour network on grey: three equal channels go in, the mean of the three comes out."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.tile_unit = network.tile_unit
+
+    def forward(self, x: Tensor, **options: Any) -> Tensor:
+        """[B,1,H,W] on [0,1] -> [B,1,s*H,s*W] on [0,1]."""
+        out = self.network(x.repeat(1, 3, 1, 1), **options)
+        return out.clamp(0, 1).mean(1, keepdim=True)

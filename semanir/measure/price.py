@@ -1,0 +1,293 @@
+"""What the networks of a scale cost, before they start: python -m semanir.measure.price --scale paper
+
+Every kind of training is counted on meta tensors (forward, and twice that backward) and one step of
+it is timed here, on one core, at the middle of the drawn k. So are restoring and scoring, by the
+pixels of all photographs, with released systems too (random weights), and starting a job.
+What has to be downloaded: python -m data_prep sizes --scale paper
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from importlib import import_module
+from statistics import mean
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from data_prep.datasets import datasets, get_set
+from data_prep.inventory import columns
+from data_prep.tasks import Task, get_task
+from semanir.errors import one_line_errors
+from semanir.evaluate.metrics import score
+from semanir.measure.flops import multiply_adds
+from semanir.names import pick
+from semanir.network import build
+from semanir.plan import models
+from semanir.plan import runs as plan
+from semanir.train.losses import l1
+from semanir.train.recipe import Recipe, make_recipe
+
+SIDE = 128  # of the photograph that is restored
+LONG = 5.0  # seconds after which restoring it twice is enough
+LARGEST = 10**11  # multiply-adds of a step that is timed whole; larger ones at batch 1
+
+
+@dataclass(frozen=True)
+class Price:
+    """What a model's runs on a kind of task compute together, and take on this machine.
+
+    restored: photographs in all evaluations; hours_restoring: that, scoring them, and starting
+    every evaluation. The others are 0 for what is not trained here.
+    """
+
+    model: str
+    task: str
+    evaluations: int
+    restored: int
+    hours_restoring: float
+    trainings: int = 0
+    iterations: int = 0
+    batch: int = 0
+    patch: int = 0
+    multiply_adds: float = 0
+    hours_here: float = 0
+
+
+def prices(scale: str, without: tuple[str, ...] = (), systems: tuple[str, ...] = ()) -> list[Price]:
+    """One price for each model and kind of task of a scale; systems: those that are evaluated."""
+    kinds: dict[tuple[str, str], list[plan.Run]] = {}
+    for run in evaluations(scale, without, systems):
+        task = get_task(run.task)
+        kind = run.task if task.upscale else task.family  # a network of its own per scale
+        kinds.setdefault((run.trainee if run.trained else run.model, kind), []).append(run)
+    found = []
+    for (model, kind), evaluated in tqdm(sorted(kinds.items()), unit="kind", delay=5):
+        entry, hours, restored = models.get_model(model), 0.0, 0
+        for run in evaluated:
+            variant = models.variant_for(entry, run.task) if "network" in entry else ""
+            places = plan.test_places(scale, run.task, without, run.model)
+            sets = [get_set(name) for name, _ in places]
+            megapixels = sum(one.images * one.megapixels for one in sets)
+            hours += restoring(scale, model, variant, evaluated[0].task) * megapixels / 3600
+            restored += sum(one.images for one in sets)
+        trained = training(scale, model, evaluated) if evaluated[0].trained else {}
+        hours += starting() * len(evaluated) / 3600
+        found.append(Price(model, kind, len(evaluated), restored, hours, **trained))
+    return found
+
+
+def evaluations(
+    scale: str, without: tuple[str, ...] = (), systems: tuple[str, ...] = ()
+) -> list[plan.Run]:
+    """The runs of a scale that have a set left, each once."""
+    found = [*plan.runs(scale, plan.tables(), without, systems), *plan.ablation_runs(scale)]
+    return [
+        run for run in dict.fromkeys(found) if plan.test_places(scale, run.task, without, run.model)
+    ]
+
+
+def training(scale: str, model: str, evaluated: Sequence[plan.Run]) -> dict[str, Any]:
+    """Those fields of a price that its trainings make."""
+    runs = list(dict.fromkeys(replace(run, model=model) for run in evaluated))
+    recipe = make_recipe(plan.recipe(scale, runs[0].task, model))
+    preset, switches = models.network(scale, model)
+    counted, seconds = step(preset, tuple(switches.items()), shape_of(runs[0], recipe), recipe)
+    steps = recipe.iterations * len(runs)
+    return {
+        "trainings": len(runs),
+        "iterations": recipe.iterations,
+        "batch": recipe.batch,
+        "patch": recipe.patch,
+        "multiply_adds": counted * steps,
+        "hours_here": (seconds * steps + starting() * len(runs)) / 3600,
+    }
+
+
+@cache
+def starting() -> float:
+    """Seconds that a job takes on this machine before it does anything."""
+    start = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-c", "import semanir.train.training, torch._dynamo"], check=True
+    )
+    return time.perf_counter() - start
+
+
+def shape_of(run: plan.Run, recipe: Recipe) -> tuple[int, int, int, int]:
+    """Batch, channels, side of a training's inputs, and how much larger its outputs are."""
+    task = get_task(run.task)
+    return recipe.batch, task.channels, recipe.patch, task.upscale or 1
+
+
+@cache
+def step(
+    preset: str, switches: tuple[tuple[str, Any], ...], shape: tuple[int, ...], recipe: Recipe
+) -> tuple[float, float]:
+    """(multiply-adds, seconds on this machine) of one iteration of a training."""
+    size, channels, side, scale = shape
+    options = {**dict(switches), "channels": channels, **({"upscale": scale} if scale > 1 else {})}
+    inputs = (1, channels, side, side)
+    forward = mean(multiply_adds(build(preset, **{**options, "k": k}), inputs) for k in recipe.topk)
+    counted = 3 * forward * size
+    large = counted > LARGEST
+    batch = 1 if large else size
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network = build(preset, **options).to(device).train()
+    optimizer = torch.optim.AdamW(network.parameters(), fused=True)
+    degraded = torch.rand(batch, *inputs[1:], device=device)
+    clean = torch.rand(batch, channels, side * scale, side * scale, device=device)
+    taken = []
+    for _ in range(2 if large else 5):
+        start = time.perf_counter()
+        optimizer.zero_grad()
+        l1(network(degraded, sorted(recipe.topk)[len(recipe.topk) // 2]), clean).backward()
+        optimizer.step()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        taken.append(time.perf_counter() - start)
+    return counted, min(taken) * size / batch
+
+
+@cache
+def restoring(scale: str, model: str, variant: str, name: str) -> float:
+    """Seconds on this machine that a megapixel takes to be restored by a model, and scored.
+
+    variant: of a released system. name: a task of the model.
+    """
+    task = get_task(name)
+    upscale = task.upscale or 1
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network = network_of(scale, model, variant, task)
+    if network is not None:
+        network = network.to(device).eval()
+    small = SIDE // upscale
+    large = small * upscale
+    degraded = torch.rand(1, task.channels, small, small, device=device)
+    clean = np.random.default_rng(0).random((large, large, task.channels), np.float32)
+    taken: list[float] = []
+    with torch.inference_mode():
+        while len(taken) < 2 or (len(taken) < 4 and sum(taken) < LONG):
+            start = time.perf_counter()
+            restored = clean[::-1]
+            if network is not None:
+                restored = network(degraded)[0].permute(1, 2, 0).cpu().numpy().clip(0, 1)
+            score(restored, clean, task.protocol(next(iter(task.levels))))
+            taken.append(time.perf_counter() - start)
+    return min(taken) * 1e6 / large**2
+
+
+def network_of(scale: str, model: str, variant: str, task: Task) -> nn.Module | None:
+    """What a model's evaluations run, with random weights; None for classical methods."""
+    entry = models.get_model(model)
+    if model in models.trained_models():
+        preset, switches = models.network(scale, model)
+        upscale = {"upscale": task.upscale} if task.upscale else {}
+        return build(preset, **{**switches, "channels": task.channels, **upscale})
+    if "network" not in entry:
+        return None
+    network = import_module("baselines.adapt").adapted(model, variant)
+    network.level = 25.0
+    return network.to(memory_format=torch.channels_last)
+
+
+def report(found: Sequence[Price], scale: str) -> str:
+    """The prices as a table with its sum."""
+    head = [
+        "model",
+        "task",
+        "trainings",
+        "iterations",
+        "batch x patch",
+        "multiply-adds",
+        "training",
+    ]
+    lines = [[*head, "evaluations", "photographs", "restoring"]]
+    for price in found:
+        trained = [""] * 5
+        if price.trainings:
+            trained = [
+                str(price.trainings),
+                f"{price.iterations:,}",
+                f"{price.batch} x {price.patch}",
+                f"{price.multiply_adds:.2e}",
+                duration(price.hours_here),
+            ]
+        lines.append(
+            [
+                price.model,
+                price.task,
+                *trained,
+                str(price.evaluations),
+                f"{price.restored:,}",
+                duration(price.hours_restoring),
+            ]
+        )
+    total = sum(price.multiply_adds for price in found)
+    training = sum(price.hours_here for price in found)
+    restoring = sum(price.hours_restoring for price in found)
+    lines.append(["all", "", str(sum(p.trainings for p in found)), "", "", f"{total:.2e}"])
+    lines[-1] += [duration(training), str(sum(p.evaluations for p in found))]
+    lines[-1] += [f"{sum(p.restored for p in found):,}", duration(restoring)]
+    elsewhere = duration(2 * total / 20e12 / 3600)
+    machine = "this GPU" if torch.cuda.is_available() else "one core of this CPU"
+    return (
+        f"{columns(lines)}\n\n"
+        f"On {machine}, one thing after the other: {duration(training + restoring)}.\n"
+        "Reading photographs, validating and logging come on top, run times and memory too.\n"
+        "A device that sustains 20 TFLOP/s (2 floating-point operations a multiply-add) trains\n"
+        f"all networks in {elsewhere}.\n"
+        f"Downloads: python -m data_prep sizes --scale {scale}"
+    )
+
+
+def duration(hours: float) -> str:
+    """Hours as people read them: 12 min, 3.4 h, 5.6 days, 2.1 years."""
+    for unit, length in (("years", 24 * 365), ("days", 24), ("h", 1)):
+        if hours >= length:
+            return f"{hours / length:.1f} {unit}"
+    return f"{hours * 60:.1f} min"
+
+
+@one_line_errors
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m semanir.measure.price",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--scale", default="paper", help="a scale of semanir/plan/scales.yaml")
+    parser.add_argument(
+        "--without", nargs="*", default=[], help="entries of datasets.yaml that are left out"
+    )
+    parser.add_argument(
+        "--systems",
+        nargs="*",
+        default=[],
+        help="released systems that are evaluated; those of the scale if left out",
+    )
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args(argv)
+    for name in args.without:
+        pick(name, datasets(), "dataset in --without")
+    systems = args.systems or models.get_scale(args.scale)["systems"]
+    for name in systems:
+        pick(name, models.released_systems(), "system with released weights")
+    torch.set_num_threads(1)  # as the workflow trains
+    found = prices(args.scale, tuple(args.without), tuple(systems))
+    if args.json:
+        print(json.dumps([asdict(price) for price in found], indent=1))
+    else:
+        print(report(found, args.scale))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""Free memory of this machine, and work that is refused because it would not fit into it."""
+
+import os
+from pathlib import Path
+
+from semanir.errors import InputError
+
+
+def free_memory() -> int:
+    """Bytes that a process can still take; no more than a container or job may have."""
+    free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    for line in _read("/proc/meminfo").splitlines():
+        if line.startswith("MemAvailable:"):
+            free = 1024 * int(line.split()[1])
+    group = Path("/sys/fs/cgroup")
+    limit, used = (_read(group / f"memory.{name}").strip() for name in ("max", "current"))
+    if limit.isdigit() and used.isdigit():
+        free = min(free, int(limit) - int(used))
+    return max(free, 0)
+
+
+def check_memory(needed: float, pixels: int, what: str) -> None:
+    """Raise InputError that tells both if `what`, of so many pixels, needs more than is free."""
+    free = free_memory()
+    if needed > free:
+        raise InputError(
+            f"{what} of {pixels / 1e6:.1f} megapixels needs {needed / 1e6:.0f} MB of memory, "
+            f"{free / 1e6:.0f} MB are free; free some, or cut the picture into parts"
+        )
+
+
+def _read(path: str | Path) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""

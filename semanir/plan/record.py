@@ -1,0 +1,180 @@
+"""The record of a run: one JSON file with identity, numbers and provenance. Never imports torch.
+
+results/<scale>/train/<task>/<model>/seed<k>/{weights.safetensors,train.json}
+results/<scale>/eval/<task>/<model>/seed<k>.json
+results/<scale>/cost/{<model>/count,runtime}.json
+results/<scale>/cost/attention/{memory,complexity}.json
+results/<scale>/activation/<task>/<model>/seed<k>.json
+results/<scale>/visual/<task>/<model>/seed<k>.json
+"""
+
+import functools
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from semanir.errors import InputError, remake
+from semanir.files import write_text
+from semanir.paths import ROOT
+
+SCHEMA = 1
+
+# the code whose change makes a stage's results stale; a docstring in a table retrains nothing
+_PREPARE = [f"data_prep/{name}.py" for name in ("datasets", "prepared", "images", "real_pairs")]
+_PREPARE += ["data_prep/pictures", "data_prep/embedded/MANIFEST.json"]
+_TASKS = ["data_prep/tasks.py", "data_prep/tasks.yaml"]
+_DEGRADE = [*_PREPARE, *_TASKS]
+_DEGRADE += [f"data_prep/{name}.py" for name in ("degrade", "degraded", "resize", "synthetic")]
+_NETWORK = ["semanir/network", "semanir/attention", "semanir/inference/checkpoint.py"]
+_MEASURE = [*_NETWORK, "semanir/measure/networks.py", "baselines"]
+_MODELS = ["semanir/plan/models.yaml", "baselines/models.yaml"]
+_TRAIN = [
+    *_NETWORK,
+    *_DEGRADE,
+    "semanir/train/training.py",
+    "semanir/train/patches.py",
+    "semanir/train/losses.py",
+]
+_TRAIN += ["semanir/train/recipe.py", "semanir/train/optimizers.py", "semanir/train/vgg.py"]
+_TRAIN += ["semanir/evaluate/metrics.py", "semanir/inference/restore.py"]  # of what is held out
+_COUNT = ["semanir/measure/flops.py", "semanir/network/shapes.py"]
+_EVALUATE = [
+    *_NETWORK,
+    *_DEGRADE,
+    *_COUNT,
+    "semanir/evaluate/evaluation.py",
+    "semanir/inference/restore.py",
+]
+_EVALUATE += [
+    "semanir/evaluate/metrics.py",
+    "semanir/train/patches.py",
+    "semanir/inference/tiling.py",
+    "baselines",
+]
+_PLAN = [*_TASKS, "data_prep/datasets.py", "data_prep/datasets.yaml", "semanir/plan/runs.py"]
+_PLAN += ["semanir/plan/ablations.py", "semanir/plan/models.py"]
+_PLAN += ["semanir/plan/scales.yaml", *_MODELS]
+# not all of reports/: the rendered tables are written there
+_REPORTS = [f"reports/{path.name}" for path in ROOT.glob("reports/*.py")]
+_REPORTS += ["reports/tables/layouts.yaml", "reports/templates", "reports/paper", "reports/claims"]
+_REPORTS += ["reports/accepted/evidence"]
+_REPORTS += ["reports/claims/schema.yaml"]
+SOURCES = {
+    "prepare": _PREPARE,
+    "degrade": _DEGRADE,
+    "train": _TRAIN,
+    "evaluate": _EVALUATE,
+    "count": [*_MEASURE, *_COUNT, *_MODELS],
+    "runtime": [*_MEASURE, "semanir/measure/timing.py", "semanir/plan/scales.yaml"],
+    "activation": [
+        *_NETWORK,
+        *_DEGRADE,
+        "semanir/evaluate/activation.py",
+        "semanir/train/patches.py",
+    ],
+    "visual": [*_EVALUATE, "semanir/evaluate/visual.py"],
+    "attention": ["semanir/attention", "semanir/network", "semanir/measure/timing.py", *_COUNT],
+    "tables": [*_PLAN, *_REPORTS],
+}
+
+
+@functools.cache
+def source_hash(stage: str) -> str:
+    """Twelve hex digits over the code and data files that a stage of SOURCES depends on."""
+    digest = hashlib.sha256()
+    for name in sorted(SOURCES[stage]):
+        path = ROOT / name
+        files = [path] if path.is_file() else sorted(path.rglob("*"))
+        for file in files:
+            if (
+                file.suffix in {".py", ".yaml", ".json", ".csv", ".j2", ".cpp", ".h"}
+                and file.is_file()
+            ):
+                digest.update(str(file.relative_to(ROOT)).encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def provenance(stage: str) -> dict[str, Any]:
+    """Commit, source hash, versions, machine and time of a measurement made now in this process."""
+    packages = ("torch", "numpy", "scikit-image", "opencv-python-headless", "pillow")
+    facts: dict[str, Any] = {
+        "commit": _commit(),
+        "source": source_hash(stage),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "versions": {name: _version(name) for name in packages},
+        "machine": _processor(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+    }
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        facts["threads"] = torch.get_num_threads()
+        facts["instruction_set"] = torch.backends.cpu.get_cpu_capability()
+        facts["accelerator"] = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    return facts
+
+
+def write_record(path: Path, kind: str, identity: dict[str, Any], stage: str, **body: Any) -> None:
+    """Write a record; `identity` holds scale, task, model and seed (as far as they apply)."""
+    record: dict[str, Any] = {"schema": SCHEMA, "kind": kind, "identity": identity}
+    record |= {**body, "provenance": provenance(stage)}
+    # not strict JSON: the PSNR of equal images is Infinity
+    write_text(path, json.dumps(record, indent=1) + "\n")
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read a record; InputError names a file that is missing, broken or of another schema."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        schema = record["schema"]
+    except FileNotFoundError:
+        raise InputError(f"no such record: {path}; run snakemake to make it") from None
+    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise broken_record(path, error) from None
+    if schema != SCHEMA:
+        raise InputError(f"{path} has record schema {schema}, this version reads {SCHEMA}")
+    return record
+
+
+def broken_record(path: Path, error: Exception | str) -> InputError:
+    """What to say of a record that lacks something or holds something else."""
+    reason = f"no field {error}" if isinstance(error, KeyError) else error
+    return InputError(f"broken record {path}: {reason}; {remake(path)}")
+
+
+def _commit() -> str:
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(ROOT), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "--short=12", "HEAD") + (
+            "+" if git("status", "--porcelain") else ""
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or "unknown"

@@ -1,0 +1,201 @@
+"""Training pairs: patches degraded on the fly by the functions that make the test sets.
+
+Every draw is a pure function of (seed, step, item), so a resumed training sees the same pairs.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from data_prep.degradations import degradation, name_seed
+from data_prep.degrade import read_degraded
+from data_prep.images import match_channels, read_image
+from data_prep.prepare import load_index
+from data_prep.tasks import BLIND, Task
+from semanir.errors import InputError, remake
+
+KEPT_BYTES = 2**30  # of decoded photographs, per process
+MARGIN = 16  # pixels of the network's input around a patch; also what regions are aligned to
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A clean photograph on disk, [H,W] or [H,W,3], and its degraded file where pairs are real."""
+
+    clean: Path
+    height: int
+    width: int
+    degraded: Path | None = None
+
+
+class Pairs:
+    """Photographs of prepared sets as (degraded, clean) pairs of a task.
+
+    folders: (prepared set, degraded set or None); with a degraded set its files are the pairs'
+    inputs, else the task degrades the clean photographs. Construction verifies every file, so a
+    corrupt photograph stops the job before any training; those that fit into memory are decoded
+    then. Photographs whose name starts with `holdout` are kept for validation.
+    """
+
+    def __init__(
+        self, folders: Sequence[tuple[Path, Path | None]], task: Task, holdout: str, patch: int
+    ) -> None:
+        self.task = task
+        self.patch = patch
+        self.scale = task.upscale or 1
+        self.degrade = degradation(task.degradation)
+        found = [item for folder in folders for item in photographs(*folder)]
+        held = [item for item in found if holdout and item.clean.name.startswith(holdout)]
+        names = ", ".join(str(folder) for folder, _ in folders)
+        if holdout and not held:
+            raise InputError(f"no photograph of {names} starts with holdout {holdout!r}")
+        self.photographs = [item for item in found if item not in held]
+        if not self.photographs:
+            raise InputError(f"{names} has no photograph to train on besides holdout {holdout!r}")
+        self.held = sorted(held, key=lambda item: item.clean)
+        for item in found:
+            if min(item.height, item.width) < patch * self.scale:
+                raise InputError(
+                    f"{item.clean} of {item.height}x{item.width} is smaller than the training "
+                    f"patch of {patch * self.scale}; lower `patch` in the recipe"
+                )
+        # five bytes a value: clean photographs are kept as uint8, degraded ones as float32
+        largest = max(item.height * item.width * task.channels for item in found)
+        kept = max(1, KEPT_BYTES // (5 * largest))
+        self._clean = lru_cache(maxsize=kept)(self._read)
+        self._degraded = lru_cache(maxsize=kept)(self._degrade_whole)
+        if len(found) <= kept:
+            for item in found:
+                self._clean(item.clean)
+
+    def batch(self, seed: int, step: int, size: int) -> tuple[Tensor, Tensor]:
+        """Degraded [size,C,patch,patch] and clean [size,C,s*patch,s*patch], float32 on [0,1]."""
+        pairs = [self._draw(np.random.default_rng((seed, step, item))) for item in range(size)]
+        degraded, clean = zip(*pairs, strict=True)
+        return torch.stack(degraded), torch.stack(clean)
+
+    def batches(
+        self, seed: int, steps: range, size: int, workers: int = 0
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """`batch` of every step in turn, prepared ahead by `workers` processes."""
+        drawn = _Steps(self, seed, steps, size)
+        # a generator of its own: the loader would draw its seed from torch's global one
+        own = torch.Generator()
+        return iter(DataLoader(drawn, batch_size=None, num_workers=workers, generator=own))
+
+    def validation(self) -> Iterator[tuple[NDArray[np.float32], NDArray[np.uint8], str]]:
+        """(degraded on [0,1], clean uint8, level) of the held-out photographs at every level."""
+        levels = self.task.levels
+        for item in self.held:
+            if item.degraded:
+                level = next(iter(levels)) if len(levels) == 1 else BLIND
+                yield read_degraded(item.degraded), self._clean(item.clean), level
+                continue
+            for level, value in levels.items():
+                yield as_float(self._degraded(item, value)), self._clean(item.clean), level
+
+    def _draw(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        item = self.photographs[rng.integers(len(self.photographs))]
+        value = list(self.task.levels.values())[rng.integers(len(self.task.levels))]
+        flips, transpose = rng.integers(2, size=2), int(rng.integers(2))
+        sides = (item.height // self.scale, item.width // self.scale)
+        top, left = (int(rng.integers(side - self.patch + 1)) for side in sides)
+        clean = self._clean(item.clean)
+        target = cut(clean, top, left, self.patch, self.scale)
+        if item.degraded is None and self.task.degrades == "patch":
+            target = augment(target, flips, transpose)
+            source = self.degrade(target, value, rng)
+            return as_tensor(as_float(source)), as_tensor(as_float(target))
+        if item.degraded is None and self.task.degrades == "region":
+            source = self._degrade_region(clean, top, left, value)
+        else:
+            source = cut(self._degraded(item, value), top, left, self.patch)
+        source, target = (augment(image, flips, transpose) for image in (source, target))
+        return as_tensor(as_float(source)), as_tensor(as_float(target))
+
+    def _degrade_region(self, clean: NDArray, top: int, left: int, value: Any) -> NDArray:
+        """The patch of the degraded photograph, from the region that it depends on.
+
+        Regions start at multiples of 16 pixels of the network's input, which JPEG's blocks with
+        halved colour and the Bayer pattern keep, and end a margin after the patch or with the
+        photograph.
+        """
+        starts = [max(0, first // MARGIN - 1) * MARGIN for first in (top, left)]
+        ends = [((first + self.patch - 1) // MARGIN + 2) * MARGIN for first in (top, left)]
+        rows, columns = (
+            slice(start * self.scale, end * self.scale)
+            for start, end in zip(starts, ends, strict=True)
+        )
+        degraded = self.degrade(clean[rows, columns], value, 0)
+        return cut(degraded, top - starts[0], left - starts[1], self.patch)
+
+    def _read(self, path: Path) -> NDArray[np.uint8]:
+        return match_channels(read_image(path), self.task.channels, path, self.task.gray)
+
+    def _degrade_whole(self, item: Photograph, value: Any) -> NDArray:
+        if item.degraded:
+            return read_degraded(item.degraded)
+        seed = name_seed(item.clean.name) if self.task.seed == "name" else 0
+        return self.degrade(self._clean(item.clean), value, seed)
+
+
+class _Steps(Dataset[tuple[Tensor, Tensor]]):
+    """Batches by their place in a range of steps, as torch's loader wants them."""
+
+    def __init__(self, pairs: Pairs, seed: int, steps: range, size: int) -> None:
+        self.pairs, self.seed, self.steps, self.size = pairs, seed, steps, size
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __getitem__(self, place: int) -> tuple[Tensor, Tensor]:
+        return self.pairs.batch(self.seed, self.steps[place], self.size)
+
+
+def photographs(folder: Path, degraded: Path | None = None) -> list[Photograph]:
+    """The photographs of a prepared set, or the pairs it makes with a degraded set; verified."""
+    clean = {
+        entry["file"]: Photograph(folder / entry["file"], entry["shape"][0], entry["shape"][1])
+        for entry in load_index(folder, shape=list)
+    }
+    if degraded is None:
+        return list(clean.values())
+    found = []
+    for entry in load_index(degraded, clean=str):
+        if entry["clean"] not in clean:
+            again = remake(degraded / "index.json")
+            raise InputError(f"{degraded} names {entry['clean']}, which {folder} lacks; {again}")
+        found.append(replace(clean[entry["clean"]], degraded=degraded / entry["file"]))
+    return found
+
+
+def cut(image: NDArray, top: int, left: int, side: int, scale: int = 1) -> NDArray:
+    """The square patch of `side` at (top, left), all times `scale`."""
+    return image[top * scale :, left * scale :][: side * scale, : side * scale]
+
+
+def augment(image: NDArray, flips: NDArray, transpose: int) -> NDArray:
+    """Flip rows and columns and swap the axes: the eight symmetries of the square."""
+    image = image[:: -1 if flips[0] else 1, :: -1 if flips[1] else 1]
+    return np.swapaxes(image, 0, 1) if transpose else image
+
+
+def as_float(image: NDArray) -> NDArray[np.float32]:
+    """uint8 and uint16 to float32 on [0,1]; floats stay as they are."""
+    whole = image.dtype.kind == "u"
+    return (image / np.iinfo(image.dtype).max if whole else image).astype(np.float32)
+
+
+def as_tensor(image: NDArray[np.float32]) -> Tensor:
+    """[H,W] or [H,W,C] -> [C,H,W]."""
+    if image.ndim == 2:
+        image = image[..., None]
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))

@@ -1,0 +1,72 @@
+"""The first ten layers of VGG16, whose features a training loss compares: python -m semanir.train.vgg OUT
+
+Simonyan and Zisserman, Very Deep Convolutional Networks, ICLR 2015; torchvision's weights
+(BSD-3-Clause) as published without pickle. The SHA-256 of the first download is recorded in
+data/lock.json and another file refused.
+"""
+
+import argparse
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from safetensors import safe_open
+from torch import Tensor, nn
+
+from data_prep.download import remember
+from data_prep.fetch import fetch
+from data_prep.mirror import mirror_from_environment
+from semanir.errors import InputError, one_line_errors
+
+URL = (
+    "https://huggingface.co/timm/vgg16.tv_in1k/resolve/"
+    "3394518cba29aee1ea82a49d971be90d2dd1dab7/model.safetensors"
+)
+WIDTHS = ((3, 64, 64), (64, 128, 128), (128, 256, 256, 256))
+
+
+class Features(nn.Module):
+    """[B,3,H,W] -> relu1_2 [B,64,H,W], relu2_2 [B,128,H/2,W/2], relu3_3 [B,256,H/4,W/4]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        self.ends = []
+        for widths in WIDTHS:
+            for width, following in pairwise(widths):
+                layers += [nn.Conv2d(width, following, 3, padding=1), nn.ReLU()]
+            self.ends.append(len(layers) - 1)
+            layers.append(nn.MaxPool2d(2))
+        self.features = nn.Sequential(*layers[:-1])
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        found = []
+        for place, layer in enumerate(self.features):
+            x = layer(x)
+            if place in self.ends:
+                found.append(x)
+        return found
+
+
+def load(path: str | Path) -> Features:
+    """The features with released weights, fixed; InputError for a file that holds others."""
+    network = Features()
+    try:
+        with safe_open(path, "pt") as file:
+            network.load_state_dict({name: file.get_tensor(name) for name in network.state_dict()})
+    except Exception as error:  # torch's own text runs over lines
+        raise InputError(f"no VGG16 weights in {path} ({type(error).__name__})") from None
+    return network.eval().requires_grad_(False)
+
+
+@one_line_errors
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m semanir.train.vgg", description=__doc__)
+    parser.add_argument("out", type=Path, help="where to put the weights (553 MB), below data/")
+    out = parser.parse_args(argv).out
+    digest = fetch([URL], out, mirror=mirror_from_environment())
+    remember(out.parent, f"weights/{out.name}", digest)
+
+
+if __name__ == "__main__":
+    main()
