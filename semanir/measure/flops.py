@@ -2,7 +2,7 @@
 
 fvcore takes a multiply and an add as one: convolutions, linear layers and matrix products, five per
 element of a layer normalisation, nothing for softmax, activations, gathers and top-k. On torch's
-meta device the same is counted from shapes alone; the two agree (tests/test_measure.py).
+meta device the same is counted from shapes alone; the two agree (tests/semanir/measure/test_measure.py).
 """
 
 import re

@@ -1,6 +1,6 @@
 """What the workflow takes for granted of the machine that it runs on.
 
-Snakemake documents no attribute that is set here; tests/test_machine.py pins what they do.
+Snakemake documents no attribute that is set here; tests/workflow/test_machine.py pins what they do.
 """
 
 import os

@@ -9,7 +9,6 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from data_prep.datasets import datasets, downloads, entry_of, get_set, in_scale, prepared_sets

@@ -331,7 +331,7 @@ def _walk(kernel: Any, x: Inputs, bits: Bits, *rest: Tensor) -> None:
 
 
 def rows_of(kernel: Any, dtype: torch.dtype, d: int, hopper: bool) -> int:
-    """Rows of a program, at most a block's: as many as spill nothing (tests/test_triton.py).
+    """Rows of a program, at most a block's: as many as spill nothing (tests/semanir/attention/test_triton.py).
 
     hopper: products of 64 rows and more are the hardware's own there, and take fewer registers.
     """

@@ -1,0 +1,40 @@
+"""A copy of the project as git has it, for tests that change or run it as a whole."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+# a copy must import itself, not an installed checkout
+ENVIRONMENT = {
+    **os.environ,
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "PYTHONPATH": ".",
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+}
+
+
+def copy_of_repository(folder: Path) -> Path:
+    """The files git tracks or would track, without anything a run has left behind."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in listed.stdout.splitlines():
+        if (REPOSITORY / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPOSITORY / name, folder / name)
+    return folder
+
+
+def snakemake(folder: Path, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
+    """What `snakemake --cores 2 ARGUMENTS` does in a copy; `extra` goes to the environment."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=ENVIRONMENT | extra, capture_output=True, text=True, check=False
+    )

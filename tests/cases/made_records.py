@@ -1,0 +1,164 @@
+"""Made-up records of runs, in the shape of real ones; tests of the reports are fed with them."""
+
+import json
+
+import numpy as np
+
+from data_prep.tasks import get_task
+from semanir.evaluate.visual import as_png
+from semanir.plan.models import get_model, get_scale
+from semanir.plan.runs import Cell, Run, records
+
+STAMP = get_scale("smoke")["stamp"]
+PROVENANCE = {
+    "commit": "0123456789ab",
+    "source": "abcdefabcdef",
+    "created": "2026-01-02T03:04:05+00:00",
+    "machine": "A Processor <at> 2 GHz & more",
+    "versions": {"torch": "2.13.0"},
+    "threads": 1,
+    "instruction_set": "AVX2",
+}
+COUNTS = {  # only SemanIR-B x4 is not what the paper prints
+    "semanir-s": {"x2": 11_869_775, "x3": 12_054_415, "x4": 12_015_563},
+    "semanir-b": {"x2": 19_896_000, "x3": 20_080_640, "x4": 20_000_000},
+    "semanir-u": {"rgb": 25_818_459},
+}
+STRUCTURE = {
+    "semanir-s": [("", 6, 6)],
+    "semanir-b": [("", 8, 8)],
+    "semanir-u": [("down", 4, 6), ("up", 4, 6), ("final", 1, 6)],
+}
+
+
+def put(path, record):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record))
+    return path
+
+
+def eval_record(folder, task, model, scores, *, seed=0, **more):
+    """scores: (dataset, level, psnr, ssim_matlab, ssim_zero_padded) of one image each."""
+    run = Run("smoke", task, model, seed)
+    names = ("dataset", "level", "psnr", "ssim_matlab", "ssim_zero_padded")
+    listed = [
+        dict(zip(names, score, strict=True)) | {"image": f"{number}.png"}
+        for number, score in enumerate(scores)
+    ]
+    facts = {}
+    if run.trained:
+        facts = {"network": f"{model}-tiny", "parameters": 34_567, "config": {"k": 32}}
+    record = {
+        "schema": 1,
+        "kind": "eval",
+        "identity": {"scale": "smoke", "task": task, "model": model, "seed": seed},
+        "protocols": {level: {"name": f"p-{level}", "version": 1} for _, level, *_ in scores},
+        "batch": 1,
+        "scores": listed,
+        **facts,
+        "provenance": PROVENANCE,
+    }
+    return put(folder / run.record, record | more)
+
+
+def count_record(folder, model):
+    entry = get_model(model)
+    counts = COUNTS.get(model) or dict.fromkeys(entry["variants"], 1_234_567)
+    rows = [{"variant": v, "metric": "params", "value": n} for v, n in counts.items()]
+    for cell in entry.get("flops", {}):
+        for metric in ("FLOPs", "FLOPs_by_modules"):
+            row = {"variant": cell, "metric": metric, "value": 215_320_000_000}
+            rows.append(row | {"protocol": "as fvcore counts"})
+    for part, stages, layers in STRUCTURE.get(model, []):
+        rows.append({"variant": part, "metric": "stages", "value": stages})
+        rows.append({"variant": part, "metric": "layers_per_stage", "value": layers})
+    record = {
+        "schema": 1,
+        "kind": "count",
+        "identity": {"scale": "smoke", "model": model},
+        "rows": rows,
+        "provenance": PROVENANCE,
+    }
+    return put(folder / f"results/smoke/cost/{model}/count.json", record)
+
+
+def runtime_record(folder):
+    names = [("sr", "swinir:x4", 50.0), ("sr", "semanir-s:x4:k=64", 40.0)]
+    rows = [
+        {"group": group, "input": "3x64x64", "network": name, "rounds": 3}
+        | {"median_ms": ms, "quartiles_ms": [ms, ms], "ratio": ms / 50}
+        for group, name, ms in names
+    ]
+    record = {
+        "schema": 1,
+        "kind": "runtime",
+        "identity": {"scale": "smoke", "model": "runtime"},
+        "rows": rows,
+        "provenance": PROVENANCE,
+    }
+    return put(folder / "results/smoke/cost/runtime.json", record)
+
+
+def attention_record(folder, name):
+    """What answers for Tables 1 and 12; tests/reports/test_evidence.py looks at their pages."""
+    path = f"results/smoke/cost/attention/{name}"
+    record = {
+        "schema": 1,
+        "kind": name.removesuffix(".json"),
+        "identity": {"scale": "smoke", "model": "attention"},
+        "device": "cpu",
+        "rows": [],
+        "provenance": PROVENANCE,
+    }
+    return put(folder / path, record)
+
+
+def records_of(folder, table):
+    """Made-up records of everything a table needs: 20 dB for inputs, 26 dB for networks."""
+    made = []
+    for name in records("smoke", [table]):
+        parts = name.split("/")
+        if parts[3] == "attention":
+            made.append(attention_record(folder, parts[4]))
+            continue
+        if parts[3] == "runtime.json":
+            made.append(runtime_record(folder))
+            continue
+        if parts[2] == "cost":
+            made.append(count_record(folder, parts[3]))
+            continue
+        task, model = parts[3], parts[4]
+        levels = list(get_task(task).levels)
+        dataset = "embedded_gray" if "gray" in task else "embedded_rgb"
+        psnr = 20.0 if model == "input" else 26.0
+        scores = [(dataset, lv, psnr + extra, 0.71, 0.72) for lv in levels for extra in (0, 1)]
+        made.append(eval_record(folder, task, model, scores))
+    return made
+
+
+def cell(value="35.78", metric="PSNR", **fields):
+    """A printed number of the degraded input, whose measurement needs no training."""
+    standard = {
+        **{"table": "table99", "row": "Matlab", "method": "Matlab", "single_model": False},
+        **{"task": "demosaick", "dataset": "Kodak", "setting": "", "metric": metric},
+        **{"value": value, "unit": "dB", "kind": "number", "source": "paper"},
+    }
+    return Cell(**standard | fields)
+
+
+def visual_record(folder, task="sr-x2", model="semanir-s", image="0.png", **more):
+    """A made-up record whose three pictures are grey of three kinds."""
+    run = Run("smoke", task, model, 0)
+    shade = {"whole": 220, "degraded": 40, "restored": 120, "clean": 200}
+    record = {
+        "schema": 1,
+        "kind": "visual",
+        "identity": {"scale": "smoke", "task": task, "model": model, "seed": 0},
+        **{"dataset": "embedded_rgb", "level": task.partition("-")[2], "image": image},
+        **{"images": 8, "protocol": {"name": "p", "version": 1}, "crop": [48, 96, 96]},
+        **{"size": [192, 384], "beside": []},
+        "pictures": {n: as_png(np.full((96, 96), v, np.uint8)) for n, v in shade.items()},
+        "scores": {"psnr_crop": 27.125, "psnr_crop_input": 23.5},
+        "provenance": PROVENANCE,
+    }
+    return put(folder / run.visual, record | more)

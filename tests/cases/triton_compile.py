@@ -1,0 +1,119 @@
+"""Compiles the Triton kernels for a GPU that need not be there; prints what the code uses as JSON.
+
+python tests/cases/triton_compile.py 80    (in its own process: the interpreter must be off)
+"""
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from itertools import product
+from pathlib import Path
+
+import torch
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+from semanir.attention.gpu import (
+    flash as triton_flash,
+)
+from semanir.attention.gpu import (
+    gather as triton_gather,
+)
+from semanir.attention.gpu import (
+    select as triton_select,
+)
+from semanir.attention.gpu.blocks import COLUMNS, PIECE, ROWS
+from semanir.attention.gpu.gather import SLOTS
+
+FLASH = ("_forward", "_backward_q", "_backward_kv")
+GATHER = ("_forward", "_backward_q", "_backward_kv", "_add_pieces")
+CONSTANTS = {
+    "BLOCK": ROWS,
+    "COLUMNS": COLUMNS,
+    "SLOTS": SLOTS,
+    "PIECE": PIECE,
+    "PRECISION": triton_flash.PRECISION,
+}
+INTEGERS = {"words", "tiles", "counts", "indices", "queries"}  # pointers to int32
+LONG = {"starts", "keys", "begins", "firsts"}  # pointers to int64
+SUMS = {"table", "lse", "delta", "parts"}  # pointers to float32, whatever the heads are
+TYPES = {torch.float32: "fp32", torch.bfloat16: "bf16"}  # float16 compiles to the same shapes
+SIZES = {*triton_flash.SIZES, "pieces", "k_most"}
+
+
+def source(kernel, dtype, chosen):
+    """The kernel for heads of a type, every pointer aligned to 16 bytes, as torch allocates."""
+    constants = CONSTANTS | chosen
+    constants = {name: constants[name] for name in kernel.arg_names if name in constants}
+    types = {}
+    for name in kernel.arg_names:
+        if name in constants:
+            types[name] = "constexpr"
+        elif name in SIZES:
+            types[name] = "i32"
+        elif name == "scale":
+            types[name] = "fp32"
+        else:
+            short = "i32" if name in INTEGERS else "i64" if name in LONG else "fp32"
+            types[name] = "*" + (short if name in INTEGERS | LONG | SUMS else dtype)
+    aligned = {
+        (place,): [["tt.divisibility", 16]]
+        for place, name in enumerate(kernel.arg_names)
+        if types[name].startswith("*")
+    }
+    return ASTSource(kernel, types, constants, aligned)
+
+
+def measured(kernel, dtype, chosen, warps, stages, architecture):
+    """Registers, stack and spills in bytes, and counts of instructions, from the machine code."""
+    target = GPUTarget("cuda", architecture, 32)
+    compiled = triton.compile(
+        source(kernel, dtype, chosen), target, {"num_warps": warps, "num_stages": stages}
+    )
+    tools = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
+    with tempfile.TemporaryDirectory() as folder:
+        cubin = Path(folder) / "kernel.cubin"
+        cubin.write_bytes(compiled.asm["cubin"])
+        use, code = (
+            subprocess.run([tools / tool, *arguments, cubin], capture_output=True, text=True).stdout
+            for tool, arguments in (("cuobjdump", ["-res-usage"]), ("nvdisasm", []))
+        )
+    return {
+        "registers": int(re.search(r"REG:(\d+)", use)[1]),
+        "stack": int(re.search(r"STACK:(\d+)", use)[1]),
+        "spills": len(re.findall(r"\b(?:STL|LDL)\b", code)),
+        "mma": len(re.findall(r"\b(?:HMMA|HGMMA|IMMA)\b", code)),
+        "wide_loads": len(re.findall(r"\bLDG\S*\.128|\bLDGSTS\S*\.128", code)),
+        "instructions": len(re.findall(r"/\*[0-9a-f]{4,}\*/", code)),
+        "atomics": len(re.findall(r"\b(?:ATOM\w*|RED)\b", code)),
+    }
+
+
+def cases(architecture):
+    """(name, kernel, type, constants, warps, stages): as the launches choose them."""
+    for dtype, short in TYPES.items():
+        for width, name in product(triton_flash.WIDTHS, FLASH):
+            code = getattr(triton_flash, name)
+            rows = triton_flash.rows_of(code, dtype, width, architecture >= 90)
+            chosen = {"D": width, "ROWS": rows}
+            yield f"flash{name} {short} D{width}", code, short, chosen, 4, triton_flash.STAGES
+        for width, w in product(triton_flash.WIDTHS, (16, 32)):
+            code, strip = triton_flash._backward_table, triton_flash.strip_of(dtype, width, w)
+            name = f"flash_backward_table {short} D{width} window {w}"
+            launch = triton_flash.table_launch(dtype, strip)
+            yield name, code, short, {"D": width, "STRIP": strip}, *launch
+        for name in GATHER:
+            code = getattr(triton_gather, name)
+            yield f"gather{name} {short} D32", code, short, {"D": 32}, triton_gather.WARPS, 3
+    for n in (1024, 8192):
+        warps = triton_select.warps_of(n)
+        yield f"select {n} keys", triton_select._select, "fp32", {"BLOCK": n}, warps, 3
+
+
+if __name__ == "__main__":
+    architecture = int(sys.argv[1])
+    found = {name: measured(*case, architecture) for name, *case in cases(architecture)}
+    print(json.dumps(found))

@@ -1,0 +1,134 @@
+"""Commands as they are typed, in a copy of the project.
+
+`python tests/cases/typed.py` runs many in turn, so that torch is imported once: a JSON list comes in, an
+object of those that failed goes out in the last line.
+"""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import yaml
+from checkout import REPOSITORY, copy_of_repository
+
+BIN = Path(sys.executable).parent
+PROFILE = "profiles/default/config.yaml"
+
+
+def typed(
+    command: str, folder: Path, *first: Path, given: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """What a shell in `folder` does with a command; the folders `first` come first on PATH.
+
+    A copy of the project imports itself, and torch takes one thread.
+    """
+    places = [*map(str, first), str(BIN), os.environ["PATH"]]
+    environment = os.environ | {
+        "PATH": os.pathsep.join(places),
+        "PYTHONPATH": os.pathsep.join((str(folder), str(REPOSITORY))),
+        "OMP_NUM_THREADS": "1",
+    }
+    return subprocess.run(
+        ["bash", "-c", command],
+        cwd=folder,
+        env=environment,
+        input=given,
+        capture_output=True,
+        text=True,
+    )
+
+
+def failed(commands: list[str], folder: Path) -> dict[str, str]:
+    """What each of the commands `semanir ...` or `python -m ...` that failed ended with."""
+    done = typed(f"python {shlex.quote(__file__)}", folder, given=json.dumps(commands))
+    found: dict[str, str] = json.loads(worked(done).splitlines()[-1])
+    return found
+
+
+def main_of(command: str) -> tuple[Callable[[list[str]], object], list[str]]:
+    """(main, arguments) of `semanir ...` or `python -m module ...`."""
+    words = shlex.split(command)
+    name, arguments = ("semanir.cli", words[1:]) if words[0] == "semanir" else (words[2], words[3:])
+    module = import_module(name)
+    module = module if hasattr(module, "main") else import_module(f"{name}.__main__")
+    return module.main, arguments
+
+
+def in_turn(commands: list[str]) -> dict[str, str]:
+    """The exit codes, messages or errors of those that fail."""
+    found = {}
+    for command in commands:
+        main, arguments = main_of(command)
+        try:
+            code = main(arguments)
+        except SystemExit as stop:
+            code = stop.code
+        except Exception as error:  # told by the test, with the command that it belongs to
+            code = repr(error)
+        if code:
+            found[command] = str(code)
+    return found
+
+
+def worked(done: subprocess.CompletedProcess[str]) -> str:
+    """What a command said, which has to have ended well."""
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said[-3000:]
+    return said
+
+
+def program(path: Path, text: str) -> Path:
+    """A file of `text` that can be run."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+def hurried(folder: Path) -> Path:
+    """The copy, in which Snakemake waits one second at its end instead of five."""
+    profile = folder / PROFILE
+    text = profile.read_text(encoding="utf-8")
+    assert text.count("1000/5s") == 1
+    profile.write_text(text.replace("1000/5s", "1000/1s"), encoding="utf-8")
+    return folder
+
+
+SHELL = re.compile(r"    shell:\n(?: {8}.+\n)+")
+
+
+def without_work(folder: Path) -> Path:
+    """A copy whose jobs leave empty files at once, and whose plans have one table, no ablation."""
+    copy_of_repository(folder)
+    for path in sorted(folder.rglob("*.smk")):
+        text = path.read_text(encoding="utf-8")
+        stub = SHELL.sub('    shell:\n        "touch {output} {log}"\n', text)
+        path.write_text(stub, encoding="utf-8")
+    for name, change in (("reports/layouts", on_demand), ("semanir/scales", no_ablations)):
+        path = folder / f"{name}.yaml"
+        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+        change(entries)
+        path.write_text(yaml.safe_dump(entries, sort_keys=False), encoding="utf-8")
+    return hurried(folder)
+
+
+def on_demand(tables: dict[str, Any]) -> None:
+    for name, table in tables.items():
+        table["on_demand"] = name != "table10"
+
+
+def no_ablations(scales: dict[str, Any]) -> None:
+    for scale in scales.values():
+        scale["ablations"] = []
+
+
+if __name__ == "__main__":
+    faults = in_turn(json.load(sys.stdin))
+    print("\n" + json.dumps(faults))

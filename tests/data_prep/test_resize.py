@@ -1,0 +1,284 @@
+"""data_prep.resize against MATLAB's own outputs, against exact fractions, and under misuse."""
+
+import hashlib
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from checkout import REPOSITORY
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+
+from data_prep.resize import imresize, modcrop
+
+EMBEDDED = REPOSITORY / "data_prep" / "embedded"
+SET5 = (
+    "raw.githubusercontent.com/JingyunLiang/SwinIR/"
+    "6545850fbf8df298df73d81f3e8cba638787c8bd/testsets/Set5"
+)
+SET5_NAMES = ["baby", "bird", "butterfly", "head", "woman"]
+
+# SHA-256 of the pixels, recorded when every pixel of the shipped Set5 inputs was equal
+HASHES = {
+    ("test_rgb/astronaut", 2): "f18d141858eef9e4501a827962f1712c8e61c7653ef9408ad3fa31daa3540662",
+    ("test_rgb/astronaut", 3): "ac0eff074fc2ee85e33040e191359d150a9de80b65a3c49c73ff7884a89c265e",
+    ("test_rgb/astronaut", 4): "f1679efe8869ccefb03aa79ab178d28466c27b5112b393faa8e7d259b67c5822",
+    ("test_rgb/coffee", 2): "3ad96c36250cfe983fd0c50af4de2e576e3a990f0b8c1040c1e29504df330543",
+    ("test_rgb/coffee", 3): "e4e82930d9816035b7ad0abf17cca53049ab72002efeff90f4797e4b4dbc8218",
+    ("test_rgb/coffee", 4): "58912c251481b6385ac7f9e1181923a676106f81649d9c2c497017f7f4efbc66",
+    ("test_gray/camera", 2): "4aa1147be83c5a77d49c4184ed75eadcd49eba557db11bd8b8278ad299e3235e",
+    ("test_gray/camera", 3): "85b4b205773b54a175ae36b32ab3164728c9374e6ce8dfd8f7b8560ef6e91d1f",
+    ("test_gray/camera", 4): "b5013d56c73a3af3b968ee13aaf0c11370deaf1c82f12f7ade009d86e18255ab",
+}
+
+
+def read(path):
+    if not path.is_file():
+        pytest.skip(f"the mirror lacks {path.name}: {path}")
+    with Image.open(path) as image:
+        return np.asarray(image.convert("L" if image.mode == "L" else "RGB"))
+
+
+# --- MATLAB's own outputs ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SET5_NAMES)
+@pytest.mark.parametrize("scale", [2, 3, 4], ids="x{}".format)
+def test_every_pixel_equals_the_shipped_input(mirror, scale, name):
+    photograph = modcrop(read(mirror / SET5 / "HR" / f"{name}.png"), scale)
+    shipped = read(mirror / SET5 / f"LR_bicubic/X{scale}" / f"{name}x{scale}.png")
+    np.testing.assert_array_equal(imresize(photograph, 1 / scale), shipped)
+
+
+@pytest.mark.parametrize("name", SET5_NAMES)
+def test_float_passes_equal_the_shipped_x8_input(mirror, name):
+    # the x8 files of the same folder were rounded once, after both passes
+    photograph = modcrop(read(mirror / SET5 / "HR" / f"{name}.png"), 8)
+    shipped = read(mirror / SET5 / "LR_bicubic/X8" / f"{name}x8.png")
+    resized = imresize(photograph.astype(np.float64), 1 / 8)
+    np.testing.assert_array_equal(np.floor(resized.clip(0, 255) + 0.5), shipped)
+
+
+@pytest.mark.parametrize(("name", "scale"), HASHES, ids=lambda part: str(part).split("/")[-1])
+def test_pixels_of_embedded_photographs_never_change(name, scale):
+    image = imresize(modcrop(read(EMBEDDED / f"{name}.png"), scale), 1 / scale)
+    assert hashlib.sha256(image.tobytes()).hexdigest() == HASHES[name, scale]
+
+
+# --- the formula, pixel by pixel in exact fractions -----------------------------------------
+
+
+def cubic(x):
+    x = abs(x)
+    if x <= 1:
+        return Fraction(3, 2) * x**3 - Fraction(5, 2) * x**2 + 1
+    if x < 2:
+        return -Fraction(1, 2) * x**3 + Fraction(5, 2) * x**2 - 4 * x + 2
+    return Fraction(0)
+
+
+def resize_line(line, scale, border, eight_bit):
+    n = len(line)
+    width = 4 / min(scale, Fraction(1))
+    table = [*range(1, n + 1), *range(n, 0, -1)]
+    resized = []
+    for x in range(1, math.ceil(n * scale) + 1):
+        u = x / scale + Fraction(1, 2) * (1 - 1 / scale)
+        left = math.floor(u - width / 2)
+        total = weights = Fraction(0)
+        for index in range(left, left + math.ceil(width) + 2):
+            weight = cubic((u - index) * min(scale, Fraction(1)))
+            mirrored, replicated = table[(index - 1) % (2 * n)], min(max(index, 1), n)
+            total += weight * line[(mirrored if border == "mirror" else replicated) - 1]
+            weights += weight
+        value = total / weights
+        resized.append(min(max(math.floor(value + Fraction(1, 2)), 0), 255) if eight_bit else value)
+    return resized
+
+
+def resize_plane(plane, scale, border):
+    """Rows first, then columns; integers are rounded after each pass, fractions are not."""
+    eight_bit = plane.dtype == np.uint8
+    lines = [[int(v) if eight_bit else Fraction(float(v)) for v in row] for row in plane]
+    columns = [resize_line(column, scale, border, eight_bit) for column in zip(*lines, strict=True)]
+    rows = [resize_line(row, scale, border, eight_bit) for row in zip(*columns, strict=True)]
+    return np.array(rows, dtype=np.uint8 if eight_bit else np.float64)
+
+
+def harsh(shape, seed=0):
+    """Noise with many saturated pixels, so that the kernel overshoots and clipping matters."""
+    rng = np.random.RandomState(seed)
+    image = rng.randint(0, 256, shape)
+    extreme = rng.randint(0, 4, shape)
+    return np.select([extreme == 0, extreme == 1], [0, 255], image).astype(np.uint8)
+
+
+FACTORS = ["1/2", "1/3", "1/4", "1/5", "1/6", "1/8", "1/12", "1", "2", "3", "4"]
+OTHERS = ["37/100", "7/10", "2/3", "9/10", "11/10", "3/2", "27/10"]
+SHAPES = [(1, 1), (1, 6), (5, 1), (2, 3), (11, 8), (9, 14)]
+
+
+@pytest.mark.parametrize("border", ["mirror", "replicate"])
+@pytest.mark.parametrize("shape", SHAPES, ids="{0[0]}x{0[1]}".format)
+@pytest.mark.parametrize("scale", [*FACTORS, *OTHERS])
+def test_uint8_equals_exact_fractions(scale, shape, border):
+    image, scale = harsh(shape), Fraction(scale)
+    expected = resize_plane(image, scale, border)
+    resized = imresize(image, float(scale), border=border)
+    assert resized.dtype == np.uint8
+    np.testing.assert_array_equal(resized, expected)
+
+
+@pytest.mark.parametrize("border", ["mirror", "replicate"])
+@pytest.mark.parametrize("scale", ["1/3", "1/4", "7/10", "1", "3", "27/10"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_float_equals_exact_fractions(dtype, scale, border):
+    image, scale = np.random.RandomState(1).rand(7, 10).astype(dtype), Fraction(scale)
+    resized = imresize(image, float(scale), border=border)
+    assert resized.dtype == dtype
+    expected = resize_plane(image, scale, border)
+    atol = 1e-13 if dtype == np.float64 else 6e-8
+    np.testing.assert_allclose(resized, expected, rtol=0, atol=atol)
+
+
+def test_float32_is_float64_rounded_once():
+    image = np.random.RandomState(2).rand(9, 9, 3).astype(np.float32)
+    expected = imresize(image.astype(np.float64), 0.4).astype(np.float32)
+    np.testing.assert_array_equal(imresize(image, 0.4), expected)
+
+
+def test_float_is_neither_clipped_nor_rounded():
+    step = np.zeros((1, 8))
+    step[:, 4:] = 1
+    resized = imresize(step, 2)
+    assert resized.min() < -0.05
+    assert resized.max() > 1.05
+
+
+# --- whole images -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", [1 / 2, 1 / 3, 1 / 4, 0.37, 2, 3, 1.7])
+def test_blocks_and_channels_do_not_show(scale):
+    # large enough that both passes work in several blocks of lines
+    image = harsh((60, 9000, 3)) if scale < 1 else harsh((40, 3000, 3))
+    resized = imresize(image, scale)
+    for channel in range(3):
+        np.testing.assert_array_equal(resized[..., channel], imresize(image[..., channel], scale))
+    strip = imresize(image[:, :300], scale)
+    inner = strip.shape[1] - math.ceil(8 * max(scale, 1))
+    np.testing.assert_array_equal(resized[:, :inner], strip[:, :inner])
+
+
+@pytest.mark.parametrize(
+    ("shape", "scale", "expected"),
+    [
+        ((7, 9), 1 / 2, (4, 5)),
+        ((7, 9, 3), 1 / 3, (3, 3, 3)),
+        ((5, 4, 1), 1 / 4, (2, 1, 1)),
+        ((3, 2), 4, (12, 8)),
+        ((1, 1), 1 / 100, (1, 1)),
+        ((3, 2), 1 / 20_000, (1, 1)),
+        ((10, 11), 0.37, (4, 5)),
+    ],
+)
+def test_output_size_is_rounded_up(shape, scale, expected):
+    assert imresize(np.zeros(shape, np.uint8), scale).shape == expected
+
+
+def test_scale_one_is_a_copy():
+    image = harsh((5, 6))
+    same = imresize(image, 1)
+    np.testing.assert_array_equal(same, image)
+    assert not np.shares_memory(same, image)
+
+
+def test_views_are_accepted_and_left_alone():
+    image = harsh((12, 14, 3))
+    view, before = image[::-1, ::2].swapaxes(0, 1), image.copy()
+    resized = imresize(view, 1 / 2)
+    np.testing.assert_array_equal(resized, imresize(np.ascontiguousarray(view), 1 / 2))
+    np.testing.assert_array_equal(image, before)
+    assert resized.flags.c_contiguous
+
+
+def test_borders_differ_only_near_the_edge():
+    image = harsh((48, 48))
+    mirrored = imresize(image, 1 / 4, border="mirror")
+    replicated = imresize(image, 1 / 4, border="replicate")
+    assert (mirrored != replicated).any()
+    np.testing.assert_array_equal(mirrored[2:-2, 2:-2], replicated[2:-2, 2:-2])
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 255), st.floats(0.05, 5), st.sampled_from(["mirror", "replicate"]))
+def test_constant_images_stay_constant(value, scale, border):
+    resized = imresize(np.full((6, 5), value, np.uint8), scale, border=border)
+    assert (resized == value).all()
+
+
+@settings(max_examples=30)
+@given(
+    arrays(np.uint8, (12, 24)),
+    st.sampled_from([1 / 2, 1 / 3, 1 / 4, 1 / 6, 2, 3]),
+    st.sampled_from([np.flipud, np.fliplr]),
+)
+def test_flips_commute_with_whole_factors(image, scale, flip):
+    np.testing.assert_array_equal(imresize(flip(image), scale), flip(imresize(image, scale)))
+
+
+# --- modcrop and misuse -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shape", "scale", "expected"),
+    [((7, 9), 4, (4, 8)), ((7, 9, 3), 3, (6, 9, 3)), ((8, 8), 1, (8, 8))],
+)
+def test_modcrop_cuts_at_the_bottom_and_right(shape, scale, expected):
+    image = harsh(shape)
+    cropped = modcrop(image, scale)
+    assert cropped.shape == expected
+    np.testing.assert_array_equal(cropped, image[: expected[0], : expected[1]])
+
+
+@pytest.mark.parametrize(
+    ("shape", "scale", "message"),
+    [
+        ((8, 8), 0, "got 0"),
+        ((8, 8), 2.5, "got 2.5"),
+        ((8, 3), 4, "8x3 is too small for x4"),
+        ((8,), 2, r"shape \(8,\)"),
+    ],
+)
+def test_modcrop_refuses(shape, scale, message):
+    with pytest.raises(ValueError, match=message):
+        modcrop(np.zeros(shape, np.uint8), scale)
+
+
+@pytest.mark.parametrize(
+    ("image", "scale", "border", "message"),
+    [
+        (np.zeros((4, 4), np.int32), 0.5, "mirror", "got int32"),
+        (np.zeros((4, 4), np.float16), 0.5, "mirror", "got float16"),
+        (np.zeros((4, 4), bool), 0.5, "mirror", "got bool"),
+        ([[1, 2]], 0.5, "mirror", "got list"),
+        (np.zeros(4, np.uint8), 0.5, "mirror", r"got shape \(4,\)"),
+        (np.zeros((1, 3, 4, 4), np.uint8), 0.5, "mirror", r"got shape \(1, 3, 4, 4\)"),
+        (np.zeros((0, 4), np.uint8), 0.5, "mirror", r"empty, shape \(0, 4\)"),
+        (np.zeros((4, 4, 0), np.uint8), 0.5, "mirror", r"empty, shape \(4, 4, 0\)"),
+        (np.full((4, 4), np.nan), 0.5, "mirror", "NaN"),
+        (np.full((4, 4), np.inf, np.float32), 0.5, "mirror", "infinite"),
+        (np.zeros((4, 4), np.uint8), 0, "mirror", "got 0"),
+        (np.zeros((4, 4), np.uint8), -0.5, "mirror", "got -0.5"),
+        (np.zeros((4, 4), np.uint8), math.nan, "mirror", "got nan"),
+        (np.zeros((4, 4), np.uint8), math.inf, "mirror", "got inf"),
+        (np.zeros((4, 4), np.uint8), 0.5, "reflect", "'reflect'; pass 'mirror' or 'replicate'"),
+    ],
+)
+def test_imresize_refuses(image, scale, border, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        imresize(image, scale, border=border)
+    assert "\n" not in str(caught.value)

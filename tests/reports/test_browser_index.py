@@ -1,0 +1,199 @@
+"""The index, the comparisons and Figure 4 in a real browser: sliders, widths, schemes, axe."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from browser import DESKTOP, PHONE
+from made_records import PROVENANCE, eval_record, put, visual_record
+from PIL import Image
+
+from reports import ablations, index
+from reports.claims import claims
+from reports.collect import main as collect_main
+from reports.figures import figure04
+from reports.figures import pictures as visual
+from semanir.plan.runs import figure_run
+
+pytest_plugins = "browser"
+
+PAGES = ("index", "visual", "figure04", "claims", "ablations")
+EVIL = '"><script>document.title="taken"</script>'
+
+
+def activation_record(folder):
+    """A made-up one in the shape of semanir.evaluate.activation's."""
+    run = figure_run("smoke")
+    rng = np.random.default_rng(0)
+    maps = {name: rng.random((32, 32)).tolist() for name in ("8", "16", "64", "256", "all")}
+    stages = [
+        {"stage": stage, "similarity": similarity, "N": 64, "k": 8, "histogram": [3, 5, 9, 2]}
+        | {"never": 0.2, "most": 40}
+        for stage in ("down.0", "down.1")
+        for similarity in ("dot", "cosine", "layernorm")
+    ]
+    record = {
+        **{"schema": 1, "kind": "activation"},
+        "identity": {"scale": "smoke", "task": run.task, "model": run.model, "seed": 0},
+        **{"dataset": "embedded_rgb", "level": "sigma15", "image": "astronaut"},
+        **{"crop": rng.integers(0, 256, (32, 32, 3)).tolist(), "query": [4, 8], "region": 4},
+        **{"maps": maps, "stages": stages, "bins": [0, 1, 2, 4], "provenance": PROVENANCE},
+    }
+    return put(folder / run.activation, record)
+
+
+def ablation_records(folder):
+    """k fixed and random, at two k, with three seeds."""
+    gains = {"semanir-u": 0, "semanir-u-fixed": 0.1}
+    gains |= {"semanir-u-at-k8": -0.2, "semanir-u-fixed-at-k8": -0.4}
+    found = []
+    for model, gain in gains.items():
+        for seed in range(3):
+            values = [("set12", "sigma25", 30 + n + gain, 0.9, 0.9) for n in range(5)]
+            found.append(eval_record(folder, "denoise_gray-sigma25", model, values, seed=seed))
+    return found
+
+
+@pytest.fixture(scope="module")
+def pages(everything, tmp_path_factory):
+    """A folder with the pages that are no tables."""
+    folder = tmp_path_factory.mktemp("pages")
+    tasks = ["sr-x2", "denoise_gray-sigma50", "deblur-motion", "jpeg_color-blind", "sr-x4"]
+    records = [visual_record(folder, task, level="x2", image=EVIL) for task in tasks]
+    runs = ablation_records(folder)
+    results = folder / "results.csv"
+    collect_main([str(results), *map(str, [*everything, *records, *runs])])
+    activation = activation_record(folder)
+    figure04.render(activation, folder)
+    listed = list(map(str, records))
+    visual.main([*listed, "--results", str(results), "--out", str(folder)])
+    for page in (claims, ablations):
+        page.main(["--scale", "smoke", "--results", str(results), "--out", str(folder)])
+    arguments = ["--results", str(results), "--out", str(folder / "index.html")]
+    index.main([*arguments, "--activation", str(activation), "--visual", *listed])
+    return folder
+
+
+HOW = [
+    pytest.param(DESKTOP, False, id="desktop-light"),
+    pytest.param(PHONE, True, id="phone-dark"),
+    pytest.param(DESKTOP, True, id="desktop-dark", marks=pytest.mark.slow),
+    pytest.param(PHONE, False, id="phone-light", marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize(("size", "dark"), HOW)
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_quiet_accessible_and_as_wide_as_its_window(browser, pages, name, size, dark):
+    """No console line, no request, nothing for axe, no horizontal overflow; data stays text."""
+    browser.open(pages / f"{name}.html", size, dark=dark)
+    assert browser.console() == []
+    assert browser.requests() == []
+    assert browser.overflow() <= 0
+    assert browser.axe() == []
+    assert browser.driver.title != "taken"
+    scripts = browser.run("return document.scripts.length")
+    assert scripts == (0 if name in ("figure04", "ablations") else 1)
+
+
+def test_claims_are_filtered_by_verdict(browser, pages):
+    """By either column, with the keyboard; the count is said, and `all` brings everything back."""
+    from selenium.webdriver.support.ui import Select
+
+    browser.open(pages / "claims.html")
+    rows = browser.find("tbody tr")
+    choice = Select(browser.find("#show")[0])
+    for side, verdict in (("printed", "does not hold"), ("measured", "holds")):
+        choice.select_by_value(f"{side}:{verdict}")
+        shown = [row for row in rows if row.is_displayed()]
+        assert 0 < len(shown) < len(rows)
+        assert {row.get_attribute(f"data-{side}") for row in shown} == {verdict}
+        assert browser.find("#shown")[0].text == f"{len(shown)} of {len(rows)}"
+    choice.select_by_value("")
+    assert all(row.is_displayed() for row in rows) and browser.find("#shown")[0].text == ""
+    assert browser.console() == []
+
+
+@pytest.mark.parametrize("name", ["figure04", "ablations"])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_text_of_figures_has_the_colour_of_the_page(browser, pages, name, dark):
+    """axe looks at no text within SVG."""
+    browser.open(pages / f"{name}.html", dark=dark)
+    colours = browser.run(
+        "return [...document.querySelectorAll('svg text')].map(text => getComputedStyle(text).fill)"
+    )
+    assert set(colours) == {browser.run("return getComputedStyle(document.body).color")}
+
+
+def test_every_opened_section_is_accessible_too(browser, pages):
+    """What is folded away at first is looked at as well."""
+    browser.open(pages / "index.html", PHONE)
+    browser.run("for (const d of document.querySelectorAll('details')) d.open = true")
+    assert browser.overflow() <= 0
+    assert browser.axe() == []
+
+
+def share(browser):
+    """Share of the first picture's columns that are degraded, as painted on the screen."""
+    stack = browser.find(".stack")[0]
+    with Image.open(io.BytesIO(base64.b64decode(stack.screenshot_as_base64))) as image:
+        line = np.asarray(image.convert("L"))[20]
+    # 40 degraded, 120 restored; the edge is white within black
+    return float((abs(line.astype(int) - 40) < 10).mean())
+
+
+@pytest.mark.parametrize("name", ["index", "visual"])
+def test_the_slider_moves_with_the_keyboard(browser, pages, name):
+    from selenium.webdriver.common.keys import Keys
+
+    browser.open(pages / f"{name}.html")
+    assert share(browser) == pytest.approx(0.5, abs=0.02)
+    slider = browser.find(".stack input")[0]
+    browser.run("arguments[0].focus()", slider)
+    browser.press(*[Keys.ARROW_RIGHT] * 10)
+    assert slider.get_attribute("aria-valuetext") == "60 % degraded"
+    assert share(browser) == pytest.approx(0.6, abs=0.02)
+    browser.press(Keys.HOME)
+    assert share(browser) == pytest.approx(0, abs=0.01)
+    browser.press(Keys.END)
+    assert share(browser) == pytest.approx(1, abs=0.02)
+    others = [other.get_attribute("value") for other in browser.find(".stack input")[1:]]
+    assert others and set(others) == {"50"}
+    assert browser.console() == []
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_the_edge_follows_the_pointer(browser, pages, size):
+    """Press anywhere on the picture and drag: the edge lies under the pointer."""
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    browser.open(pages / "visual.html", size)
+    stack = browser.find(".stack")[0]
+    width = stack.rect["width"]
+    pointer = ActionChains(browser.driver, duration=50)
+    pointer.move_to_element_with_offset(stack, round(-0.3 * width), 0).click_and_hold()
+    pointer.move_by_offset(round(0.55 * width), 0).release().perform()
+    assert share(browser) == pytest.approx(0.75, abs=0.03)
+
+
+def test_a_slider_is_reached_by_tab_and_shows_its_focus(browser, pages):
+    from selenium.webdriver.common.keys import Keys
+
+    browser.open(pages / "visual.html")
+    for _ in range(10):
+        browser.press(Keys.TAB)
+        if browser.run("return document.activeElement.type === 'range'"):
+            break
+    outline = "return getComputedStyle(document.activeElement.parentElement).outlineStyle"
+    assert browser.run(outline) == "solid"
+
+
+def test_without_javascript_both_pictures_are_in_sight(browser, pages):
+    """Side by side, and no dead control."""
+    browser.open(pages / "visual.html", script=False)
+    restored, degraded = browser.find(".stack:first-child img")[:2]
+    assert degraded.rect["x"] >= restored.rect["x"] + restored.rect["width"]
+    assert not any(slider.is_displayed() for slider in browser.find(".stack input"))
+    browser.open(pages / "visual.html")  # scripts run again for who comes next
+    assert browser.find(".sliding")

@@ -1,0 +1,365 @@
+"""The index: coverage, what is missing, gains, machines, and pictures."""
+
+import json
+import math
+import re
+import shlex
+from collections import Counter
+
+import pytest
+from made_records import (
+    PROVENANCE,
+    STAMP,
+    count_record,
+    eval_record,
+    put,
+    runtime_record,
+    visual_record,
+)
+from pages import assert_self_contained
+
+from reports import index
+from reports.collect import collect, read_records
+from reports.collect import main as collect_main
+from reports.gate.accepted import Committed
+from reports.missing import gaps
+from reports.tables.layouts import default_tables, layouts
+from reports.tables.verdicts import MEASURED, coverage, judge_table
+from semanir.errors import InputError
+from semanir.plan import models
+from semanir.plan import runs as plan
+from semanir.plan.runs import cells
+
+
+def test_gains_by_hand(tmp_path):
+    """Blind and single-level networks alike are compared with the input of the blind task."""
+    gray, rgb = "embedded_gray", "embedded_rgb"
+    blind, single = "denoise_gray-blind", "denoise_gray-sigma50"
+    paths = [
+        eval_record(
+            tmp_path, blind, "input", [(gray, "sigma15", 24, 0, 0), (gray, "sigma50", 14, 0, 0)]
+        ),
+        eval_record(
+            tmp_path, blind, "semanir-u", [(gray, "sigma15", 30, 0, 0), (gray, "sigma50", 23, 0, 0)]
+        ),
+        eval_record(tmp_path, single, "semanir-u", [(gray, "sigma50", 24, 0, 0)]),
+        eval_record(tmp_path, single, "semanir-u", [(gray, "sigma50", 25, 0, 0)], seed=1),
+        eval_record(tmp_path, "sr-x2", "input", [(rgb, "x2", 28.5, 0, 0)]),
+        eval_record(tmp_path, "sr-x2", "semanir-s", [(rgb, "x2", 28.25, 0, 0)]),
+        eval_record(tmp_path, "sr-x4", "semanir-s", [(rgb, "x4", 25, 0, 0)]),
+        count_record(tmp_path, "semanir-s"),
+    ]
+    found = index.gains(collect(paths))
+    columns = ["task", "model", "dataset", "level", "value", "input", "gain"]
+    rows = {row[:4]: row[4:] for row in found[columns].itertuples(index=False, name=None)}
+    assert rows == {
+        (blind, "semanir-u", gray, "sigma15"): (30, 24, 6),
+        (blind, "semanir-u", gray, "sigma50"): (23, 14, 9),
+        (single, "semanir-u", gray, "sigma50"): (24.5, 14, 10.5),
+        ("sr-x2", "semanir-s", rgb, "x2"): (28.25, 28.5, -0.25),
+        ("sr-x4", "semanir-s", rgb, "x4"): (
+            25,
+            pytest.approx(math.nan, nan_ok=True),
+            pytest.approx(math.nan, nan_ok=True),
+        ),
+    }
+    assert len(found) == 5
+
+
+# --- the page --------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def nothing_committed(monkeypatch):
+    """Results of other machines have a test of their own."""
+    monkeypatch.setattr(index, "committed", list)
+
+
+@pytest.fixture
+def one_table(monkeypatch):
+    """An index of the smallest table alone, for what does not depend on the others."""
+    monkeypatch.setattr(index, "default_tables", lambda: ["table11"])
+
+
+def test_the_index_shows_coverage_and_gains(results_csv, tmp_path):
+    """One row a table with the counts of its own page, one a trained run, all in one page."""
+    out = tmp_path / "index.html"
+    index.main(["--scale", "smoke", "--results", str(results_csv), "--out", str(out)])
+    text = out.read_text(encoding="utf-8")
+    page = assert_self_contained(text)
+    links = [to for to in page.attributes("a", "href") if to.endswith(".html")]
+    assert links == [
+        *(f"{table}.html" for table in default_tables()),
+        "visual.html",
+        "ablations.html",
+        "figure04.html",
+    ]
+    assert " ".join(STAMP.split()) in " ".join(" ".join(page.text).split())
+
+    sections = dict(re.findall(r"<h2>(.*?)</h2>(.*?)(?=<h2>|</main>)", text, re.DOTALL))
+    counted, parts = {}, {}
+    for name, row in re.findall(r'<a href="(\w+)\.html">(.*?)</tr>', sections["Tables"], re.DOTALL):
+        counted[name] = [int(n) for n in re.findall(r"<td>(\d+)</td>", row)]
+        drawn = re.findall(r'style="flex-grow: (\d+)" title="(\d+) ([a-z ]+)"', row)
+        assert all(width == count for width, count, _ in drawn)
+        parts[name] = {verdict: int(count) for _, count, verdict in drawn}
+        spoken = "".join(re.findall(r'role="img" aria-label="(.*?)"', row))
+        assert spoken == ", ".join(f"{count} {verdict}" for _, count, verdict in drawn)
+    # printed numbers, measured, match
+    assert counted["table11"] == [10, 10, 10]
+    assert counted["table07"] == [219, 30, 2]
+    assert parts["table08"]["synthetic data"] == 3
+    assert list(counted) == default_tables()
+    for name, (numbers, shown, match) in counted.items():
+        assert sum(parts[name].values()) == numbers
+        assert sum(parts[name].get(verdict, 0) for verdict in MEASURED) == shown
+        assert parts[name].get("match", 0) == match
+    told = re.search(r"<b>(\d+) of (\d+) printed numbers measured, (\d+) match", text)
+    sums = [sum(row[column] for row in counted.values()) for column in (1, 0, 2)]
+    assert [int(number) for number in told.groups()] == sums
+
+    gains = re.findall(
+        r"<td>([\d.]+)</td><td>([\d.]+)</td><td class=\"left\">([+-][\d.]+) ",
+        sections["What the trained networks gain over their input"],
+    )
+    assert set(gains) == {("20.50", "26.50", "+6.00")}
+    # denoising grey and colour, super-resolution with the on-demand x3; JPEG in colour, and grey on
+    # demand; weather; two single
+    assert len(gains) == (3 + 1) + 3 + 2 * 3 + 4 + (4 + 4) + 3 + 2
+
+
+def test_summary_agrees_with_the_rendered_table(everything):
+    """The index reads results.csv, the table its records; both give the same verdicts."""
+    results = collect(everything)
+    for table in layouts():
+        verdicts = judge_table(cells(table), "smoke", results)
+        line = coverage(verdicts)
+        counted = index.summary(table, verdicts)
+        told = "{measured} of {numbers} cells measured, {match} match".format(**counted)
+        assert line.startswith(told)
+        assert sum(counted["parts"].values()) == counted["numbers"]
+
+
+def test_a_gain_without_its_input_is_a_dash(one_table, tmp_path):
+    paths = [eval_record(tmp_path, "sr-x2", "semanir-s", [("embedded_rgb", "x2", 25, 0, 0)])]
+    collect_main([str(tmp_path / "results.csv"), *map(str, paths)])
+    out = tmp_path / "index.html"
+    index.main(["--results", str(tmp_path / "results.csv"), "--out", str(out)])
+    text = out.read_text(encoding="utf-8")
+    assert '<td>–</td><td>25.00</td><td class="left">–</td>' in text
+    assert "nan" not in text
+
+
+def test_what_comes_from_data_is_escaped(one_table, tmp_path):
+    """Machine, network, image, level: all that a record may call as it likes."""
+    evil = "\"'><img src=x onerror=alert(1)>&"
+    provenance = PROVENANCE | {"machine": evil, "commit": evil, "versions": {"torch": evil}}
+    scores = [("embedded_rgb", "x2", 20, 0, 0)]
+    paths = [
+        eval_record(tmp_path, "sr-x2", "semanir-s", scores, provenance=provenance),
+        runtime_record(tmp_path),
+        visual_record(tmp_path, image=evil, dataset=evil),
+    ]
+    runtime = json.loads(paths[1].read_text())
+    runtime["rows"][0] |= {"network": evil, "group": evil, "input": evil}
+    put(paths[1], runtime)
+    collect_main([str(tmp_path / "results.csv"), *map(str, paths)])
+    arguments = ["--results", str(tmp_path / "results.csv"), "--visual", str(paths[2])]
+    index.main([*arguments, "--out", str(tmp_path / "index.html")])
+    text = (tmp_path / "index.html").read_text(encoding="utf-8")
+    page = assert_self_contained(text)
+    assert "<img src=x" not in text
+    assert "onerror" not in {name for _, attributes in page.tags for name in attributes}
+    assert page.text.count(evil) >= 6
+
+
+def test_the_first_comparisons_stand_on_the_index_and_the_rest_is_counted(
+    one_table, results_csv, tmp_path
+):
+    tasks = ["sr-x2", "sr-x4", "sr-x3", "deblur-motion", "demosaick-rggb", "weather-blind"]
+    records = [str(visual_record(tmp_path, task)) for task in tasks]
+    out = tmp_path / "index.html"
+    index.main(["--results", str(results_csv), "--out", str(out), "--visual", *records])
+    text = out.read_text(encoding="utf-8")
+    assert text.count('<figure class="compare">') == index.SHOWN == 4
+    assert "2 more" in text
+
+
+# --- what is missing -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def nothing():
+    """Verdicts of all tables where no record was given, by scale."""
+    empty = read_records([])
+    return {
+        scale: [v for table in default_tables() for v in judge_table(cells(table), scale, empty)]
+        for scale in ("smoke", "mini")
+    }
+
+
+@pytest.mark.parametrize("scale", ["smoke", "mini"])
+def test_every_number_that_is_not_measured_is_in_one_gap(nothing, scale):
+    """None twice, none forgotten; those with a command first."""
+    found = gaps(nothing[scale], scale)
+    numbers = Counter(v.cell.table for v in nothing[scale] if v.cell.kind == "number")
+    assert sum(gap.count for gap in found) == numbers.total()
+    assert {table for gap in found for table in gap.tables} == set(numbers)
+    have = [bool(gap.command) for gap in found]
+    assert have == sorted(have, reverse=True) and any(have) and not all(have)
+
+
+@pytest.mark.parametrize("scale", ["smoke", "mini"])
+def test_commands_are_ones_that_the_workflow_takes(nothing, scale, monkeypatch):
+    """Each is read as Snakemake reads it, and plans every system that it names."""
+    for name in ("SEMANIR_WEIGHTS_DIR", "SEMANIR_ACCEPT_NONCOMMERCIAL"):
+        monkeypatch.setenv(name, "")  # `choose` sets them; taken back at the end
+    named = set()
+    for gap in gaps(nothing[scale], scale):
+        if not gap.command:
+            continue
+        *words, options = gap.command.partition(" --config ")[::2]
+        assert words == ["snakemake --cores 4 all"]
+        config = dict(option.split("=", 1) for option in shlex.split(options))
+        chosen, _, systems = plan.choose(config)
+        runs = plan.runs(chosen, default_tables(), (), systems)
+        asked = set(filter(None, config.get("systems", "").split(",")))
+        named |= asked
+        # at the mini scale no run of a system is planned for want of its set
+        assert asked <= {run.model for run in runs} | set(models.get_scale(chosen)["systems"])
+        monkeypatch.setenv("SEMANIR_ACCEPT_NONCOMMERCIAL", "")
+    wanted = {
+        found.model
+        for table in default_tables()
+        for cell in cells(table)
+        for found in [plan.answer(cell, scale)]
+        if found.task and found.model in models.released_systems()
+    }
+    assert wanted <= named
+
+
+def picked(table, method, dataset, metric="PSNR"):
+    """The first printed number of a method on a set."""
+    return next(
+        cell
+        for cell in cells(table)
+        if (cell.method, cell.dataset, cell.metric, cell.kind)
+        == (method, dataset, metric, "number")
+    )
+
+
+BASE = "snakemake --cores 4 all"
+MINI = f"{BASE} --config scale=mini"
+PAPER = f"{BASE} --config scale=paper"
+
+
+@pytest.mark.parametrize(
+    ("cell", "command", "reason"),
+    [
+        (("table04", "JPEG", "LIVE1"), MINI, "stand in for the set; the mini scale reads it"),
+        (("table02", "SemanIR", "GoPro"), PAPER, "stand in for the set; the paper scale reads it"),
+        (("table10", "SemanIR-S", "Set5"), BASE, "planned at this scale, but not in the results"),
+        (("table10", "SwinIR", "Set5"), f"{MINI} systems={{swinir}}", "when asked for"),
+        (("table10", "SwinIR", "Manga109"), f"{PAPER} systems={{swinir}}", "when asked for"),
+        (("table10", "RCAN", "Set5"), f"{MINI} weights_dir=FOLDER systems={{rcan}}", "by hand"),
+        (
+            ("table07", "Restormer", "CBSD68"),
+            f"{MINI} accept_noncommercial=true systems={{restormer}}",
+            "licensed for non-commercial use",
+        ),
+        (("table10", "SAN", "Set5"), "", "its repository carries no licence file"),
+        (("table08", "SwinIR", "Test1"), "", "no weights for weather-blind were released"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_gap_by_hand(tmp_path, cell, command, reason):
+    """One number alone; systems of the scale are named with the one that is asked for."""
+    measured = [
+        eval_record(tmp_path, "jpeg_color-blind", "input", [("embedded_rgb", "qf10", 25, 0, 0)]),
+        eval_record(tmp_path, "deblur-motion", "semanir-u", [("embedded_rgb", "motion", 25, 0, 0)]),
+    ]
+    verdicts = judge_table([picked(*cell)], "smoke", collect(measured))
+    (gap,) = gaps(verdicts, "smoke")
+    if "{" in command:
+        system = command.partition("{")[2].rstrip("}")
+        scale = "paper" if "scale=paper" in command else "mini"
+        wanted = {system, *models.get_scale(scale)["systems"]}
+        names = ",".join(name for name in models.released_systems() if name in wanted)
+        command = command.replace(f"{{{system}}}", names)
+    assert (gap.command, gap.count, gap.tables) == (command, 1, [cell[0]])
+    assert reason in gap.reason
+
+
+def test_what_is_measured_as_printed_is_no_gap(tmp_path):
+    record = eval_record(tmp_path, "jpeg_color-blind", "input", [("live1", "qf10", 25.69, 0, 0)])
+    verdicts = judge_table([picked("table04", "JPEG", "LIVE1")], "mini", collect([record]))
+    assert verdicts[0].verdict in ("match", "differs", "better than printed")
+    assert gaps(verdicts, "mini") == []
+
+
+# --- machines, times, claims -----------------------------------------------------------------
+
+
+def test_machines_are_counted_by_record(tmp_path):
+    """Two records of one machine and one of another; what a record does not say is empty."""
+    other = PROVENANCE | {"machine": "B", "created": "2026-03-04T00:00:00+00:00"}
+    del (bare := dict(other))["threads"]
+    scores = [("embedded_rgb", "x2", 20, 0, 0), ("embedded_rgb", "x2", 21, 0, 0)]
+    paths = [
+        eval_record(tmp_path, "sr-x2", "input", scores, provenance=bare),
+        eval_record(tmp_path, "sr-x2", "semanir-s", scores),
+        eval_record(
+            tmp_path,
+            "sr-x2",
+            "semanir-b",
+            scores,
+            provenance=PROVENANCE | {"created": "2026-01-05"},
+        ),
+    ]
+    first, second = index.makers(read_records(paths))
+    assert (first["machine"], first["records"]) == (PROVENANCE["machine"], 2)
+    assert (first["first"], first["last"], first["threads"]) == ("2026-01-02", "2026-01-05", 1)
+    assert (second["machine"], second["records"], second["threads"]) == ("B", 1, "")
+    assert second["first"] == second["last"] == "2026-03-04"
+
+
+def test_times_have_their_ratio(tmp_path):
+    found = index.timings(collect([runtime_record(tmp_path), count_record(tmp_path, "semanir-s")]))
+    shown = {row["model"]: (row["task"], row["median_ms"], row["ratio"]) for row in found}
+    assert shown == {"swinir:x4": ("sr", 50, 1), "semanir-s:x4:k=64": ("sr", 40, 0.8)}
+    assert index.timings(collect([count_record(tmp_path, "semanir-s")])) == []
+
+
+def test_results_of_other_machines_are_linked(one_table, results_csv, tmp_path, monkeypatch):
+    """Those of other scales, with their source as text; nothing without any."""
+    found = [
+        Committed("mini-box", "mini", "Measured on <b>A & B</b>", results_csv),
+        Committed("smoke-box", "smoke", "", results_csv),
+    ]
+    out = tmp_path / "index.html"
+    arguments = ["--scale", "smoke", "--results", str(results_csv), "--out", str(out)]
+    index.main(arguments)
+    assert "Measured elsewhere" not in out.read_text(encoding="utf-8")
+    monkeypatch.setattr(index, "committed", lambda: found)
+    index.main(arguments)
+    text = out.read_text(encoding="utf-8")
+    for page in ("index", "claims", "ablations"):
+        assert f'<a href="mini-box/{page}.html">' in text
+    assert "Measured on &lt;b&gt;A &amp; B&lt;/b&gt;" in text and "smoke-box" not in text
+
+
+def test_claims_are_shown_as_soon_as_there_are_some(one_table, results_csv, tmp_path):
+    """No section without claims.csv, counts of its verdicts with it."""
+    assert index.claims(tmp_path) == {}
+    out = tmp_path / "index.html"
+    arguments = ["--results", str(results_csv), "--out", str(out)]
+    index.main(arguments)
+    assert "claims.html" not in out.read_text(encoding="utf-8")
+    (tmp_path / "claims.csv").write_text(
+        "kind,verdict\nclaim,does not hold\nclaim,holds\nclaim,holds\nfinding,holds\n"
+    )
+    index.main(arguments)
+    assert "2 holds, 1 does not hold" in out.read_text(encoding="utf-8")
+    (tmp_path / "claims.csv").write_text("claim\na\n")
+    with pytest.raises(InputError, match="no column verdict"):
+        index.claims(tmp_path)

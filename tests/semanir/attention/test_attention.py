@@ -1,0 +1,176 @@
+"""All back ends against the float64 reference, and the reference against a loop over queries.
+
+# B windows, H heads, N = h * w tokens, K keys per query, D head width
+"""
+
+import numpy as np
+import pytest
+import torch
+from attention_cases import CASES, IDS, assert_close, make, outputs
+
+from semanir.attention import BACKENDS, attend, build_dictionary
+
+PLAIN = ["mask", "gather"]
+
+
+@pytest.mark.parametrize("backend", PLAIN)
+@pytest.mark.parametrize("bias", [True, False], ids=["bias", "plain"])
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"),
+    [(torch.float32, 1e-5), (torch.float64, 1e-12)],
+    ids=["float32", "float64"],
+)
+@pytest.mark.parametrize("case", CASES, ids=IDS)
+def test_output_and_gradients_equal_the_reference(case, dtype, tolerance, bias, backend):
+    tensors, table, dictionary, window = make(case, dtype, bias)
+    exact = [x.detach().double().requires_grad_() for x in tensors]
+    exact_table = None if table is None else table.detach().double().requires_grad_()
+
+    expected = outputs(exact, exact_table, dictionary, window, "reference")
+    got = outputs(tensors, table, dictionary, window, backend)
+    assert got["out"].dtype == dtype
+    assert_close(got, expected, tolerance)
+
+
+@pytest.mark.parametrize("backend", [*PLAIN, "reference", "auto"])
+@pytest.mark.parametrize("bias", [True, False], ids=["bias", "plain"])
+@pytest.mark.parametrize("case", CASES, ids=IDS)
+def test_same_output_without_gradient(case, bias, backend):
+    tensors, table, dictionary, window = make(case, torch.float32, bias)
+    expected = attend(*tensors, dictionary, table, window, backend="reference").detach()
+    with torch.no_grad():
+        got = attend(*tensors, dictionary, table, window, backend=backend)
+    assert_close({"out": got}, {"out": expected}, 1e-5)
+
+
+@pytest.mark.parametrize("backend", [*PLAIN, "reference"])
+@pytest.mark.parametrize("case", [c for c in CASES if c[3] in ("hermits", "nobody")], ids=str)
+def test_query_without_keys_gives_zeros_and_no_gradient(case, backend):
+    tensors, table, dictionary, window = make(case)
+    got = outputs(tensors, table, dictionary, window, backend)
+    lonely = dictionary.empty[:, None].expand(got["out"].shape[:3])
+    assert lonely.any()
+    assert (got["out"][lonely] == 0).all()
+    assert (got["q"][lonely] == 0).all()
+    assert all(x.isfinite().all() for x in got.values())
+
+
+def loop(q, k, v, dictionary, table, window):
+    """The definition, query by query, in numpy."""
+    out, width = np.zeros(q.shape), window[1]
+    for b, head, i in np.ndindex(q.shape[:3]):
+        scores = []
+        keys = dictionary.indices[b, i, : dictionary.counts[b, i]].tolist()
+        for j in keys:
+            dy, dx = i // width - j // width, i % width - j % width
+            score = q[b, head, i] @ k[b, head, j] / np.sqrt(q.shape[-1])
+            if table is not None:
+                entry = (dy + window[0] - 1) * (2 * width - 1) + dx + width - 1
+                score += table[head, entry]
+            scores.append(score)
+        weights = np.exp(np.array(scores) - max(scores, default=0))
+        for j, weight in zip(keys, weights / weights.sum(), strict=True):
+            out[b, head, i] += weight * v[b, head, j]
+    return out
+
+
+@pytest.mark.parametrize("bias", [True, False], ids=["bias", "plain"])
+@pytest.mark.parametrize("case", CASES, ids=IDS)
+def test_reference_is_the_definition(case, bias):
+    tensors, table, dictionary, window = make(case, bias=bias)
+    arrays = [x.detach().numpy() for x in tensors]
+    entries = None if table is None else table.detach().numpy()
+    expected = torch.from_numpy(loop(*arrays, dictionary, entries, window))
+    got = attend(*tensors, dictionary, table, window, backend="reference").detach()
+    assert_close({"out": got}, {"out": expected}, 1e-12)
+
+
+@pytest.mark.parametrize("backend", [*PLAIN, "reference"])
+def test_gradients_equal_finite_differences(backend):
+    tensors, table, dictionary, window = make(((2, 3), 3, 4, "regions"), b=1, heads=2)
+
+    def run(q, k, v, entries):
+        return attend(q, k, v, dictionary, entries, window, backend=backend)
+
+    assert torch.autograd.gradcheck(run, (*tensors, table))
+
+
+@pytest.mark.parametrize("backend", [*PLAIN, "reference"])
+def test_large_scores_stay_finite(backend):
+    (q, k, v), table, dictionary, window = make(((3, 5), 4, 8, ""), torch.float32)
+    got = outputs([(q.detach() * 1e4).requires_grad_(), k, v], table, dictionary, window, backend)
+    assert all(x.isfinite().all() for x in got.values())
+
+
+@pytest.mark.parametrize("backend", PLAIN)
+def test_half_precision_and_strided_inputs(backend):
+    tensors, table, dictionary, window = make(CASES[0], torch.float32)
+    expected = attend(*tensors, dictionary, table, window, backend="reference")
+    strided = [x.transpose(1, 2).contiguous().transpose(1, 2).bfloat16() for x in tensors]
+    got = attend(*strided, dictionary, table.bfloat16(), window, backend=backend)
+    assert got.dtype == torch.bfloat16
+    assert_close({"out": got}, {"out": expected}, 0.03)
+
+
+def test_one_dictionary_serves_all_layers():
+    """The mask is built once, and its use by one layer leaves it as it was."""
+    tensors, table, dictionary, window = make(CASES[0])
+    first = outputs(tensors, table, dictionary, window, "mask")
+    mask, additive = dictionary.mask, dictionary.additive
+    kept = additive.clone()
+    second = outputs(tensors, table, dictionary, window, "mask")
+    assert dictionary.mask is mask and dictionary.additive is additive
+    assert torch.equal(additive, kept)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize(("k", "name"), [(3, "gather"), (4, "mask")])
+def test_auto_gathers_only_a_small_part(k, name, monkeypatch):
+    (q, _, _), _, _, _ = make(((8, 15), 1, 4, ""))
+    dictionary = build_dictionary(torch.randn(2, 120, 4), k)
+    monkeypatch.setitem(BACKENDS, name, lambda *inputs: name)
+    assert attend(q, q, q, dictionary) == name
+
+
+# --- refusals ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["mas", "Gather", "torch-mask", ""])
+def test_refuses_unknown_backend_in_one_line(name):
+    (q, k, v), _, dictionary, _ = make(CASES[0])
+    with pytest.raises(ValueError, match=f"unknown attention back end {name!r}") as error:
+        attend(q, k, v, dictionary, backend=name)
+    assert "\n" not in str(error.value)
+    assert any(valid in str(error.value) for valid in BACKENDS)
+
+
+def changed(**changes):
+    """The arguments of a good call of attend with some replaced."""
+    (q, k, v), table, dictionary, window = make(((2, 3), 3, 4, ""), torch.float32)
+    good = {"q": q, "k": k, "v": v, "dictionary": dictionary, "bias_table": table, "window": window}
+    return good | changes
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"q": torch.randn(2, 6, 12)}, r"one shape \[B,H,N,D\], got \[2, 6, 12\]"),
+        ({"k": torch.randn(2, 3, 5, 4)}, r"one shape .*\[2, 3, 5, 4\].*split the heads"),
+        ({"v": torch.randn(2, 3, 6, 4).double()}, "one floating type.*float64.*convert"),
+        ({"k": torch.randn(2, 3, 6, 4, device="meta")}, "on cpu, meta, cpu; move them"),
+        ({"dictionary": build_dictionary(torch.randn(2, 5, 4), 2)}, r"\[2, 6\].*for \[2, 5\]"),
+        ({"dictionary": build_dictionary(torch.randn(1, 6, 4), 2)}, r"\[2, 6\].*for \[1, 6\]"),
+        ({"window": None}, "bias_table needs its window"),
+        ({"window": (3, 3)}, r"window \(3, 3\) does not hold N=6 tokens"),
+        ({"window": (-2, -3)}, r"window \(-2, -3\) does not hold N=6 tokens"),
+        ({"window": (6,)}, r"window \(6,\) does not hold N=6 tokens"),
+        ({"window": (3, 2, 1)}, r"window \(3, 2, 1\) does not hold N=6"),
+        ({"bias_table": None, "window": (2, 2)}, r"window \(2, 2\) does not hold N=6"),
+        ({"bias_table": torch.randn(3, 14)}, r"expected bias_table \[3, 15\].* got \[3, 14\]"),
+        ({"bias_table": torch.randn(2, 15)}, r"expected bias_table \[3, 15\].* got \[2, 15\]"),
+        ({"bias_table": torch.randn(3, 15).double()}, r"bias_table is torch.float64 on cpu but q"),
+    ],
+)
+def test_refuses_what_does_not_fit(changes, message):
+    with pytest.raises(ValueError, match=message):
+        attend(**changed(**changes))

@@ -1,0 +1,135 @@
+"""The Triton kernels without a GPU: run by the interpreter, compiled for two; on one where it is.
+
+The interpreter is chosen where a kernel is defined, so that both happen in processes of their own.
+"""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from attention_cases import CASES, IDS, assert_close, make, outputs
+from checkout import REPOSITORY
+
+from semanir.attention import attend, dispatch
+from semanir.attention.select import select, select_plainly
+from semanir.errors import InputError
+
+CASES_FOLDER = REPOSITORY / "tests" / "cases"
+needs_triton = pytest.mark.skipif(
+    importlib.util.find_spec("triton") is None, reason="the package triton is not installed"
+)
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+
+
+def start(*command, **environment):
+    paths = [str(REPOSITORY), str(CASES_FOLDER), os.environ.get("PYTHONPATH", "")]
+    environment |= {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, *command],
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def result(process):
+    out, error = process.communicate(timeout=900)
+    assert process.returncode == 0, (out + error)[-4000:]
+    return out
+
+
+@needs_triton
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", [80, 90])
+def test_machine_code_spills_nothing_and_uses_the_tensor_cores(architecture):
+    """What an A100 (80) and an H100 (90) would run, with the launches' own choices.
+
+    Triton keeps what it has compiled for the next run of the tests.
+    """
+    found = json.loads(result(start(str(CASES_FOLDER / "triton_compile.py"), str(architecture))))
+    assert len(found) == 2 * (2 * 3 + 2 * 2 + 4) + 2
+    for name, use in found.items():
+        assert use["instructions"] > 300, name  # it was disassembled
+        assert (use["stack"], use["spills"], use["atomics"]) == (0, 0, 0), (name, use)
+        assert (use["mma"] > 0) == name.startswith("flash"), (name, use)
+        # a row of 32 floats is added by the 32 threads of a warp, a float each; rows of N
+        # similarities start anywhere
+        narrow = name.startswith(("gather_add_pieces", "select"))
+        assert use["wide_loads"] or narrow, (name, use)
+
+
+@needs_triton
+@pytest.mark.slow
+def test_interpreted_kernels_equal_the_float64_reference():
+    script = str(CASES_FOLDER / "triton_interpreted.py")
+    out = result(start("-m", "pytest", "-q", script, TRITON_INTERPRET="1"))
+    assert "skipped" not in out and int(out.split(" passed")[0].split()[-1]) >= 30
+
+
+@pytest.mark.parametrize("backend", ["triton", "triton-gather"])
+def test_without_a_gpu_it_is_refused_by_name(backend, monkeypatch):
+    tensors, table, dictionary, window = make(CASES[0], torch.float32)
+    if importlib.util.find_spec("triton") is not None:
+        with pytest.raises(InputError, match="run on NVIDIA GPUs, got tensors on cpu"):
+            attend(*tensors, dictionary, table, window, backend=backend)
+        double = [x.double() for x in tensors]
+        with pytest.raises(InputError, match=r"float32, float16 and bfloat16.*float64"):
+            attend(*double, dictionary, backend=backend)
+    for module in ("triton_flash", "triton_gather"):
+        monkeypatch.delitem(sys.modules, f"semanir.attention.{module}", raising=False)
+    monkeypatch.setitem(sys.modules, "triton", None)
+    with pytest.raises(InputError, match="need the package triton"):
+        attend(*tensors, dictionary, table, window, backend=backend)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "k", "expected"),
+    [
+        (torch.float32, 170, "triton-gather"),
+        (torch.float32, 171, "triton"),
+        (torch.bfloat16, 64, "triton-gather"),
+        (torch.float16, 65, "triton"),
+    ],
+)
+def test_few_keys_are_read_one_by_one_on_a_gpu(dtype, k, expected):
+    assert dispatch.on_gpu(dtype, 1024, k) == expected
+
+
+def test_the_kernels_are_not_imported_before_they_are_needed():
+    code = (
+        "import semanir, sys; print([name for name in sys.modules if 'attention.triton' in name])"
+    )
+    assert result(start("-c", code)).strip() == "[]"
+
+
+@needs_triton
+@needs_gpu
+@pytest.mark.parametrize("backend", ["triton", "triton-gather"])
+@pytest.mark.parametrize("case", [*CASES, ((16, 17), 60, 30, "")], ids=[*IDS, "N272"])
+def test_on_a_gpu(case, backend):
+    tensors, table, dictionary, window = make(case, torch.float32)
+    exact = [x.detach().double().requires_grad_() for x in tensors]
+    expected = outputs(exact, table.detach().double().requires_grad_(), dictionary, window, "mask")
+    moved = [x.detach().cuda().requires_grad_() for x in (*tensors, table)]
+    on_gpu = type(dictionary)(dictionary.indices.cuda(), dictionary.counts.cuda())
+    got = outputs(moved[:3], moved[3], on_gpu, window, backend)
+    assert_close({name: x.cpu() for name, x in got.items()}, expected, 1e-5)
+
+
+@needs_triton
+@needs_gpu
+@pytest.mark.parametrize("n", [1, 63, 1000, 4096, 8192])
+def test_the_selection_on_a_gpu(n):
+    similarity = torch.randn(2, 9, n, generator=torch.Generator().manual_seed(n))
+    similarity[1] = (4 * similarity[1]).round()  # many ties
+    similarity[1, 0, n // 3 :] = -torch.inf
+    for k in {1, max(1, n // 3), n}:
+        found = select(similarity.cuda(), k)
+        for got, expected in zip(found, select_plainly(similarity, k), strict=True):
+            assert torch.equal(got.cpu(), expected)

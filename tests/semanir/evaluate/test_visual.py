@@ -1,0 +1,295 @@
+"""Pictures before and after: what is chosen, what is recorded, what a page shows of it."""
+
+import base64
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+from made_records import STAMP, eval_record, visual_record
+from PIL import Image
+
+from data_prep.degrade import degrade_set
+from data_prep.images import write_image
+from data_prep.resize import imresize
+from data_prep.tasks import families
+from reports.collect import collect, main, means, read_records
+from reports.figures import pictures as page
+from reports.tables.layouts import default_tables, layouts
+from semanir.errors import InputError
+from semanir.evaluate import visual
+from semanir.files import sha256, write_json
+from semanir.plan import models
+from semanir.plan import runs as plan
+from semanir.plan.record import read_record
+
+PLACE = ("embedded_rgb", "x2")
+
+
+def rows(scores, place=PLACE):
+    dataset, level = place
+    return [
+        {"dataset": dataset, "level": level, "image": name, "psnr": psnr}
+        for name, psnr in scores.items()
+    ]
+
+
+# --- the rule --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("restored", "inputs", "chosen"),
+    [
+        ({"a": 30, "b": 31, "c": 35}, {"a": 28, "b": 28, "c": 28}, "b"),  # gains 2, 3, 7
+        ({"a": 35, "b": 30, "c": 20}, {"a": 34, "b": 20, "c": 15}, "c"),  # not the median PSNR
+        ({"a": 31, "b": 30, "c": 33, "d": 39}, dict.fromkeys("abcd", 28), "a"),  # lower middle
+        ({"z": 29, "m": 31, "b": 31, "c": 31, "a": 50}, dict.fromkeys("zmbca", 28), "b"),
+        ({"a": math.inf, "b": 30, "c": 29}, {"a": math.inf, "b": 29, "c": 30}, "a"),  # gains 0
+        ({"only": 10}, {"only": 20}, "only"),
+    ],
+    ids=["odd", "gain", "even", "ties", "infinite", "one"],
+)
+def test_the_image_of_the_median_gain_is_chosen(restored, inputs, chosen):
+    """Worked out by hand; another set and level after the first changes nothing."""
+    other = rows({"x": 99.0, "y": 1.0}, ("embedded_rgb", "x3"))
+    found = visual.median_image(rows(restored) + other, other + rows(inputs))
+    assert found == chosen
+
+
+def test_an_image_that_the_input_lacks_is_named():
+    with pytest.raises(InputError, match="no b of embedded_rgb at x2"):
+        visual.median_image(rows({"a": 30, "b": 31}), rows({"a": 20}))
+
+
+def test_the_crop_is_the_square_of_the_grid_that_varies_most():
+    """Noise in one place; half a step beside the grid it falls to the square that holds most."""
+    rng = np.random.default_rng(0)
+    image = np.full((240, 300, 3), 128, np.uint8)
+    image[96:192, 144:240] = rng.integers(0, 256, (96, 96, 3))
+    assert visual.busiest_crop(image) == (96, 144, 96)
+    assert visual.busiest_crop(image[..., 0]) == (96, 144, 96)
+    assert visual.busiest_crop(np.full((200, 200), 7, np.uint8)) == (0, 0, 96)  # all equal
+
+
+@pytest.mark.parametrize(
+    ("shape", "unit", "side"), [((95, 200), 1, 95), ((95, 200), 4, 92), ((96, 96), 3, 96)]
+)
+def test_a_small_image_gives_its_largest_square(shape, unit, side):
+    top, left, found = visual.busiest_crop(np.zeros(shape, np.uint8), unit)
+    assert found == side
+    assert top % unit == left % unit == 0
+
+
+def test_one_run_for_each_family_that_the_tables_train():
+    """Found again from the cells: the first trained answer of a family in printed order."""
+    for scale in ("smoke", "mini"):
+        first = {}
+        for table in default_tables():
+            for cell in plan.cells(table):
+                found = plan.answer(cell, scale)
+                if found.task and "of" not in models.trained_models().get(found.model, {"of": ""}):
+                    first.setdefault(cell.task, (found.task, found.model))
+        runs = plan.visual_runs(scale, default_tables())
+        assert [(run.task, run.model) for run in runs] == list(first.values())
+        assert {run.seed for run in runs} == {0}
+    assert len(plan.visual_runs("smoke", layouts())) == len(families())
+
+
+@pytest.mark.parametrize(
+    ("task", "source"),
+    [
+        ("denoise_gray-sigma50", "denoise_gray-blind"),
+        ("denoise_gray-blind", "denoise_gray-blind"),
+        ("sr-x4", "sr-x4"),
+        ("weather-blind", "weather-blind"),
+    ],
+)
+def test_the_input_of_a_run_is_the_one_that_is_evaluated(task, source):
+    run = plan.Run("smoke", task, "semanir-u", 0)
+    assert plan.input_run(run) == plan.Run("smoke", source, "input", 0)
+    assert plan.input_run(run) in plan.runs("smoke", default_tables())
+
+
+# --- the record ------------------------------------------------------------------------------
+
+
+def pixels(text):
+    with Image.open(io.BytesIO(base64.b64decode(text))) as image:
+        return np.asarray(image)
+
+
+@pytest.fixture
+def enlarging(tmp_path, monkeypatch):
+    """A folder with one photograph, its x2 reduction and two records; the "network" brightens.
+
+    Yields (clean, degraded, restored), all uint8.
+    """
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(1)
+    clean = np.full((100, 200, 3), 90, np.uint8)
+    clean[:, 100:] = rng.integers(0, 256, (100, 100, 3))
+    write_image("data/sets/embedded_rgb/photo.png", clean)
+    entry = {"file": "photo.png", "sha256": sha256("data/sets/embedded_rgb/photo.png")}
+    write_json("data/sets/embedded_rgb/index.json", [entry])
+    degraded_folder = tmp_path / "data/degraded/sr/embedded_rgb/x2"
+    degrade_set("sr", "x2", tmp_path / "data/sets/embedded_rgb", degraded_folder)
+    with Image.open(degraded_folder / "photo.png") as image:
+        degraded = np.asarray(image)
+    restored = np.minimum(clean.astype(int) + 20, 255).astype(np.uint8)
+    for model, psnr in (("semanir-s", 22.0), ("input", 20.0)):
+        eval_record(tmp_path, "sr-x2", model, [(*PLACE, psnr, 0, 0)])
+        path = tmp_path / plan.Run("smoke", "sr-x2", model, 0).record
+        path.write_text(path.read_text().replace('"0.png"', '"photo"'))
+
+    monkeypatch.setattr(visual, "make_restorer", restorer_of(restored, visual.make_restorer))
+    return clean, degraded, restored
+
+
+def restorer_of(restored, original):
+    """The network's output is given; the input's is what the project makes of it."""
+
+    def make(run, threads):
+        if run.model == "input":
+            return original(run, threads)
+        return (lambda image, level, tile: ((restored / 255).astype(np.float32), None)), {}
+
+    return make
+
+
+def test_a_record_holds_the_three_crops_and_their_psnr(enlarging, tmp_path):
+    """Super-resolution: pixels repeated in the picture, PSNR of bicubic on Y without a border."""
+    clean, degraded, restored = enlarging
+    visual.main(["--task", "sr-x2", "--model", "semanir-s"])
+    record = read_record(tmp_path / "results/smoke/visual/sr-x2/semanir-s/seed0.json")
+    # the grid has squares at 0, 48 and 96 from the left; the last lies in the noise but for 4
+    assert record["crop"] == [0, 96, 96]
+    assert (record["dataset"], record["level"], record["image"]) == (*PLACE, "photo")
+    assert record["images"] == 1
+    assert record["protocol"] == {"name": "sr-x2", "version": 1}
+    assert record["size"] == [100, 200] and record["beside"] == []
+    assert pixels(record["pictures"]["whole"]).shape == (100, 200, 3)
+    square = np.s_[0:96, 96:192]
+    np.testing.assert_array_equal(pixels(record["pictures"]["clean"]), clean[square])
+    np.testing.assert_array_equal(pixels(record["pictures"]["restored"]), restored[square])
+    shown = pixels(record["pictures"]["degraded"])
+    for y, x in ((0, 0), (0, 1), (1, 0), (50, 77), (95, 95)):
+        np.testing.assert_array_equal(shown[y, x], degraded[y // 2, 48 + x // 2])
+
+    enlarged = np.clip(imresize(degraded, 2), 0, 255).round().astype(np.uint8)
+    for name, output in (("psnr_crop", restored), ("psnr_crop_input", enlarged)):
+        luma = [
+            image[square].astype(float) @ np.array([65.481, 128.553, 24.966]) / 255
+            for image in (output, clean)
+        ]
+        error = np.mean((luma[0] - luma[1])[2:-2, 2:-2] ** 2)
+        assert record["scores"][name] == pytest.approx(10 * np.log10(255**2 / error), abs=0.02)
+
+
+def test_results_hold_the_crops_and_no_mean_takes_them_in(enlarging, tmp_path):
+    """Metrics of their own: the PSNR of the set is that of the evaluation alone."""
+    visual.main(["--task", "sr-x2", "--model", "semanir-s"])
+    paths = [plan.Run("smoke", "sr-x2", m, 0).record for m in ("semanir-s", "input")]
+    paths.append(plan.Run("smoke", "sr-x2", "semanir-s", 0).visual)
+    results = read_records(paths)
+    crops = results[results["metric"].str.startswith("psnr_crop")]
+    assert list(crops["metric"]) == ["psnr_crop", "psnr_crop_input"]
+    assert set(crops["image"]) == {"photo"} and set(crops["protocol"]) == {"sr-x2 v1"}
+    psnr = means(results).query("metric == 'psnr'").set_index("model")["value"]
+    assert psnr.to_dict() == {"semanir-s": 22.0, "input": 20.0}
+
+
+def test_other_systems_stand_beside_the_network(enlarging, tmp_path):
+    """One that returns the clean image: infinite PSNR, and its own line of the results."""
+    clean, _, _ = enlarging
+    given = visual.make_restorer
+
+    def make(run, threads):
+        if run.model == "swinir":
+            return (lambda image, level, tile: ((clean / 255).astype(np.float32), None)), {}
+        return given(run, threads)
+
+    visual.make_restorer = make  # the fixture puts the project's own back
+    visual.main(["--task", "sr-x2", "--model", "semanir-s", "--beside", "swinir"])
+    path = tmp_path / plan.Run("smoke", "sr-x2", "semanir-s", 0).visual
+    (other,) = read_record(path)["beside"]
+    assert (other["model"], other["psnr_crop"]) == ("swinir", math.inf)
+    np.testing.assert_array_equal(pixels(other["picture"]), clean[0:96, 96:192])
+    results = read_records([path])
+    assert list(results.query("metric == 'psnr_crop'")["model"]) == ["semanir-s", "swinir"]
+    assert list(results.query("model == 'swinir'")["network"]) == [""]
+    shown = page.comparison(read_record(path), path, results)
+    assert list(shown["psnr"]) == ["degraded", "swinir", "restored"]
+    assert shown["psnr"]["swinir"] == (math.inf, None)
+    page.render("smoke", [shown], tmp_path)
+    text = (tmp_path / "visual.html").read_text(encoding="utf-8")
+    assert "swinir inf dB" in text and "Restored by swinir" in text
+
+
+def test_systems_beside_a_run_are_those_evaluated_on_its_task():
+    run = plan.Run("mini", "denoise_gray-sigma25", "semanir-u", 0)
+    found = plan.beside(run, default_tables(), (), ("dncnn", "ffdnet", "deepjoint"))
+    assert [(other.task, other.model) for other in found] == [(run.task, "dncnn")]
+    assert plan.beside(run, default_tables(), (), ()) == []
+
+
+def test_pictures_are_of_trained_networks(capsys):
+    with pytest.raises(SystemExit):
+        visual.main(["--task", "sr-x2", "--model", "input"])
+    assert "input is not trained here" in capsys.readouterr().err
+
+
+# --- the page --------------------------------------------------------------------------------
+
+
+def test_numbers_on_the_page_come_from_the_results(tmp_path):
+    """Those of the image from its evaluations, those of the crop from the collected record."""
+    path = visual_record(tmp_path)
+    paths = [
+        eval_record(tmp_path, "sr-x2", "semanir-s", [(*PLACE, 26.5, 0, 0), (*PLACE, 99, 0, 0)]),
+        eval_record(tmp_path, "sr-x2", "input", [(*PLACE, 24.25, 0, 0)]),
+        eval_record(tmp_path, "sr-x2", "semanir-b", [(*PLACE, 11, 0, 0)]),
+    ]
+    shown = page.comparison(read_record(path), path, read_records([*paths, path]))
+    assert shown["psnr"] == {"degraded": (23.5, 24.25), "restored": (27.125, 26.5)}
+    without = page.comparison(read_record(path), path, read_records(paths[2:]))
+    assert without["psnr"] == {"degraded": (None, None), "restored": (None, None)}
+
+
+def test_a_page_is_rendered_and_escapes_what_comes_from_data(tmp_path):
+    """Names with markup stay text, in attributes as well; nothing is fetched."""
+    evil = '"><script>alert(1)</script>&'
+    path = visual_record(tmp_path, image=evil)
+    main([str(tmp_path / "results.csv"), str(path)])
+    page.main(["--results", str(tmp_path / "results.csv"), "--out", str(tmp_path), str(path)])
+    text = (tmp_path / "visual.html").read_text(encoding="utf-8")
+    assert evil not in text and "alert(1)&lt;/script&gt;" in text
+    assert text.count("<script>") == 1
+    assert "http" not in text and "url(" not in text
+    assert text.count("data:image/png;base64,") == 4
+    assert "top:25.00%;left:25.00%;width:25.00%;height:50.00%;" in text
+    assert "27.12" in text and "23.50" in text
+    assert " ".join(STAMP.split()) in " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    "pictures",
+    [
+        {},
+        dict.fromkeys(page.PICTURES, ""),
+        dict.fromkeys(page.PICTURES, '" onerror="alert(1)'),
+        dict.fromkeys(page.PICTURES, base64.b64encode(b"<svg/>").decode()),
+    ],
+    ids=["none", "empty", "markup", "svg"],
+)
+def test_a_record_without_its_pictures_is_named(tmp_path, pictures):
+    path = visual_record(tmp_path, pictures=pictures)
+    with pytest.raises(InputError, match=r"broken record .*seed0\.json"):
+        page.comparison(json.loads(path.read_text()), path, collect([]))
+
+
+def test_a_page_without_any_record_says_so(tmp_path):
+    path = eval_record(tmp_path, "sr-x2", "input", [(*PLACE, 20, 0, 0)])
+    main([str(tmp_path / "results.csv"), str(path)])
+    page.main(["--results", str(tmp_path / "results.csv"), "--out", str(tmp_path)])
+    assert "nothing to show" in (tmp_path / "visual.html").read_text(encoding="utf-8")

@@ -1,0 +1,366 @@
+"""What the documentation says: commands and examples run, links lead somewhere, names are told."""
+
+import argparse
+import ast
+import re
+import shutil
+import zipfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from checkout import REPOSITORY, copy_of_repository
+from PIL import Image
+from typed import failed, hurried, main_of, program, typed, without_work, worked
+
+import semanir
+from reports.collect import means, read_results
+from reports.gate.accepted import ACCEPTED
+from reports.tables.verdicts import judge_table
+from semanir.cli.page import page as command_line
+from semanir.inference import checkpoint
+from semanir.plan import runs as plan
+
+DOCS = sorted((REPOSITORY / "docs").glob("*.md"))
+PAGES = [REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + DOCS
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+STEP = re.compile(r"^<!-- (.+?): (\S+) -->\n```\w+\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page, language):
+    return [
+        text for found, text in BLOCK.findall(page.read_text(encoding="utf-8")) if found == language
+    ]
+
+
+def commands():
+    """Every command that is shown, without its comment, each once; further lines belong to it."""
+    text = "".join(block for page in PAGES for block in blocks(page, "bash"))
+    text = re.sub(r"\\\n\s*|&&\n", lambda found: found[0].rstrip("\\\n ") + " ", text)
+    lines = (line.partition("  #")[0].strip() for line in text.splitlines())
+    return list(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
+
+
+# --- commands ------------------------------------------------------------------------------------
+
+INSTALLS = "installs packages; CI does that by the same lines (tests/workflow/test_project.py)"
+TESTS = "runs the tests, which are what is running; CI does that by .ci/run"
+TIMES = "measures or counts for half a minute and more"
+# every command that is not run here as it is typed, and why
+NOT_RUN = {
+    "python3 -m venv .venv && . .venv/bin/activate && pip install -c constraints.txt -e . &&"
+    " pip install --no-deps -r baselines/requirements.txt && snakemake --cores 4 all": INSTALLS,
+    '. .venv/bin/activate && pip install -c constraints.txt -e ".[test]" &&'
+    " pip install --no-deps -r baselines/requirements.txt && pytest": INSTALLS,
+    "pytest": TESTS,
+    "pytest -m slow": TESTS,
+    'pytest -m ""': TESTS,
+    "ruff check . && ruff format --check . && mypy && snakefmt --check Snakefile ./*/*.smk": TESTS,
+    "snakemake all --executor slurm --jobs 50 --config scale=mini": "needs a Slurm cluster",
+    "python -m semanir.attention bench": TIMES,
+    "python -m semanir.attention bench --device cuda": "needs a GPU",
+    "python -m semanir.measure.networks count swinir:x4 hat:x4 semanir-s:x4:k=256 --input 3x128x128": TIMES,
+    "python -m semanir.measure.networks time swinir:x4 semanir-s:x4:k=64 --input 3x64x64": TIMES,
+    "python -m semanir.measure.networks memory semanir-u:rgb:k=128 --input 3x256x256": TIMES,
+    "python -m semanir.measure.price --scale mini": TIMES,
+    "python -m semanir.measure.price --scale paper": TIMES,
+}
+
+
+def runs(start):
+    """The commands that are run and start so."""
+    found = [c for c in commands() if c.startswith(start) and c not in NOT_RUN]
+    assert found
+    return found
+
+
+def test_every_command_is_run_or_said_not_to_be():
+    """No entry of NOT_RUN is stale, and the tests below know what to do with all others."""
+    known = commands()
+    assert set(NOT_RUN) <= set(known)
+    starts = ("snakemake ", "python -m ", "semanir ")
+    assert [c for c in known if c not in NOT_RUN and not c.startswith(starts)] == []
+    assert len(known) >= 40
+
+
+def smoke(command):
+    """Whether what a Snakemake command asks for is what the finished run has made."""
+    return not any(word in command for word in ("scale=", "extra_", "table99"))
+
+
+@pytest.mark.slow
+def test_snakemake_commands_of_finished_results_run(finished, tmp_path):
+    """As typed. What a command names is taken away before it, so that it has something to do."""
+    folder = hurried(shutil.copytree(finished, tmp_path / "copy", symlinks=True))
+    for command in filter(smoke, runs("snakemake ")):
+        words = ["reports/index.html" if word == "all" else word for word in command.split()]
+        files = [folder / word for word in words if (folder / word).is_file()]
+        for path in [] if "-n" in words else files:
+            path.unlink()
+        said = worked(typed(command, folder))
+        assert all(path.is_file() for path in files), f"{command}\n{said[-3000:]}"
+    assert zipfile.is_zipfile(folder / "report.zip")
+
+
+# a submit command that starts what it is given, and notes what was asked for
+SBATCH = '#!/bin/sh\necho "$*" >> asked\nfor script; do :; done\nsh "$script" >&2 &\necho $!\n'
+
+
+@pytest.mark.slow
+def test_snakemake_commands_that_take_long_run_without_their_work(tmp_path):
+    """As typed: other scales, weights from elsewhere, a cluster. Networks and pages are stubs."""
+    folder = without_work(tmp_path)
+    program(folder / "bin/sbatch", SBATCH)
+    (folder / "FOLDER").mkdir()
+    long = [c for c in runs("snakemake ") if not smoke(c) and "table99" not in c]
+    assert len(long) >= 10
+    # the cluster comes after `all` of the same plan, where one job is left to do: each of its jobs
+    # reads the workflow anew
+    turn = ("--executor", "scale=mini", "all --config scale=mini$")
+    for command in sorted(long, key=lambda c: [bool(re.search(word, c)) for word in turn]):
+        if "--executor" in command:
+            (folder / "reports/index.html").unlink()
+        said = worked(typed(command, folder, folder / "bin"))
+        if " -n " not in command:
+            assert "steps (100%) done" in said, f"{command}\n{said[-3000:]}"
+    (asked,) = (folder / "asked").read_text(encoding="utf-8").splitlines()
+    assert asked.startswith("--parsable --cpus-per-task=1 ")
+
+
+@pytest.fixture
+def beside(finished, tmp_path):
+    """A copy of the finished results with the files that commands name."""
+    folder = shutil.copytree(finished, tmp_path / "copy", symlinks=True)
+    results = folder / "results/smoke"
+    shutil.copy(results / "results.csv", folder / "results.csv")
+    shutil.copy(folder / "reports/accepted/smoke.csv", folder / "ACCEPTED.csv")
+    weights = results / "train/denoise_gray-sigma50/semanir-u/seed0/weights.safetensors"
+    shutil.copy(weights, folder / "FILE.safetensors")
+    grey = folder / "data_prep/embedded/test_gray"
+    picture = Image.open(next(grey.glob("*.png"))).crop((0, 0, 64, 64))
+    for name in ("noisy.png", "small.jpg", "scans/1.png"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        picture.save(folder / name)
+    record = "eval/jpeg_color-blind/input/seed0.json"
+    (folder / "results/mini" / record).parent.mkdir(parents=True)
+    text = (results / record).read_text(encoding="utf-8")
+    (folder / "results/mini" / record).write_text(text.replace('"smoke"', '"mini"'))
+    return folder
+
+
+@pytest.mark.slow
+def test_other_commands_run(beside):
+    """As typed, but in one process, since each of them would import torch anew."""
+    assert failed([*runs("semanir "), *runs("python -m ")], beside) == {}
+    pictures = ("restored.png", "clean.png", "clean/1.png", "large.png")
+    for made in (*pictures, "gate.md", "reports/table04.html"):
+        assert (beside / made).stat().st_size, made
+
+
+class UnderstoodError(Exception):
+    """A command line was parsed to its end."""
+
+
+@pytest.mark.parametrize("command", [c for c in NOT_RUN if c.startswith("python -m ")])
+def test_commands_that_are_not_run_are_understood(command, monkeypatch):
+    """Their module takes the arguments; what it does with them takes too long."""
+    parse = argparse.ArgumentParser.parse_args
+
+    def parsed(*arguments, **options):
+        parse(*arguments, **options)
+        raise UnderstoodError
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parsed)
+    main, arguments = main_of(command)
+    with pytest.raises(UnderstoodError):
+        main(arguments)
+
+
+def test_modules_that_commands_name_exist():
+    named = {name for line in commands() for name in re.findall(r"python3? -m ([\w.]+)", line)}
+    assert len(named) >= 5
+    for name in named - {"venv"}:
+        assert find_spec(name), name
+
+
+# --- examples ------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_python_of_the_documents_runs(tmp_path, monkeypatch):
+    """Every block, in order, but what is added; weights lie where the example loads them from."""
+    monkeypatch.chdir(tmp_path)
+    path = Path("results/smoke/train/sr-x2/semanir-s/seed0/weights.safetensors")
+    path.parent.mkdir(parents=True)
+    checkpoint.save(path, semanir.build("semanir-s-tiny", upscale=2))
+    tokens, q = torch.rand(1, 64, 12), torch.rand(1, 2, 64, 6)
+    names = {"tokens": tokens, "q": q, "k": q, "v": q, "bias_table": torch.rand(2, 225)}
+    names |= {"h": 8, "w": 8}
+    pages = [page for page in PAGES if page.name != "adding.md" and blocks(page, "python")]
+    assert {"README.md", "python.md"} <= {page.name for page in pages}
+    for page in pages:
+        for text in blocks(page, "python"):
+            exec(compile(text, page.name, "exec"), names)
+    assert names["restored"].shape == (96, 80, 3)
+    assert names["out"].shape == (1, 2, 64, 6)
+    assert isinstance(names["network"], torch.nn.Module)
+
+
+def follow(page, folder):
+    """Do what the comments above a page's code blocks say."""
+    for what, name, text in STEP.findall(page.read_text(encoding="utf-8")):
+        target = folder / name
+        if what == "create":
+            target.write_text(text, encoding="utf-8")
+        elif what == "append":
+            lines = "\n\n" + text if name.endswith(".py") else "\n" + text
+            target.write_text(target.read_text(encoding="utf-8") + lines, encoding="utf-8")
+        else:
+            place = re.fullmatch(r'insert after "(.+)"', what)[1] + "\n"
+            before, after = target.read_text(encoding="utf-8").split(place, 1)
+            target.write_text(before + place + text + after, encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_everything_that_can_be_added_is_added(tmp_path):
+    """docs/adding.md to its end, in a copy of the project; the archive comes from a mirror."""
+    copy_of_repository(tmp_path)
+    follow(REPOSITORY / "docs" / "adding.md", tmp_path)
+    mirror = tmp_path / "mirror" / "example.org"
+    mirror.mkdir(parents=True)
+    photographs = sorted((REPOSITORY / "data_prep/embedded/test_rgb").glob("*.png"))[:2]
+    with zipfile.ZipFile(mirror / "mine.zip", "w") as archive:
+        for number, path in enumerate(photographs, 1):
+            archive.write(path, f"mine/{number}.png")
+    (command,) = runs("snakemake reports/table99.html")
+    worked(typed(f"{command} --config mirror={mirror.parent}", tmp_path))
+    cells = pd.read_csv(tmp_path / "reports/table99.csv").set_index(["setting", "metric"])
+    assert cells.loc[("rgb", "params"), "verdict"] == "match"
+    assert set(cells.xs("PSNR", level="metric")["verdict"]) == {"scaled down"}
+    assert (cells.xs("PSNR", level="metric")["measured"] > 20).all()
+    assert (cells.xs("PSNR", level="metric")["images"] == 2).all()
+
+    records = map(str, tmp_path.glob("results/smoke/eval/posterize-*/*/seed0.json"))
+    pages = [f"reports.collect results.csv {' '.join(records)}"]
+    pages += [f"reports.{page} --results results.csv --out ." for page in ("claims", "ablations")]
+    assert failed([f"python -m {page}" for page in pages], tmp_path) == {}
+    claims = pd.read_csv(tmp_path / "claims.csv").set_index("id")
+    assert claims.loc["more-values-more-decibels", "printed"] == "holds"
+    ablations = pd.read_csv(tmp_path / "ablations.csv")
+    (row,) = ablations[ablations["model"] == "my-network-dense"].itertuples()
+    assert (row.against, row.images, row.conclusion) == ("my-network", 2, "inconclusive")
+
+
+# --- links and names ------------------------------------------------------------------------------
+
+
+def anchors(page):
+    """What links may name of a page: its headings as GitHub writes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    text = page.read_text(encoding="utf-8")
+    for path, anchor, source in re.findall(r"\]\(([^)#]*)(#[^)]+)?\)|src=\"([^\"]+)\"", text):
+        target = path or source
+        if not target.startswith("http"):
+            found = page.parent / target if target else page
+            assert found.exists(), target
+            assert not anchor or anchor[1:] in anchors(found), target + anchor
+
+
+def test_the_readme_is_short_and_the_index_names_every_page():
+    assert len((REPOSITORY / "README.md").read_text(encoding="utf-8").splitlines()) <= 130
+    index = (REPOSITORY / "docs" / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"^\* \[([\w-]+\.md)\]\(\1\): ", index, re.MULTILINE))
+    assert named == {page.name for page in DOCS} - {"README.md"}
+
+
+def test_the_readme_counts_right():
+    """What it found in printed cells and in the committed results of the mini scale."""
+    text = " ".join((REPOSITORY / "README.md").read_text(encoding="utf-8").split())
+    printed = [table for table in plan.tables() if table.startswith("table")]
+    numbers = [c for table in printed for c in plan.cells(table) if c.kind == "number"]
+    assert f"**{len(numbers)}** printed numbers of the tables" in text
+
+    (path,) = ACCEPTED.glob("mini-*.csv.gz")
+    results = means(read_results(path))
+    judged = {table: judge_table(plan.cells(table), "mini", results) for table in plan.tables()}
+    assert [one.verdict for one in judged["table11"]] == ["match"] * 10
+    variants = {
+        cell.row.partition(": ")[2] or cell.row: one.verdict
+        for ones in judged.values()
+        for one in ones
+        if (cell := one.cell).metric == "params" and re.search("SemanIR-[SB]", cell.row)
+    }
+    assert list(variants.values()).count("match") == len(variants)
+    assert {name.split()[0] for name in variants} == {"SemanIR-S", "SemanIR-B"}
+    sizes = [name for name in variants if "×" in name]
+    assert f"**{len(sizes)} of 6** variants" in text
+
+    released = [
+        one.verdict
+        for one in judged["table07"]
+        if one.cell.metric == "PSNR" and re.search("DnCNN|FFDNet", one.cell.method)
+    ]
+    measured = [verdict for verdict in released if verdict != "no data"]
+    assert f"**{measured.count('match')} of {len(measured)}** cells of Table 7" in text
+
+
+def test_the_page_of_the_command_line_is_what_the_parsers_say():
+    committed = (REPOSITORY / "docs" / "command-line.md").read_text(encoding="utf-8")
+    assert committed == command_line(), "run python -m semanir.cli.page docs/command-line.md"
+    sections = set(re.findall(r"^## `(?:python -m )?([\w.]+)`$", committed, re.MULTILINE))
+    assert {"semanir", "data_prep", "semanir.train.training", "reports.gate.gate"} <= sections
+    assert len(sections) >= 20
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_are_named_exist(page):
+    """Files in backticks that begin with a folder of the project and are not made by running it."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    for name in re.findall(
+        r"`((?:semanir|baselines|data_prep|reports|tests|docs)/[\w./-]*)`", text
+    ):
+        made = name.endswith((".html", ".safetensors")) or name == "reports/index.html"
+        assert made or (REPOSITORY / name).exists(), name
+
+
+# --- docstrings ----------------------------------------------------------------------------------
+
+
+def public(tree):
+    """(name, node) of a module's public functions, classes and their public methods."""
+    kinds = ast.FunctionDef | ast.ClassDef
+    for node in tree.body:
+        if isinstance(node, kinds) and not node.name.startswith("_"):
+            yield node.name, node
+            if isinstance(node, ast.ClassDef):
+                for inner in node.body:
+                    if isinstance(inner, ast.FunctionDef) and not inner.name.startswith("_"):
+                        yield f"{node.name}.{inner.name}", inner
+
+
+PACKAGES = ("semanir", "baselines", "data_prep", "reports")
+# said by the class, the base class or torch
+INHERITED = ("forward", "tile_unit", "setup_context", "backward")
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_modules_say_what_they_are_and_functions_what_they_take(package):
+    """Every module and class has a docstring, every public function that returns something."""
+    missing = []
+    for path in sorted((REPOSITORY / package).rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        place = path.relative_to(REPOSITORY).as_posix()
+        if tree.body and not ast.get_docstring(tree):
+            missing.append(place)
+        for name, node in public(tree):
+            short = len(node.body) <= 2  # what it does is shorter than what could be said of it
+            if not ast.get_docstring(node) and name.split(".")[-1] not in INHERITED and not short:
+                missing.append(f"{place}: {name}")
+    assert not [name for name in missing if not name.endswith(": main")]
