@@ -24,7 +24,7 @@ machine.use_this_python()
 machine.use_every_core(workflow)
 
 SCALE, WITHOUT, SYSTEMS = plan.choose(config)
-validate(config, "semanir/config.schema.yaml")
+validate(config, "semanir/plan/config.schema.yaml")
 
 
 report: "reports/captions/workflow.rst"

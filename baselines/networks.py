@@ -14,7 +14,7 @@ from typing import Any
 from torch import nn
 
 from semanir.errors import InputError
-from semanir.names import pick
+from semanir.names import known_name
 from semanir.plan import models
 
 LIBRARIES = ("spandrel", "spandrel_extra_arches")
@@ -31,7 +31,7 @@ def build(model: str, variant: str = "") -> nn.Module:
     if "network" not in entry:
         raise InputError(f"{model} has no network: {entry.get('quoted', 'a classical method')}")
     models.check_licence(model)
-    variant = pick(variant or next(iter(entry["variants"])), entry["variants"], "variant")
+    variant = known_name(variant or next(iter(entry["variants"])), entry["variants"], "variant")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch.meshgrid's, of code that is not ours
         return network_class(entry["network"])(**entry["variants"][variant])

@@ -22,7 +22,7 @@ from data_prep.mirror import mirror_from_environment
 from semanir.errors import InputError, one_line_errors
 from semanir.files import replacing
 from semanir.files import sha256 as sha256_of
-from semanir.names import pick
+from semanir.names import known_name
 from semanir.plan import models
 
 
@@ -128,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("model", help="a system of baselines/models.yaml, for example dncnn")
     parser.add_argument("name", help="task, for example sr-x4, or file name")
     args = parser.parse_args(argv)
-    pick(args.model, models.baseline_models(), "model")
+    known_name(args.model, models.baseline_models(), "model")
     print(get(args.model, args.name))
 
 

@@ -10,7 +10,7 @@ from data_prep.download import LOCK, download, forget
 from data_prep.inventory import check, sizes
 from data_prep.prepare import prepare
 from semanir.errors import one_line_errors
-from semanir.names import pick
+from semanir.names import known_name
 
 
 @one_line_errors
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(sizes(args.scale))
     elif args.command == "download":
         known = dict.fromkeys([*datasets(), *prepared_sets()])
-        names = [pick(name, known, "dataset") for name in args.dataset]
+        names = [known_name(name, known, "dataset") for name in args.dataset]
         for name in dict.fromkeys(n if n in datasets() else entry_of(n) for n in names):
             download(name, mirror=args.mirror)
     elif args.command == "forget":

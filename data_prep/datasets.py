@@ -11,7 +11,7 @@ import jsonschema
 
 from semanir.errors import InputError
 from semanir.files import read_yaml
-from semanir.names import pick
+from semanir.names import known_name
 
 HERE = Path(__file__).parent
 RAW = Path("data/raw")
@@ -77,7 +77,7 @@ def prepared_sets() -> dict[str, PreparedSet]:
 
 def get_set(name: str) -> PreparedSet:
     """Prepared set by name; UnknownNameError names the nearest valid ones."""
-    return prepared_sets()[pick(name, prepared_sets(), "dataset")]
+    return prepared_sets()[known_name(name, prepared_sets(), "dataset")]
 
 
 def entry_of(set_name: str) -> str:
@@ -94,7 +94,7 @@ def in_scale(set_name: str, scale: str) -> bool:
 
 def downloads(scale: str) -> list[str]:
     """The entries that have to be fetched for a scale, in the order of datasets.yaml."""
-    pick(scale, SCALES, "scale")
+    known_name(scale, SCALES, "scale")
     return [
         name
         for name, entry in datasets().items()

@@ -17,7 +17,7 @@ from data_prep.images import check_image, to_y
 from data_prep.resize import imresize
 from data_prep.synthetic import Random, motion_blur, rain_fog, raindrop, snow, weather
 from semanir.errors import InputError
-from semanir.names import pick
+from semanir.names import known_name
 
 __all__ = [
     "Random",
@@ -176,7 +176,7 @@ def mosaic(
     outside [0,1] included. Deterministic: `seed` is taken for the common signature only.
     Raises InputError for another pattern or an image that is not uint8 [H,W,3].
     """
-    pick(level, ["rggb"], "Bayer pattern")
+    known_name(level, ["rggb"], "Bayer pattern")
     return (malvar(bayer(image)) / 255).astype(np.float32)
 
 

@@ -20,7 +20,7 @@ from data_prep.real_pairs import flat_name
 from data_prep.tasks import BLIND, all_levels, families
 from semanir.errors import InputError, remake
 from semanir.files import replacing, sha256, write_json
-from semanir.names import pick
+from semanir.names import known_name
 
 
 def degrade_set(family: str, level: str, clean: Path, out: Path, raw: Path = RAW) -> None:
@@ -28,14 +28,14 @@ def degrade_set(family: str, level: str, clean: Path, out: Path, raw: Path = RAW
 
     index.json, written last, names for each degraded file its clean one and its SHA-256.
     """
-    task = families()[pick(family, families(), "task")]
+    task = families()[known_name(family, families(), "task")]
     prepared = prepared_sets().get(clean.name)
     if prepared is not None and prepared.pairs:
-        pick(level, (*task["levels"], BLIND), f"level of {family}")
+        known_name(level, (*task["levels"], BLIND), f"level of {family}")
         index = _copy_real(clean, out, raw)
     else:
         levels = all_levels(family)
-        value = levels[pick(level, levels, f"level of {family}")]
+        value = levels[known_name(level, levels, f"level of {family}")]
         index = _degrade(task, value, clean, out)
     write_json(out / "index.json", index)
 

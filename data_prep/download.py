@@ -24,7 +24,7 @@ from data_prep.real_pairs import find_pairs
 from data_prep.unpack import unpack
 from semanir.errors import InputError, OutputError
 from semanir.files import is_hidden, read_json, read_list, replacing, sha256, write_json
-from semanir.names import pick
+from semanir.names import known_name
 
 AT_ONCE = 8  # small files fetched side by side
 LOCK = RAW.parent / "lock.json"
@@ -44,7 +44,7 @@ def download(name: str, raw: Path = RAW, mirror: str | None = None) -> None:
     A folder that already holds the right files is taken as it is. The sources are tried in order;
     the error lists why each of them failed and what to do.
     """
-    entry = datasets()[pick(name, datasets(), "dataset")]
+    entry = datasets()[known_name(name, datasets(), "dataset")]
     if "folder" in entry:
         return
     if "from" in entry:
@@ -186,7 +186,7 @@ def forget(key: str, path: Path = LOCK) -> list[str]:
         known = read_lock(path)
         found = [name for name in known if name == key or name.startswith(f"{key}/")]
         if not found:
-            pick(key, known, f"entry of {path}")
+            known_name(key, known, f"entry of {path}")
         write_json(path, {name: digest for name, digest in known.items() if name not in found})
     return found
 

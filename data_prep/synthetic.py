@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from data_prep.images import check_image
 from semanir.errors import InputError
-from semanir.names import pick
+from semanir.names import known_name
 
 Random = np.random.RandomState | np.random.Generator
 Float = NDArray[np.float32]
@@ -161,7 +161,7 @@ def weather(image: NDArray[np.uint8], kind: str, seed: int | Random = 0) -> NDAr
     image uint8 RGB [H,W,3], returned alike. Raises InputError for another image or kind.
     """
     function = {"snow": snow, "rain_fog": rain_fog, "raindrop": raindrop}
-    return function[pick(kind, function, "kind of weather")](image, 1.0, seed)
+    return function[known_name(kind, function, "kind of weather")](image, 1.0, seed)
 
 
 def motion_blur(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from semanir.files import read_yaml
-from semanir.names import pick
+from semanir.names import known_name
 
 BLIND = "blind"  # one network for all levels of the tables
 MULTI = "multi"  # one network for these and the further levels of Figure 5
@@ -67,7 +67,7 @@ def task_names() -> list[str]:
 
 def get_task(name: str) -> Task:
     """Task by name; UnknownNameError names the nearest valid ones."""
-    pick(name, task_names(), "task")
+    known_name(name, task_names(), "task")
     family, _, level = name.rpartition("-")
     entry = families()[family]
     together = {BLIND: entry["levels"], MULTI: all_levels(family)}

@@ -10,7 +10,7 @@ class UnknownNameError(InputError):
     """A name that is not in the list it was looked up in."""
 
 
-def pick(name: str, valid: Iterable[str], kind: str) -> str:
+def known_name(name: str, valid: Iterable[str], kind: str) -> str:
     """Return `name` if it is one of `valid`; else UnknownNameError, one line, nearest first."""
     choices = list(valid)
     if name in choices:

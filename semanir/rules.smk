@@ -139,7 +139,7 @@ rule attention:
     shell:
         # glibc asks the system for large tensors anew, zeroed, unless it is told to keep them
         "MALLOC_MMAP_THRESHOLD_=8589934592 MALLOC_TRIM_THRESHOLD_=17179869184"
-        " python -m semanir.attention {wildcards.evidence} --scale {wildcards.scale} 2>&1 | tee {log}"
+        " python -m semanir.measure.attention {wildcards.evidence} --scale {wildcards.scale} 2>&1 | tee {log}"
 
 
 rule count:

@@ -67,11 +67,11 @@ def claims() -> tuple[dict[str, Any], ...]:
         problem = jsonschema.exceptions.best_match(validator.iter_errors(entries))
         if problem is not None:
             place = ".".join(map(str, problem.absolute_path))
-            raise InputError(f"claims/{path.name}, {place}: {problem.message}")
+            raise InputError(f"{path.name}, {place}: {problem.message}")
         for claim in entries:
             if ("quote" in claim) == ("text" in claim):
                 raise InputError(
-                    f"claims/{path.name}, {claim['id']}: either quote, words of the paper, or "
+                    f"{path.name}, {claim['id']}: either quote, words of the paper, or "
                     "text, what a finding says"
                 )
         found += entries

@@ -19,7 +19,7 @@ from reports.gate.paired import FAILURES, KEY, KINDS, compare, kind_of
 from reports.gate.text import table
 from semanir.errors import InputError
 from semanir.files import replacing, visible, write_text
-from semanir.names import pick
+from semanir.names import known_name
 from semanir.paths import ROOT
 from semanir.plan.models import scales
 
@@ -34,7 +34,7 @@ def find_reference(name: str) -> Path:
         raise InputError(
             f"no accepted results {name}; give a file, or a scale: {', '.join(scales())}"
         )
-    path = ACCEPTED / f"{pick(name, scales(), 'scale')}.csv"
+    path = ACCEPTED / f"{known_name(name, scales(), 'scale')}.csv"
     if not path.is_file():
         raise InputError(
             f"nothing is accepted at the {name} scale; run snakemake --cores 4 all --config "
@@ -113,7 +113,7 @@ def accept(scale: str, path: Path, machine: str = "") -> str:
     machine: a name that goes into the file's, for results that are shown where none are made: all
     of them, compressed.
     """
-    pick(scale, scales(), "scale")
+    known_name(scale, scales(), "scale")
     if not re.fullmatch("[a-z0-9-]*", machine):
         raise InputError(f"--machine {machine}: lower-case letters, digits and hyphens alone")
     target = ACCEPTED / (f"{scale}-{machine}.csv.gz" if machine else f"{scale}.csv")

@@ -21,7 +21,7 @@ from reports.tables.text import SYMBOLS, as_csv, as_markdown, difference, number
 from reports.tables.verdicts import MEASURED, Verdict, coverage, judge_table
 from semanir.errors import one_line_errors
 from semanir.files import write_text
-from semanir.names import pick
+from semanir.names import known_name
 from semanir.paths import ROOT
 from semanir.plan.models import get_scale
 from semanir.plan.runs import cells
@@ -183,7 +183,7 @@ def render(table: str, scale: str, scores: pd.DataFrame, out: Path, source: str 
 
     scores: of `read_records`; source: where they come from that were not made here.
     """
-    layout = layouts()[pick(table, layouts(), "table")]
+    layout = layouts()[known_name(table, layouts(), "table")]
     results = means(scores)
     verdicts = judge_table(cells(table), scale, results)
     ends = intervals(verdicts, scores)

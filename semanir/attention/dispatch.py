@@ -16,7 +16,7 @@ from semanir.attention.cpu.build import kernels
 from semanir.attention.dense import AllKeys
 from semanir.attention.dictionary import Dictionary
 from semanir.errors import InputError
-from semanir.names import pick
+from semanir.names import known_name
 
 
 def _triton(module: str) -> Any:
@@ -24,7 +24,7 @@ def _triton(module: str) -> Any:
 
     def attend(*inputs: Any) -> Tensor:
         try:
-            made: Tensor = import_module(f"semanir.attention.{module}").attend(*inputs)
+            made: Tensor = import_module(f"semanir.attention.gpu.{module}").attend(*inputs)
         except ModuleNotFoundError as error:
             raise InputError(
                 f"the Triton back ends need the package triton ({error}); install the version that "
@@ -40,8 +40,8 @@ BACKENDS = {
     "mask": mask.attend,  # paper "torch-mask"
     "gather": gather.attend,  # paper "torch-gather"
     "fused": fused.attend,  # compiled for CPUs
-    "triton": _triton("triton_flash"),  # blocks of queries over the tiles they need, on GPUs
-    "triton-gather": _triton("triton_gather"),  # paper "Triton": a program per query
+    "triton": _triton("flash"),  # blocks of queries over the tiles they need, on GPUs
+    "triton-gather": _triton("gather"),  # paper "Triton": a program per query
 }
 
 Keys = Dictionary | AllKeys  # what a stage hands to its layers
@@ -70,7 +70,7 @@ def attend(
     Raises InputError (a ValueError) on shapes, types or devices that do not fit, and
     UnknownNameError with the nearest names on an unknown backend.
     """
-    name = pick(backend, ("auto", *BACKENDS), "attention back end")
+    name = known_name(backend, ("auto", *BACKENDS), "attention back end")
     _check(q, k, v)
     _check_bias(q, bias_table, window)
     if isinstance(dictionary, AllKeys):
@@ -81,7 +81,7 @@ def attend(
 
 
 def _automatic(q: Tensor, dictionary: Dictionary) -> str:
-    # measured by `python -m semanir.attention bench`; the kernels for AVX-512 win at every k
+    # measured by `python -m semanir.measure.attention bench`; the kernels for AVX-512 win at every k
     _, n, k = dictionary.indices.shape
     if q.is_meta and fused.supported(q):
         return "fused"  # what is counted or planned on shapes depends on no machine

@@ -17,7 +17,7 @@ from typing import Any
 from semanir.arguments import whole
 from semanir.cli.listing import NETWORKS
 from semanir.inference.shipped import facts, shipped
-from semanir.names import pick
+from semanir.names import known_name
 
 
 def add(commands: Any) -> None:
@@ -51,7 +51,7 @@ def run_info(args: argparse.Namespace) -> None:
         from semanir.network import build
         from semanir.network.config import ColumnarConfig, configure
 
-        pick(args.network, [*NETWORKS, *shipped()], "network")
+        known_name(args.network, [*NETWORKS, *shipped()], "network")
         channels = shape[0] if shape else 3
         upscale = args.scale if isinstance(configure(args.network), ColumnarConfig) else None
         network = build(args.network, channels=channels, upscale=upscale, backend=backend)

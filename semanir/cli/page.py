@@ -32,7 +32,7 @@ pages and data; each can be run by hand from the root of the project.
 
 # of a verb that gives its arguments to another command
 FORWARDED = """\
-Its arguments are those of [`python -m semanir.attention bench`](#python--m-semanirattention-bench).
+Its arguments are those of [`python -m semanir.measure.attention bench`](#python--m-semanirattention-bench).
 """
 
 

@@ -23,7 +23,7 @@ from semanir.arguments import seed, threads, whole
 from semanir.errors import InputError, one_line_errors
 from semanir.evaluate.metrics import PROTOCOLS, on_full_range, score
 from semanir.files import check_writable
-from semanir.names import pick
+from semanir.names import known_name
 from semanir.plan import models
 from semanir.plan import runs as plan
 from semanir.plan.record import write_record
@@ -143,7 +143,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     task = get_task(args.task)
     models.get_scale(args.scale)
     for name in args.without:
-        pick(name, datasets(), "dataset in --without")
+        known_name(name, datasets(), "dataset in --without")
     run = plan.Run(args.scale, task.name, args.model, args.seed)
     check_writable(Path(run.record))
     restorer, facts = make_restorer(run, args.threads)

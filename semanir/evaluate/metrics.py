@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from data_prep.images import luma
 from semanir.errors import InputError
-from semanir.names import pick
+from semanir.names import known_name
 
 Image = NDArray[np.uint8] | NDArray[np.float32] | NDArray[np.float64]
 
@@ -85,7 +85,7 @@ def score(output: Image, target: Image, protocol: str) -> dict[str, float]:
     differ, NaN or infinity, a float target beyond [0,1], and images smaller than the SSIM window
     after cropping.
     """
-    rule = PROTOCOLS[pick(protocol, PROTOCOLS, "protocol")]
+    rule = PROTOCOLS[known_name(protocol, PROTOCOLS, "protocol")]
     if np.shape(output) != np.shape(target):
         raise InputError(
             f"output and target differ in shape: {np.shape(output)} and {np.shape(target)}; "

@@ -9,7 +9,7 @@ from typing import Any
 from data_prep.tasks import BLIND, families, task_names
 from semanir.errors import InputError
 from semanir.files import visible
-from semanir.names import pick
+from semanir.names import known_name
 from semanir.paths import ROOT
 
 WEIGHTS = ROOT / "semanir" / "weights"  # shipped: <task>.safetensors
@@ -43,7 +43,7 @@ def tasks_of(
             for groups, option, told in TASKS.values()
             for family in groups
         }
-        groups, option, told = kinds[pick(task, kinds, "task")]
+        groups, option, told = kinds[known_name(task, kinds, "task")]
         known = [name for name in task_names() if name.rpartition("-")[0] in groups]
         level = levels[option] if option else None
         names = known if any_level and level is None else _at_level(known, option, told, level)

@@ -1,4 +1,4 @@
-"""Measure the attention back ends on this machine: `python -m semanir.attention bench --help`."""
+"""Measure the attention back ends on this machine: `python -m semanir.measure.attention bench --help`."""
 
 import argparse
 import json
@@ -20,7 +20,9 @@ from semanir.plan.record import write_record
 
 @one_line_errors
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m semanir.attention", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m semanir.measure.attention", description=__doc__
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser(
         "bench", help="time, memory and error of the back ends beside dense window attention"

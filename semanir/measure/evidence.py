@@ -1,7 +1,7 @@
 """What Tables 1 and 12 are held against: memory over N and k, and counted multiply-adds.
 
-python -m semanir.attention memory --scale smoke
-python -m semanir.attention complexity --scale smoke
+python -m semanir.measure.attention memory --scale smoke
+python -m semanir.measure.attention complexity --scale smoke
 
 They write results/<scale>/cost/attention/{memory,complexity}.json.
 

@@ -29,7 +29,7 @@ from semanir.arguments import positive, threads
 from semanir.errors import InputError, one_line_errors
 from semanir.files import check_writable
 from semanir.measure import timing
-from semanir.names import pick
+from semanir.names import known_name
 from semanir.network import Columnar, UShape, build
 from semanir.plan import models
 from semanir.plan.record import write_record
@@ -53,7 +53,7 @@ def network_of(name: str) -> nn.Module:
     if "=" in variant:
         variants = "|".join(entry["variants"])
         raise InputError(f"{name}: options follow a variant, as {model}:{variants}:{variant}")
-    variant = pick(variant or next(iter(entry["variants"])), entry["variants"], "variant")
+    variant = known_name(variant or next(iter(entry["variants"])), entry["variants"], "variant")
     options = dict(option.partition("=")[::2] for option in filter(None, given.split(",")))
     values = {key: _value(text) for key, text in options.items()}
     return build(model, **{**entry["variants"][variant], **values}).eval()

@@ -29,7 +29,7 @@ from data_prep.tasks import Task, get_task
 from semanir.errors import one_line_errors
 from semanir.evaluate.metrics import score
 from semanir.measure.flops import multiply_adds
-from semanir.names import pick
+from semanir.names import known_name
 from semanir.network import build
 from semanir.plan import models
 from semanir.plan import runs as plan
@@ -277,10 +277,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args(argv)
     for name in args.without:
-        pick(name, datasets(), "dataset in --without")
+        known_name(name, datasets(), "dataset in --without")
     systems = args.systems or models.get_scale(args.scale)["systems"]
     for name in systems:
-        pick(name, models.released_systems(), "system with released weights")
+        known_name(name, models.released_systems(), "system with released weights")
     torch.set_num_threads(1)  # as the workflow trains
     found = prices(args.scale, tuple(args.without), tuple(systems))
     if args.json:

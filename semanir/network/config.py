@@ -9,7 +9,7 @@ from typing import Any
 
 from semanir.attention import BACKENDS
 from semanir.errors import InputError
-from semanir.names import pick
+from semanir.names import known_name
 
 
 def _check_heads(dims: tuple[int, ...], heads: tuple[int, ...]) -> None:
@@ -57,12 +57,12 @@ class LayerConfig:
     backend: str = "auto"  # attention back end, see semanir.attention.BACKENDS
 
     def __post_init__(self) -> None:
-        pick(self.backend, ("auto", *BACKENDS), "attention back end")
-        pick(self.keys, ("dictionary", "all"), "keys")
-        pick(self.dictionary, ("stage", "layer"), "dictionary")
-        pick(self.attention, ("dot", "cosine"), "attention")
-        pick(self.norm, ("pre", "post"), "norm")
-        pick(self.similarity, ("dot", "cosine", "layernorm"), "similarity")
+        known_name(self.backend, ("auto", *BACKENDS), "attention back end")
+        known_name(self.keys, ("dictionary", "all"), "keys")
+        known_name(self.dictionary, ("stage", "layer"), "dictionary")
+        known_name(self.attention, ("dot", "cosine"), "attention")
+        known_name(self.norm, ("pre", "post"), "norm")
+        known_name(self.similarity, ("dot", "cosine", "layernorm"), "similarity")
         for field in fields(self):
             _check_kind(field.name, field.type, getattr(self, field.name))
         if self.include_self and self.ranks_self:
@@ -84,7 +84,7 @@ class ColumnarConfig(LayerConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        pick(self.skip, ("none", "bicubic"), "skip")
+        known_name(self.skip, ("none", "bicubic"), "skip")
         if self.upscale not in (2, 3, 4):
             raise InputError(f"upscale must be 2, 3 or 4, got {self.upscale}")
         _check_heads((self.dim,), (self.heads,))
@@ -109,7 +109,7 @@ class UShapeConfig(LayerConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        pick(self.layout, ("U1", "U2"), "layout")
+        known_name(self.layout, ("U1", "U2"), "layout")
         _check_heads(self.dims, self.heads)
         _check_channels(self.channels)
 
@@ -137,9 +137,9 @@ PRESETS: dict[str, Config] = {
 
 def configure(name: str, **switches: Any) -> Config:
     """The preset `name` with some fields replaced; unknown names and fields are refused."""
-    preset = PRESETS[pick(name, PRESETS, "network")]
+    preset = PRESETS[known_name(name, PRESETS, "network")]
     for switch in switches:
-        pick(switch, (field.name for field in fields(preset)), f"switch of {name}")
+        known_name(switch, (field.name for field in fields(preset)), f"switch of {name}")
     if switches.get("layout") == "U1" and preset == PRESETS["semanir-u"]:
         switches = U1_SIZES | switches
     return replace(preset, **switches)
@@ -156,5 +156,5 @@ def from_dict(values: dict[str, Any]) -> Config:
     options: dict[str, Any] = {
         key: tuple(v) if isinstance(v, list) else v for key, v in values.items()
     }
-    shape = pick(options.pop("shape"), ("columnar", "ushape"), "network shape")
+    shape = known_name(options.pop("shape"), ("columnar", "ushape"), "network shape")
     return ColumnarConfig(**options) if shape == "columnar" else UShapeConfig(**options)

@@ -14,7 +14,7 @@ import jsonschema
 
 from semanir.errors import InputError
 from semanir.files import read_yaml
-from semanir.names import pick
+from semanir.names import known_name
 from semanir.paths import ROOT
 from semanir.plan.ablations import expand
 
@@ -43,7 +43,7 @@ def scales() -> dict[str, Any]:
 
 
 def get_scale(name: str) -> dict[str, Any]:
-    return scales()[pick(name, scales(), "scale")]
+    return scales()[known_name(name, scales(), "scale")]
 
 
 @cache
@@ -64,7 +64,7 @@ def network(scale: str, model: str) -> tuple[str, dict[str, Any]]:
     """
     presets = get_scale(scale)["networks"]
     known = [name for name in trained_models() if base_model(name) in presets]
-    pick(model, known, "model")
+    known_name(model, known, "model")
     return presets[base_model(model)], dict(get_model(model).get("switches", {}))
 
 
@@ -121,7 +121,7 @@ def check_licence(model: str) -> None:
 
 def get_model(name: str) -> dict[str, Any]:
     models = trained_models() | baseline_models()
-    return models[pick(name, models, "model")]
+    return models[known_name(name, models, "model")]
 
 
 @cache

@@ -15,7 +15,7 @@ from data_prep.datasets import datasets, downloads, entry_of, get_set, in_scale,
 from data_prep.tasks import BLIND, MULTI, families, get_task
 from semanir.errors import InputError
 from semanir.files import visible
-from semanir.names import pick
+from semanir.names import known_name
 from semanir.paths import ROOT
 from semanir.plan.models import (
     COMMERCIAL,
@@ -140,27 +140,27 @@ def choose(config: dict[str, Any]) -> tuple[str, tuple[str, ...], tuple[str, ...
     """
     try:
         for option in config:
-            pick(option, OPTIONS, "option of --config")
-        scale = pick(str(config.setdefault("scale", "smoke")), scales(), "scale")
+            known_name(option, OPTIONS, "option of --config")
+        scale = known_name(str(config.setdefault("scale", "smoke")), scales(), "scale")
         for option in ("without", "systems"):
             config[option] = str(config.get(option) or "")
         without = tuple(filter(None, config["without"].split(",")))
         for name in without:
-            pick(name, datasets(), "dataset in --config without")
+            known_name(name, datasets(), "dataset in --config without")
         if config.get("mirror"):
             os.environ["SEMANIR_MIRROR"] = str(config["mirror"])
         if config.get("weights_dir"):
             os.environ["SEMANIR_WEIGHTS_DIR"] = str(config["weights_dir"])
         if "accept_noncommercial" in config:
             given = str(config["accept_noncommercial"] or False).lower()  # --config gives text
-            pick(given, ("true", "false"), "value of --config accept_noncommercial")
+            known_name(given, ("true", "false"), "value of --config accept_noncommercial")
             accepted = given == "true"
             config["accept_noncommercial"] = accepted
             if accepted:
                 os.environ[COMMERCIAL] = "true"
         asked = tuple(filter(None, config["systems"].split(",")))
         for name in asked:
-            pick(name, released_systems(), "system with released weights")
+            known_name(name, released_systems(), "system with released weights")
             check_licence(name)
         return scale, without, asked or tuple(get_scale(scale)["systems"])
     except InputError as error:
@@ -179,12 +179,12 @@ def tables() -> tuple[str, ...]:
 @cache
 def cells(table: str) -> tuple[Cell, ...]:
     """The printed cells of a table, in printed order. UnknownNameError on a wrong name."""
-    path = PAPER / f"{pick(table, tables(), 'table')}.csv"
+    path = PAPER / f"{known_name(table, tables(), 'table')}.csv"
     with path.open(encoding="utf-8", newline="") as file:
         rows: list[dict[str, Any]] = list(csv.DictReader(file))
     for row in rows:
         if row["task"]:
-            pick(row["task"], families(), f"task in {path.name}")
+            known_name(row["task"], families(), f"task in {path.name}")
         row["single_model"] = row["single_model"] == "yes"
     return tuple(Cell(**row) for row in rows)
 
@@ -255,7 +255,9 @@ def _level(cell: Cell) -> str:
     if cell.setting:
         return cell.setting if cell.setting.partition(" ")[0] in family["levels"] else ""
     if "level_of" in family:
-        return family["level_of"][pick(cell.dataset, family["level_of"], f"set of {cell.task}")]
+        return family["level_of"][
+            known_name(cell.dataset, family["level_of"], f"set of {cell.task}")
+        ]
     return next(iter(family["levels"])) if len(family["levels"]) == 1 else ""
 
 
@@ -271,7 +273,7 @@ def _task_name(cell: Cell, model: str, level: str) -> str:
 
 def _printed_sets(cell: Cell) -> tuple[str, ...]:
     sets = families()[cell.task]["sets"]
-    found = sets[pick(cell.dataset, sets, f"set of {cell.task}")]
+    found = sets[known_name(cell.dataset, sets, f"set of {cell.task}")]
     return tuple(found) if isinstance(found, list) else (found,)
 
 

@@ -4,7 +4,7 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 from semanir.errors import InputError
-from semanir.names import pick
+from semanir.names import known_name
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Recipe:
     log_every: int = 100
 
     def __post_init__(self) -> None:
-        pick(self.loss, ("l1", "charbonnier", "smooth_l1_vgg"), "loss")
-        pick(self.optimizer, ("adamw", "adam"), "optimizer")
+        known_name(self.loss, ("l1", "charbonnier", "smooth_l1_vgg"), "loss")
+        known_name(self.optimizer, ("adamw", "adam"), "optimizer")
         if not self.datasets or isinstance(self.datasets, str):
             raise InputError(f"recipe: datasets must be a list of sets, got {self.datasets!r}")
         for name in ("iterations", "batch", "patch", "validate_every", "save_every", "log_every"):
@@ -53,7 +53,7 @@ class Recipe:
 def make_recipe(options: dict[str, Any]) -> Recipe:
     """Recipe from plain values (YAML lists become tuples); unknown fields are refused by name."""
     for name in options:
-        pick(name, (field.name for field in fields(Recipe)), "recipe field")
+        known_name(name, (field.name for field in fields(Recipe)), "recipe field")
     values: dict[str, Any] = {
         key: tuple(v) if isinstance(v, list) else v for key, v in options.items()
     }

@@ -292,7 +292,7 @@ def test_the_same_seed_gives_the_same_picture_in_another_process(kind):
     image, seed = read_image(PHOTOGRAPHS[1]), name_seed("b.png")
     degraded = SYNTHETIC[kind](image, seed)
     code = (
-        "import sys, hashlib; from data_prep import degrade; "
+        "import sys, hashlib; from data_prep import degradations as degrade; "
         "from data_prep.images import read_image; image = read_image(sys.argv[1]); "
         "name, seed = sys.argv[2], int(sys.argv[3]); "
         "degraded = (degrade.motion_blur(image, 15, seed) if name == 'motion_blur' "

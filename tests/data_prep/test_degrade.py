@@ -447,7 +447,7 @@ def test_a_killed_process_leaves_the_old_file_or_none(tmp_path, end, before):
         write_text(path, "old")
     program = f"""
 import os, signal, sys
-from data_prep.files import replacing
+from semanir.files import replacing
 with replacing(sys.argv[1]) as partial:
     file = partial.open("w")
     file.write("half")

@@ -141,7 +141,7 @@ def test_one_decoder_opens_picture_files():
 def test_the_decoder_needs_no_network_library():
     program = (
         "import sys; import data_prep.images, data_prep.prepare; "
-        "assert not {'torch', 'semanir', 'skimage', 'tifffile'} & set(sys.modules)"
+        "assert not {'torch', 'skimage', 'tifffile'} & set(sys.modules)"
     )
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     subprocess.run([sys.executable, "-c", program], env=environment, check=True)
@@ -162,7 +162,7 @@ def gopro(tmp_path, monkeypatch):
         sets["gopro_test"] = replace(sets["gopro_test"], images=1, **options)
 
     change()
-    for module in ("datasets", "download", "degraded", "inventory"):
+    for module in ("datasets", "download", "degrade", "inventory"):
         monkeypatch.setattr(f"data_prep.{module}.prepared_sets", lambda: sets)
     for kind in ("sharp", "blur"):
         (tmp_path / f"data/raw/gopro/test/one/{kind}").mkdir(parents=True)

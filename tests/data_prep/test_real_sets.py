@@ -33,7 +33,7 @@ def few(tmp_path, monkeypatch):
     def shrink(name, images):
         sets[name] = replace(sets[name], images=images)
 
-    for module in ("datasets", "download", "degraded", "inventory"):
+    for module in ("datasets", "download", "degrade", "inventory"):
         monkeypatch.setattr(f"data_prep.{module}.prepared_sets", lambda: sets)
     return shrink
 

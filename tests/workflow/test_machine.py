@@ -28,7 +28,7 @@ def project(tmp_path):
 # --- cores -----------------------------------------------------------------------------------
 
 RULES = """
-from semanir import machine
+from semanir.plan import machine
 
 machine.use_every_core(workflow)
 
@@ -55,7 +55,7 @@ def test_every_core_unless_something_is_said(tmp_path, command, cores):
 
 # `together` ends only once its twin has started; `timed` would see either of them, if it could
 ALONE_RULES = """
-from semanir import machine
+from semanir.plan import machine
 
 rule all:
     input:

@@ -81,8 +81,8 @@ def test_without_a_gpu_it_is_refused_by_name(backend, monkeypatch):
         double = [x.double() for x in tensors]
         with pytest.raises(InputError, match=r"float32, float16 and bfloat16.*float64"):
             attend(*double, dictionary, backend=backend)
-    for module in ("triton_flash", "triton_gather"):
-        monkeypatch.delitem(sys.modules, f"semanir.attention.{module}", raising=False)
+    for module in ("flash", "gather"):
+        monkeypatch.delitem(sys.modules, f"semanir.attention.gpu.{module}", raising=False)
     monkeypatch.setitem(sys.modules, "triton", None)
     with pytest.raises(InputError, match="need the package triton"):
         attend(*tensors, dictionary, table, window, backend=backend)

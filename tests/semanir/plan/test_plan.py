@@ -16,7 +16,7 @@ from data_prep.datasets import get_set
 from data_prep.tasks import families, get_task, task_names
 from reports.tables.layouts import column_of, label, layouts
 from semanir.errors import InputError
-from semanir.names import UnknownNameError, pick
+from semanir.names import UnknownNameError, known_name
 from semanir.plan import models
 from semanir.plan import runs as plan
 from semanir.plan.runs import Answer, Run
@@ -594,12 +594,12 @@ def test_an_unknown_name_is_one_line_with_the_nearest(look_up, line):
 
 def test_names_are_picked_or_refused():
     """At most three near names; all valid ones where none is near."""
-    assert pick("b", ["a", "b"], "letter") == "b"
+    assert known_name("b", ["a", "b"], "letter") == "b"
     many = ["name1", "name2", "name3", "name4"]
     with pytest.raises(UnknownNameError, match=r"^unknown kind 'name'; did you mean (\w+ or ){2}"):
-        pick("name", many, "kind")
+        known_name("name", many, "kind")
     with pytest.raises(UnknownNameError, match=r"^unknown kind '!'; valid: name1, name2, name3"):
-        pick("!", iter(many), "kind")
+        known_name("!", iter(many), "kind")
 
 
 def test_a_wrong_task_in_a_csv_is_named(tmp_path, monkeypatch):
