@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from semanir.arguments import whole
+from semanir.cli import options
 from semanir.cli.listing import NETWORKS
 from semanir.inference.shipped import facts, shipped
 from semanir.names import known_name
@@ -22,11 +23,12 @@ from semanir.names import known_name
 
 def add(commands: Any) -> None:
     """The arguments of `semanir info`."""
-    command = commands.add_parser(
+    command = options.verb(
+        commands,
         "info",
-        help="configuration, parameters, multiply-adds, training",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        run_info,
+        "configuration, parameters, multiply-adds, training",
+        __doc__,
     )
     command.add_argument("network", help="network, shipped weights or FILE.safetensors")
     command.add_argument("--input", metavar="CxHxW", help="what multiply-adds are counted for")

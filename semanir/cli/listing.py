@@ -1,8 +1,11 @@
 """Networks, tasks, shipped weights and back ends, on one screen and without torch."""
 
+import argparse
 from pathlib import Path
+from typing import Any
 
 from data_prep.tasks import BLIND, families
+from semanir.cli import options
 from semanir.errors import InputError
 from semanir.inference.shipped import TASKS, facts, shipped
 
@@ -25,6 +28,17 @@ BACKENDS = {
     "triton": "blocks of queries over their keys, for NVIDIA GPUs",
     "triton-gather": "a program per query, for NVIDIA GPUs",
 }
+
+
+def add(commands: Any) -> None:
+    """`semanir list` takes no arguments."""
+    summary = "networks, tasks, shipped weights, back ends"
+    options.verb(commands, "list", run_list, summary, __doc__)
+
+
+def run_list(args: argparse.Namespace) -> None:
+    """Print the lists."""
+    print(listing())
 
 
 def listing() -> str:

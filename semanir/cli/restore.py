@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from data_prep.tasks import families
 from semanir.arguments import threads, whole
+from semanir.cli import options
 from semanir.cli.listing import BACKENDS
 from semanir.cli.places import left_out, pair_of_file, pairs_in_folder
 from semanir.errors import InputError, OutputError
@@ -37,11 +38,8 @@ if TYPE_CHECKING:
 
 def add(commands: Any) -> None:
     """The arguments of `semanir restore`."""
-    command = commands.add_parser(
-        "restore",
-        help="restore a picture or the pictures of a folder",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    command = options.verb(
+        commands, "restore", run_restore, "restore a picture or the pictures of a folder", __doc__
     )
     command.add_argument("input", type=Path, help="picture or folder of pictures")
     command.add_argument("-o", "--output", type=Path, required=True, help="picture or folder")
