@@ -35,8 +35,8 @@ def run_bench(args: argparse.Namespace) -> None:
     """Print how fast each back end is beside dense window attention, as a table or JSON."""
     import torch
 
-    from semanir.measure.attention import run_bench
+    from semanir.measure import attention
 
     if args.device == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: torch finds no GPU here; leave it out")
-    run_bench(args)
+    attention.run_bench(args)

@@ -1127,9 +1127,9 @@ def test_bench_is_passed_on(monkeypatch):
     import semanir.measure.attention as attention
 
     passed = []
-    monkeypatch.setattr(attention, "main", passed.append)
-    semanir("bench", "--threads", 2, "--json", "--help")
-    assert passed == [["bench", "--threads", "2", "--json", "--help"]]
+    monkeypatch.setattr(attention, "run_bench", passed.append)
+    semanir("bench", "--threads", 2, "--json")
+    assert (passed[0].threads, passed[0].json, passed[0].device) == (2, True, "cpu")
 
 
 def test_weights_without_facts_say_nothing(tmp_path):
