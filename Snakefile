@@ -1,6 +1,10 @@
 # SemanIR, reproduced: from photographs to the paper's tables. `snakemake all`
 #
-#   data/raw/<dataset>/    data/sets/<dataset>/    data/degraded/<task>/<dataset>/<level>/
+# photographs -> sets -> degraded sets        data_prep/rules.smk
+# weights, scores, pictures, costs            semanir/rules.smk
+# results.csv, tables, claims, gate           reports/rules.smk
+#
+#   data/raw/<dataset>/    data/sets/<dataset>/    data/degraded/<family>/<dataset>/<level>/
 #   results/<scale>/train/<task>/<model>/seed<k>/{weights.safetensors,train.json,log.jsonl}
 #   results/<scale>/eval/<task>/<model>/seed<k>.json
 #   results/<scale>/cost/{<model>/count,runtime,attention/memory,attention/complexity}.json
@@ -9,22 +13,28 @@
 #   reports/<scale>-<machine>/*.html of reports/accepted/<scale>-<machine>.csv.gz
 #   reports/<table>.html .csv .md .tex    reports/{figure04,visual,ablations,claims,index}.html
 #
-# <task> is a task of data_prep/tasks.yaml; below results/ it carries the level a network is
-# trained for: denoise_gray-sigma50, denoise_gray-blind (one model for all levels), sr-x2;
-# denoise_gray-multi has the further levels of figure 5.
+# Rules take these from semanir/paths.py. <task> is a family of data_prep/tasks.yaml with the level
+# that a network is trained for: denoise_gray-sigma50, denoise_gray-blind (one model for all
+# levels), sr-x2; denoise_gray-multi has the further levels of figure 5.
+
+from dataclasses import replace
 
 from snakemake.utils import min_version, validate
 
 from reports.tables import layouts
-from semanir.plan import machine, models, runs as plan
-from semanir.plan.record import source_hash
+from semanir import paths
+from semanir.plan import configuration, machine, plan
+from semanir.plan.models import get_model
+from semanir.plan.runs import Run
+from semanir.plan.source_hash import source_hash
 
 min_version("9.0")
 machine.use_this_python()
 machine.use_every_core(workflow)
 
-SCALE, WITHOUT, SYSTEMS = plan.choose(config)
-validate(config, "semanir/plan/config.schema.yaml")
+PLAN, OPTIONS = configuration.read(config)
+SCALE = PLAN.scale
+validate(config, configuration.SCHEMA)
 
 
 report: "reports/captions/workflow.rst"
@@ -47,9 +57,9 @@ include: "reports/rules.smk"
 rule all:
     default_target: True
     input:
-        price_first(SCALE),
+        price_first(),
         "reports/index.html",
-        f"results/{SCALE}/results.csv",
+        paths.RESULTS.format(scale=SCALE),
 
 
 machine.share(workflow)

@@ -1,25 +1,25 @@
 rule download:
     input:
-        plan.to_download(SCALE, WITHOUT, SYSTEMS),
+        PLAN.downloads(),
 
 
 # no code hash: the files are held against their SHA-256, whatever code fetched them
 rule download_dataset:
     output:
-        listing="data/raw/{dataset}/files.json",
+        listing=paths.RAW,
     log:
         "logs/download/{dataset}.log",
     conda:
         "../environment.yml"
     shell:
-        "python -m data_prep download {wildcards.dataset} 2>&1 | tee {log}"
+        "python -m semanir data download {wildcards.dataset} {OPTIONS.mirror} 2>&1 | tee {log}"
 
 
 rule prepare_set:
     input:
         raw=raw_photographs,
     output:
-        index="data/sets/{dataset}/index.json",
+        index=paths.CLEAN,
     log:
         "logs/prepare/{dataset}.log",
     conda:
@@ -28,14 +28,14 @@ rule prepare_set:
         code=source_hash("prepare"),
         definition=set_definition,
     shell:
-        "python -m data_prep prepare {wildcards.dataset} $(dirname {output.index}) 2>&1 | tee {log}"
+        "python -m semanir data prepare {wildcards.dataset} $(dirname {output.index}) 2>&1 | tee {log}"
 
 
 rule degrade_set:
     input:
-        clean="data/sets/{dataset}/index.json",
+        clean=paths.CLEAN,
     output:
-        index="data/degraded/{family}/{dataset}/{level}/index.json",
+        index=paths.DEGRADED,
     log:
         "logs/degrade/{family}-{dataset}-{level}.log",
     conda:
@@ -43,5 +43,5 @@ rule degrade_set:
     params:
         code=source_hash("degrade"),
     shell:
-        "python -m data_prep degrade {wildcards.family} {wildcards.level}"
+        "python -m semanir data degrade {wildcards.family} {wildcards.level}"
         " $(dirname {input.clean}) $(dirname {output.index}) 2>&1 | tee {log}"

@@ -24,7 +24,7 @@ from reports.tables.tables import environment
 from semanir.errors import one_line_errors
 from semanir.files import replacing, write_text
 from semanir.plan.models import base_model, get_model, get_scale, trained_models
-from semanir.plan.runs import recipe
+from semanir.plan.plan import Plan
 
 PRINTED_TREND = (
     "Printed (Fig. 3, 8, 9, 11): with k fixed at 512 in training PSNR falls as k at inference gets "
@@ -88,7 +88,7 @@ def over_k(results: pd.DataFrame, scale: str) -> pd.DataFrame:
                 found.append(group.assign(training=training, k=int(k[1])))
         tasks = {task for part in found for task in part["task"]}
         for task, group in largest[largest["task"].isin(tasks)].groupby("task"):
-            at = max(recipe(scale, str(task))["topk"])
+            at = max(Plan(scale).recipe(str(task))["topk"])
             found.append(group.assign(training=training, k=at))
     columns = ["task", "dataset", "level", "training", "k", "seed", "value"]
     if not found:

@@ -25,9 +25,9 @@ from reports.tables.tables import SYMBOLS, environment
 from reports.tables.verdicts import MEASURED, Verdict, judge_table
 from semanir.errors import InputError, one_line_errors, remake
 from semanir.files import write_text
+from semanir.plan.cells import cells, tables
 from semanir.plan.models import get_scale, trained_models
 from semanir.plan.record import read_record
-from semanir.plan.runs import cells, tables
 
 SHOWN = 4  # comparisons on the index; visual.html has all
 MADE_BY = ["machine", "instruction_set", "threads", "torch", "commit"]

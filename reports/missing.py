@@ -4,8 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from reports.tables.verdicts import Verdict
+from semanir.plan.answers import Answer
+from semanir.plan.cells import Cell
 from semanir.plan.models import get_model, get_scale, model_of_method, released_systems, scales
-from semanir.plan.runs import Answer, Cell, answer
+from semanir.plan.plan import Plan
 
 ALL = "snakemake --cores 4 all"
 
@@ -57,7 +59,7 @@ def gaps(verdicts: Iterable[Verdict], scale: str) -> list[Gap]:
 
 def _way(verdict: Verdict, scale: str) -> _Way | None:
     """How a number is got that is not measured on its own photographs; None where it is."""
-    cell, place = verdict.cell, answer(verdict.cell, scale)
+    cell, place = verdict.cell, Plan(scale).answer(verdict.cell)
     best = _best_scale(cell, scale)
     if verdict.measured is not None:
         if not verdict.stand_in:
@@ -96,7 +98,7 @@ def _released(place: Answer, scale: str) -> _Way:
 
 def _best_scale(cell: Cell, scale: str) -> str:
     """The first scale that measures a cell on the printed set, else this one if it measures it."""
-    found = {name: answer(cell, name) for name in dict.fromkeys([scale, *scales()])}
+    found = {name: Plan(name).answer(cell) for name in dict.fromkeys([scale, *scales()])}
     real = [name for name, place in found.items() if not place.verdict and not place.stand_in]
     if real:
         return real[0]

@@ -1,13 +1,11 @@
-PICTURES = [
-    run.visual for run in plan.visual_runs(SCALE, layouts.default_tables(), WITHOUT)
-]
+PICTURES = [run.visual for run in PLAN.visual_runs(layouts.default_tables())]
 
 
 rule collect:
     input:
-        records=plan.records(SCALE, layouts.default_tables(), WITHOUT, SYSTEMS),
-        ablations=plan.ablation_records(SCALE, WITHOUT),
-        trainings=plan.train_records(SCALE, layouts.default_tables(), WITHOUT),
+        records=PLAN.records(layouts.default_tables()),
+        ablations=PLAN.ablation_records(),
+        trainings=PLAN.train_records(layouts.default_tables()),
         pictures=PICTURES,
     output:
         results=report(
@@ -21,7 +19,7 @@ rule collect:
     conda:
         "../environment.yml"
     params:
-        code=source_hash("tables"),
+        code=source_hash("pages"),
     shell:
         "python -m reports.collect {output.results} {input.records}"
         " {input.ablations} {input.trainings} {input.pictures}"
@@ -46,7 +44,7 @@ rule table:
     conda:
         "../environment.yml"
     params:
-        code=source_hash("tables"),
+        code=source_hash("pages"),
         scale=SCALE,
     shell:
         "python -m reports.tables.tables {wildcards.table} {input.records}"
@@ -55,7 +53,7 @@ rule table:
 
 rule figure04:
     input:
-        record=plan.figure_run(SCALE).activation,
+        record=PLAN.figure_run.activation,
     output:
         html=report(
             "reports/figure04.html",
@@ -68,7 +66,7 @@ rule figure04:
     conda:
         "../environment.yml"
     params:
-        code=source_hash("tables"),
+        code=source_hash("pages"),
     shell:
         "python -m reports.figures.figure04 {input.record} --out reports 2>&1 | tee {log}"
 
@@ -89,7 +87,7 @@ rule comparisons:
     conda:
         "../environment.yml"
     params:
-        code=source_hash("tables"),
+        code=source_hash("pages"),
         scale=SCALE,
     shell:
         "python -m reports.figures.pictures {input.records} --scale {params.scale}"
@@ -112,7 +110,7 @@ rule claims:
     conda:
         "../environment.yml"
     params:
-        code=source_hash("tables"),
+        code=source_hash("pages"),
         scale=SCALE,
     shell:
         "python -m reports.claims.claims --scale {params.scale} --results {input.results}"
@@ -138,7 +136,7 @@ rule ablations:
     conda:
         "../environment.yml"
     params:
-        code=source_hash("tables"),
+        code=source_hash("pages"),
         scale=SCALE,
     shell:
         "python -m reports.ablations --scale {params.scale} --results {input.results}"
@@ -161,7 +159,7 @@ rule committed:
     conda:
         "../environment.yml"
     params:
-        code=source_hash("tables"),
+        code=source_hash("pages"),
     shell:
         "python -m reports.accepted_pages {input.accepted} --out reports/{wildcards.reference}"
         " 2>&1 | tee {log}"
@@ -179,7 +177,7 @@ rule index:
         claims="reports/claims.html",
         figure="reports/figure04.html",
         comparisons="reports/visual.html",
-        activation=plan.figure_run(SCALE).activation,
+        activation=PLAN.figure_run.activation,
         pictures=PICTURES,
         results=f"results/{SCALE}/results.csv",
         tables=expand("reports/{table}.html", table=layouts.default_tables()),
@@ -195,7 +193,7 @@ rule index:
     conda:
         "../environment.yml"
     params:
-        code=source_hash("tables"),
+        code=source_hash("pages"),
         scale=SCALE,
     shell:
         "python -m reports.index --scale {params.scale} --results {input.results}"

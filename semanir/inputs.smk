@@ -1,28 +1,30 @@
-# Input and parameter functions of the rules: wildcards -> what semanir.plan says.
+# Input and parameter functions of the rules: wildcards -> what the plan says. A job's scale is that
+# of its file, whatever --config says.
+
+
+def plan_of(wildcards):
+    return replace(PLAN, scale=wildcards.scale) if wildcards.scale != SCALE else PLAN
 
 
 def wanted_run(wildcards):
-    return plan.Run(
-        wildcards.scale, wildcards.task, wildcards.model, int(wildcards.seed)
-    )
+    return Run(wildcards.scale, wildcards.task, wildcards.model, int(wildcards.seed))
 
 
 def training_recipe(wildcards):
-    return plan.recipe(wildcards.scale, wildcards.task, wildcards.model)
+    return plan_of(wildcards).recipe(wildcards.task, wildcards.model)
 
 
 def training_files(wildcards):
-    return plan.training_inputs(wildcards.scale, wildcards.task)
+    return plan_of(wildcards).training_files(wildcards.task)
 
 
 def scale_entry(wildcards):
-    return models.get_scale(wildcards.scale)
+    return plan_of(wildcards).entry
 
 
 # of no training: Snakemake 9 overlooks what has changed downstream of a file that is made anew
-def price_first(scale):
-    first = models.get_scale(scale).get("price_first")
-    return [f"results/{scale}/price.txt"] if first else []
+def price_first():
+    return paths.PRICE.format(scale=SCALE) if PLAN.entry.get("price_first") else []
 
 
 def training_workers(wildcards):
@@ -38,7 +40,15 @@ def gpus(wildcards):
 
 
 def network_preset(wildcards):
-    return models.network(wildcards.scale, wildcards.model)
+    return plan_of(wildcards).network(wildcards.model)
+
+
+def model_entry(wildcards):
+    return get_model(wildcards.model)
+
+
+def timed_networks(wildcards):
+    return scale_entry(wildcards)["runtime"]
 
 
 def weights_if_any(wildcards):
@@ -46,28 +56,24 @@ def weights_if_any(wildcards):
 
 
 def evaluation_sets(wildcards):
-    return plan.evaluation_inputs(wanted_run(wildcards), WITHOUT)
+    return plan_of(wildcards).evaluation_files(wanted_run(wildcards))
 
 
 def scores_with_input(wildcards):
     run = wanted_run(wildcards)
-    others = runs_beside(wildcards)
+    others = systems_shown(wildcards)
     weights = [other.weights for other in others if other.weights]
-    return [
-        run.record,
-        plan.input_run(run).record,
-        *(other.record for other in others),
-        *weights,
-    ]
+    records = [other.record for other in others]
+    return [run.record, run.of_input.record, *records, *weights]
 
 
-def runs_beside(wildcards):
+def systems_shown(wildcards):
     run = wanted_run(wildcards)
-    return plan.beside(run, layouts.default_tables(), WITHOUT, SYSTEMS)
+    return plan_of(wildcards).systems_shown(run, layouts.default_tables())
 
 
-def systems_beside(wildcards):
-    return [other.model for other in runs_beside(wildcards)]
+def names_of_systems_shown(wildcards):
+    return [other.model for other in systems_shown(wildcards)]
 
 
 def raw_photographs(wildcards):
@@ -79,4 +85,4 @@ def set_definition(wildcards):
 
 
 def records_of_table(wildcards):
-    return plan.records(SCALE, [wildcards.table], WITHOUT, SYSTEMS)
+    return PLAN.records([wildcards.table])

@@ -1,7 +1,7 @@
 # printed by `all` before anything else, for a scale that takes long
 rule price:
     output:
-        "results/{scale}/price.txt",
+        paths.PRICE,
     log:
         "logs/{scale}/price.log",
     priority: 1000
@@ -11,19 +11,19 @@ rule price:
         **machine.ALONE,
     params:
         scale=scale_entry,
-        without=WITHOUT,
-        systems=SYSTEMS,
+        without=PLAN.without,
+        systems=PLAN.systems,
     shell:
-        "python -m semanir.measure.price --scale {wildcards.scale} --without {params.without}"
-        " --systems {params.systems} 2> {log} | tee {output}"
+        "python -m semanir price --scale {wildcards.scale} {OPTIONS.without} {OPTIONS.systems}"
+        " {OPTIONS.noncommercial} 2> {log} | tee {output}"
 
 
 rule train:
     input:
         training_files,
     output:
-        weights="results/{scale}/train/{task}/{model}/seed{seed}/weights.safetensors",
-        record="results/{scale}/train/{task}/{model}/seed{seed}/train.json",
+        weights=paths.WEIGHTS,
+        record=paths.TRAINING,
     log:
         "logs/{scale}/train/{task}-{model}-seed{seed}.log",
     conda:
@@ -38,32 +38,33 @@ rule train:
         network=network_preset,
         workers=training_workers,
     shell:
-        "python -m semanir.train.training --scale {wildcards.scale} --task {wildcards.task}"
+        "python -m semanir train --scale {wildcards.scale} --task {wildcards.task}"
         " --model {wildcards.model} --seed {wildcards.seed} --workers {params.workers}"
         " 2>&1 | tee {log}"
 
 
 rule vgg_weights:
     output:
-        plan.VGG_WEIGHTS,
+        paths.VGG,
     log:
         "logs/download/vgg16.log",
     conda:
         "../environment.yml"
     shell:
-        "python -m semanir.train.vgg {output} 2>&1 | tee {log}"
+        "python -m semanir weights vgg16 {OPTIONS.mirror} 2>&1 | tee {log}"
 
 
 # no code hash: the file is held against its SHA-256, whatever code fetched it
 rule released_weights:
     output:
-        weights="data/weights/{system}/{file}",
+        weights=paths.RELEASED,
     log:
         "logs/download/{system}-{file}.log",
     conda:
         "../environment.yml"
     shell:
-        "python -m baselines.weights {wildcards.system} {wildcards.file:q} 2>&1 | tee {log:q}"
+        "python -m semanir weights {wildcards.system} {wildcards.file:q} {OPTIONS.mirror}"
+        " {OPTIONS.weights_dir} {OPTIONS.noncommercial} 2>&1 | tee {log:q}"
 
 
 rule evaluate:
@@ -71,7 +72,7 @@ rule evaluate:
         weights=weights_if_any,
         photographs=evaluation_sets,
     output:
-        record="results/{scale}/eval/{task}/{model}/seed{seed}.json",
+        record=paths.SCORES,
     log:
         "logs/{scale}/evaluate/{task}-{model}-seed{seed}.log",
     conda:
@@ -81,11 +82,11 @@ rule evaluate:
         gpu=gpus,
     params:
         code=source_hash("evaluate"),
-        without=WITHOUT,
+        without=PLAN.without,
     shell:
-        "python -m semanir.evaluate.evaluation --scale {wildcards.scale} --task {wildcards.task}"
+        "python -m semanir evaluate --scale {wildcards.scale} --task {wildcards.task}"
         " --model {wildcards.model} --seed {wildcards.seed} --threads {threads}"
-        " --without {params.without} 2>&1 | tee {log}"
+        " {OPTIONS.without} {OPTIONS.noncommercial} 2>&1 | tee {log}"
 
 
 rule activation:
@@ -93,7 +94,7 @@ rule activation:
         weights=weights_if_any,
         photographs=evaluation_sets,
     output:
-        record="results/{scale}/activation/{task}/{model}/seed{seed}.json",
+        record=paths.ACTIVATION,
     log:
         "logs/{scale}/activation/{task}-{model}-seed{seed}.log",
     conda:
@@ -101,8 +102,9 @@ rule activation:
     params:
         code=source_hash("activation"),
     shell:
-        "python -m semanir.evaluate.activation --scale {wildcards.scale} --task {wildcards.task}"
-        " --model {wildcards.model} --seed {wildcards.seed} 2>&1 | tee {log}"
+        "python -m semanir evaluate --what activation --scale {wildcards.scale}"
+        " --task {wildcards.task} --model {wildcards.model} --seed {wildcards.seed}"
+        " {OPTIONS.without} 2>&1 | tee {log}"
 
 
 # the image is chosen by its gain over the input, so both records must be there
@@ -112,7 +114,7 @@ rule visual:
         photographs=evaluation_sets,
         records=scores_with_input,
     output:
-        record="results/{scale}/visual/{task}/{model}/seed{seed}.json",
+        record=paths.VISUAL,
     log:
         "logs/{scale}/visual/{task}-{model}-seed{seed}.log",
     conda:
@@ -120,16 +122,17 @@ rule visual:
     threads: 1
     params:
         code=source_hash("visual"),
-        beside=systems_beside,
+        systems=names_of_systems_shown,
     shell:
-        "python -m semanir.evaluate.visual --scale {wildcards.scale} --task {wildcards.task}"
-        " --model {wildcards.model} --seed {wildcards.seed} --threads {threads}"
-        " --beside {params.beside} 2>&1 | tee {log}"
+        "python -m semanir evaluate --what visual --scale {wildcards.scale}"
+        " --task {wildcards.task} --model {wildcards.model} --seed {wildcards.seed}"
+        " --threads {threads} --systems {params.systems} {OPTIONS.without}"
+        " {OPTIONS.noncommercial} 2>&1 | tee {log}"
 
 
 rule attention:
     output:
-        record="results/{scale}/cost/attention/{evidence}.json",
+        record=paths.ATTENTION,
     log:
         "logs/{scale}/attention/{evidence}.log",
     conda:
@@ -139,34 +142,39 @@ rule attention:
     shell:
         # glibc asks the system for large tensors anew, zeroed, unless it is told to keep them
         "MALLOC_MMAP_THRESHOLD_=8589934592 MALLOC_TRIM_THRESHOLD_=17179869184"
-        " python -m semanir.measure.attention {wildcards.evidence} --scale {wildcards.scale} 2>&1 | tee {log}"
+        " python -m semanir measure attention {wildcards.evidence} --scale {wildcards.scale}"
+        " 2>&1 | tee {log}"
 
 
 rule count:
     output:
-        record="results/{scale}/cost/{model}/count.json",
+        record=paths.COUNT,
     log:
         "logs/{scale}/count/{model}.log",
     conda:
         "../environment.yml"
     params:
         code=source_hash("count"),
+        entry=model_entry,
     shell:
-        "python -m semanir.measure.networks record {output} --threads {threads} 2>&1 | tee {log}"
+        "python -m semanir measure record {output} {OPTIONS.noncommercial} 2>&1 | tee {log}"
 
 
 # the same in one process, which imports torch once
 rule counts:
     output:
-        plan.counts(SCALE, layouts.default_tables()),
+        PLAN.counts(layouts.default_tables()),
     log:
         f"logs/{SCALE}/counts.log",
     conda:
         "../environment.yml"
     params:
         code=source_hash("count"),
+        entries=[
+            get_model(model) for model in PLAN.counted_models(layouts.default_tables())
+        ],
     shell:
-        "python -m semanir.measure.networks record {output} --threads {threads} 2>&1 | tee {log}"
+        "python -m semanir measure record {output} {OPTIONS.noncommercial} 2>&1 | tee {log}"
 
 
 # a table that is asked for by name counts its own networks alone
@@ -181,7 +189,7 @@ else:
 
 rule runtime:
     output:
-        record="results/{scale}/cost/runtime.json",
+        record=paths.RUNTIME,
     log:
         "logs/{scale}/runtime.log",
     conda:
@@ -191,5 +199,7 @@ rule runtime:
         **machine.ALONE,
     params:
         code=source_hash("runtime"),
+        networks=timed_networks,
     shell:
-        "python -m semanir.measure.networks compare --scale {wildcards.scale} 2>&1 | tee {log}"
+        "python -m semanir measure runtime --scale {wildcards.scale} --threads {threads}"
+        " {OPTIONS.noncommercial} 2>&1 | tee {log}"

@@ -27,8 +27,8 @@ from reports.tables.tables import environment
 from reports.tables.verdicts import judge_table
 from semanir.errors import InputError, one_line_errors
 from semanir.files import read_yaml, replacing, visible, write_text
+from semanir.plan.cells import cells, tables
 from semanir.plan.models import get_scale
-from semanir.plan.runs import cells, tables
 
 HERE = Path(__file__).parent
 HOLDS, FAILS, OPEN = "holds", "does not hold", "inconclusive"

@@ -20,7 +20,7 @@ from semanir.errors import InputError, one_line_errors
 from semanir.files import write_text
 from semanir.plan.models import get_scale
 from semanir.plan.record import broken_record, read_record
-from semanir.plan.runs import Run, input_run
+from semanir.plan.runs import Run
 
 PICTURES = ("whole", "degraded", "restored", "clean")
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -61,7 +61,7 @@ def comparison(record: dict[str, Any], path: Path, results: pd.DataFrame) -> dic
         "pictures": pictures,
         "others": others,
         "psnr": {
-            "degraded": (psnr(run, "psnr_crop_input"), psnr(input_run(run), "psnr")),
+            "degraded": (psnr(run, "psnr_crop_input"), psnr(run.of_input, "psnr")),
             **systems,
             "restored": (psnr(run, "psnr_crop"), psnr(run, "psnr")),
         },

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from semanir.errors import InputError
-from semanir.plan.runs import Cell
+from semanir.plan.cells import Cell
 
 SYMBOLS = ("H", "W", "C", "h", "M", "k")
 LAYERS = 6  # of a stage (Eq. 4)

@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
+from semanir.plan.cells import Cell
 from semanir.plan.models import get_model, model_of_method
-from semanir.plan.runs import Cell
 
 PARTS = ("rest", "attention", "dictionary")
 NAMED = {"sr": "×4 super-resolution", "denoise_gray": "denoising"}

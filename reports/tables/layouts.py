@@ -9,7 +9,7 @@ from typing import Any
 
 from reports.tables.verdicts import Verdict
 from semanir.files import read_yaml
-from semanir.plan.runs import Cell
+from semanir.plan.cells import Cell
 
 LABELS = {
     "denoise_color": "Color",

@@ -9,7 +9,7 @@ import pandas as pd
 
 from reports import collect
 from reports.figures.plots import COLORS, inline, panels
-from semanir.plan.runs import Cell
+from semanir.plan.cells import Cell
 
 GIB = 2**30
 CONTEXT = 0.25  # GiB of the fitted model that do not depend on N and k

@@ -23,8 +23,8 @@ from semanir.errors import one_line_errors
 from semanir.files import write_text
 from semanir.names import known_name
 from semanir.paths import ROOT
+from semanir.plan.cells import cells
 from semanir.plan.models import get_scale
-from semanir.plan.runs import cells
 
 TEMPLATES = ROOT / "reports" / "templates"
 

@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 
 from data_prep.tasks import families
+from semanir.plan.answers import Answer
+from semanir.plan.cells import QUALITY, Cell
 from semanir.plan.models import get_model, get_scale, trained_models
-from semanir.plan.runs import QUALITY, Answer, Cell, answer
+from semanir.plan.plan import Plan
 
 MEASURED = ("match", "differs", "better than printed", "scaled down", "synthetic data")
 COLUMN_OF_METRIC = {"PSNR": "psnr", "SSIM": "ssim_matlab"}
@@ -42,8 +44,8 @@ class Verdict:
 
 def judge_table(cells: Iterable[Cell], scale: str, results: pd.DataFrame) -> list[Verdict]:
     """A verdict for every printed cell, in printed order. results: means over images."""
-    rows = by_place(results)
-    return [judge(cell, answer(cell, scale), scale, rows) for cell in cells]
+    rows, plan = by_place(results), Plan(scale)
+    return [judge(cell, plan.answer(cell), scale, rows) for cell in cells]
 
 
 Rows = dict[tuple[str, str], list[dict[str, Any]]]

@@ -1,16 +1,23 @@
 """Time the attention back ends on this machine, beside dense window attention.
 
-  semanir bench
-  semanir bench --device cuda --json
+semanir bench
+semanir bench --device cuda --json
 """
 
 # torch is imported where it is used: help answers at once
 import argparse
+import json
+import os
+from pathlib import Path
 from typing import Any
 
+from semanir import paths
 from semanir.arguments import positive
 from semanir.cli import options
 from semanir.errors import InputError
+from semanir.files import check_writable
+from semanir.plan.models import get_scale
+from semanir.plan.record import write_record
 
 
 def add(commands: Any) -> None:
@@ -33,10 +40,68 @@ def add(commands: Any) -> None:
 
 def run_bench(args: argparse.Namespace) -> None:
     """Print how fast each back end is beside dense window attention, as a table or JSON."""
+    path = Path(paths.ATTENTION.format(scale=args.scale, evidence="bench"))
+    if args.scale:
+        get_scale(args.scale)
+        check_writable(path)
     import torch
 
-    from semanir.measure import attention
+    from semanir.measure.bench import bench
 
     if args.device == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: torch finds no GPU here; leave it out")
-    attention.run_bench(args)
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler announces itself otherwise
+    torch.set_num_threads(args.threads)
+    measured = bench(args.seconds, args.device)
+    if args.scale:
+        identity = {"scale": args.scale, "model": "attention"}
+        write_record(path, "bench", identity, "attention", **measured)
+    print(json.dumps(measured, indent=1) if args.json else text(measured))
+
+
+def text(measured: dict[str, Any]) -> str:
+    """The measurements as people read them; ratios above 1 mean faster than dense."""
+    names = measured["backends"]
+    where = measured["device"]
+    where = (
+        where if where != "cpu" else f"{measured['threads']} threads, {measured['instructions']}"
+    )
+    lines = [
+        f"{measured['tokens']} tokens, 6 heads of 30, float32, {where}; median ms (times faster than "
+        f"dense window attention)",
+        "",
+        " " * 22 + "".join(f"{name:>18}" for name in names) + f"{'dense':>10}",
+    ]
+    for what, title in (("forward", "forward"), ("forward_backward", "forward + backward")):
+        for row in measured["layers"]:
+            times = row[what]
+            shown = {
+                name: f"{times[name]:.1f} ({times['dense'] / times[name]:.2f}x)" for name in times
+            }
+            cells = "".join(f"{shown[name]:>18}" for name in names)
+            lines.append(
+                f"N={row['N']:<5} k={row['K']:<5} {title[:9]:9}{cells}{times['dense']:>10.1f}"
+            )
+        lines.append("")
+    dictionary, stage, memory = measured["dictionary"], measured["stage"], measured["memory"]
+    made, peer = dictionary["build_dictionary"], dictionary["product_and_topk"]
+    lines += [
+        f"dictionary, N=1024 k=256: {made:.1f} ms, product and topk {peer:.1f} "
+        f"({peer / made:.2f}x)",
+        f"stage of 6 layers, N=1024 k=256: {stage['sparse']:.1f} ms, "
+        f"6 dense layers {stage['dense']:.1f} "
+        f"({stage['dense'] / stage['sparse']:.2f}x)",
+        *(
+            f"{name} against mask, N=1024, forward: "
+            + ", ".join(
+                f"k={row['K']} {row['mask'] / row[name]:.2f}x" for row in measured["switch"]
+            )
+            for name in names
+            if name in measured["switch"][0] and name != "mask"
+        ),
+        "peak memory, one window of N=4096, k=128, forward: "
+        + ", ".join(f"{name} {size / 2**20:.1f} MiB" for name, size in memory["peak"].items()),
+        "error against float64, relative: "
+        + ", ".join(f"{name} {value:.1e}" for name, value in measured["errors"].items()),
+    ]
+    return "\n".join(lines)

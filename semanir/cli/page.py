@@ -1,97 +1,64 @@
-"""The page of all command lines: python -m semanir.cli.page docs/command-line.md
+"""docs/command-line.md, written from the parser: python -m semanir.cli.page docs/command-line.md
 
-A section for every module that has a `main` and is called by `semanir` or `python -m`, from its
-parser. Without a path the page is printed.
+Without a path the page is printed.
 """
 
 import argparse
+import sys
 from collections.abc import Iterable, Iterator, Sequence
-from importlib import import_module
 from pathlib import Path
-from typing import Any
-from unittest.mock import patch
 
+from semanir.cli import make_parser
 from semanir.errors import one_line_errors
-from semanir.files import replacing
-from semanir.paths import ROOT
+from semanir.files import write_text
 
-PACKAGES = ("semanir", "data_prep", "baselines", "reports")
 HEAD = """\
 <!-- Written by `python -m semanir.cli.page docs/command-line.md` from the parsers. -->
 
 # The command line
 
-Every command and its arguments. [The tutorial](tutorial.md) and [the workflow](workflow.md) show
-them at work. All take `--help`, and end with exit status 2 and a message where something given to
-them is wrong.
-
-`semanir` restores and informs. The `python -m` forms are the jobs of the workflow and what writes
-pages and data; each can be run by hand from the root of the project.
+Every verb of `semanir` and its arguments. [The tutorial](tutorial.md) and
+[the workflow](workflow.md) show them at work. All take `--help`, and end with exit status 2 and a
+message where something given to them is wrong. The rules of the workflow call the same verbs, as
+`python -m semanir VERB`, from the root of the project.
 """
-
-
-# of a verb that gives its arguments to another command
-FORWARDED = """\
-Its arguments are those of [`python -m semanir.measure.attention bench`](#python--m-semanirattention-bench).
-"""
-
-
-class _MadeError(Exception):
-    """A parser is complete: it was about to parse."""
 
 
 def page() -> str:
     """The page, Markdown."""
-    return "\n".join([HEAD, *(section for name in modules() for section in _sections(name))])
+    return "\n".join([HEAD, *_sections(make_parser())])
 
 
-def modules() -> list[str]:
-    """The modules that have a command line, `semanir` first."""
-    found = []
-    for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("*.py")):
-            if "\ndef main(argv" in path.read_text(encoding="utf-8"):
-                name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-                found.append(name.removesuffix(".__init__"))
-    return sorted(found, key=lambda name: name != "semanir.cli")
+def verbs(
+    parser: argparse.ArgumentParser,
+) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """(one-line help, parser) of every verb of a parser."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            summaries = {entry.dest: entry.help or "" for entry in action._choices_actions}
+            for name, verb in action.choices.items():
+                yield summaries[name], verb
 
 
-def parser_of(name: str) -> argparse.ArgumentParser:
-    """The parser that a module's `main` makes. It is stopped before it parses anything."""
-
-    def stop(parser: argparse.ArgumentParser, *given: Any, **options: Any) -> None:
-        raise _MadeError(parser)
-
-    with patch.object(argparse.ArgumentParser, "parse_known_args", stop):
-        try:
-            import_module(name).main([])
-        except _MadeError as made:
-            parser: argparse.ArgumentParser = made.args[0]
-            return parser
-    raise TypeError(f"the main of {name} makes no parser")
-
-
-def _sections(name: str) -> Iterator[str]:
-    parser = parser_of(name)
-    yield f"## `{parser.prog}`\n\n{_first_paragraph(parser.description or '')}\n"
-    choices = {action.dest: action for action in parser._actions}.get("command")
-    if choices is None or len(parser._actions) > 2:  # more than help and the verbs
-        yield _arguments(parser)
-    if choices is None:
-        return
-    told = {entry.dest: entry.help or "" for entry in choices._choices_actions}  # type: ignore[attr-defined]
-    for verb, command in choices.choices.items():  # type: ignore[union-attr]
-        yield f"### `{parser.prog} {verb}`\n\n{_sentence(told[verb])}\n"
-        yield _arguments(command) if command.add_help else FORWARDED
+def _sections(parser: argparse.ArgumentParser, level: int = 2) -> Iterator[str]:
+    for summary, verb in verbs(parser):
+        text = (verb.description or "").strip().partition("\n\n")[0]
+        yield f"{'#' * level} `{verb.prog}`\n\n{_sentence(' '.join(text.split()) or summary)}\n"
+        kinds = list(_sections(verb, level + 1))
+        if arguments := _arguments(verb):
+            yield arguments
+        elif not kinds:
+            yield "It takes no arguments.\n"
+        yield from kinds
 
 
 def _arguments(parser: argparse.ArgumentParser) -> str:
     rows = [
-        (_spelling(action), _told(action))
+        (_spelling(action), _meaning(action))
         for action in parser._actions
         if not isinstance(action, argparse._HelpAction | argparse._SubParsersAction)
     ]
-    return _table(("argument", "meaning"), rows) if rows else "It takes no arguments.\n"
+    return _table(("argument", "meaning"), rows) if rows else ""
 
 
 def _spelling(action: argparse.Action) -> str:
@@ -104,25 +71,20 @@ def _spelling(action: argparse.Action) -> str:
     return f"`{', '.join(action.option_strings)} {value}`".replace("` ", "`")
 
 
-def _told(action: argparse.Action) -> str:
-    said = "print the version" if isinstance(action, argparse._VersionAction) else action.help or ""
-    parts = [said.replace("<", "&lt;")] if said else []
+def _meaning(action: argparse.Action) -> str:
+    summary = action.help or ""
+    parts = [summary.replace("<", "&lt;")] if summary else []
     if action.option_strings and action.required:
         parts.append("required")
     if action.choices:
         parts.append(f"one of {', '.join(f'`{choice}`' for choice in action.choices)}")
     shown = isinstance(action.default, str | int | float) and action.nargs != 0
-    if shown and action.default not in ("", argparse.SUPPRESS) and "default" not in said.lower():
+    if shown and action.default not in ("", argparse.SUPPRESS) and "default" not in summary.lower():
         parts.append(f"default `{action.default}`")
     return "; ".join(parts)
 
 
-def _first_paragraph(text: str) -> str:
-    return _sentence(" ".join(text.strip().partition("\n\n")[0].split()))
-
-
 def _sentence(text: str) -> str:
-    text = text.strip()
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "`")) else ".")
 
 
@@ -134,16 +96,12 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 @one_line_errors
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m semanir.cli.page", description=__doc__)
-    parser.add_argument(
-        "path", nargs="?", type=Path, help="where the page goes, for example docs/command-line.md"
-    )
-    args = parser.parse_args(argv)
-    if args.path is None:
-        print(page(), end="")
+    """Write the page to the path of the command line, or print it."""
+    names = sys.argv[1:] if argv is None else argv
+    if names:
+        write_text(Path(names[0]), page())
     else:
-        with replacing(args.path) as partial:
-            partial.write_text(page(), encoding="utf-8")
+        print(page(), end="")
 
 
 if __name__ == "__main__":

@@ -1,16 +1,9 @@
 """Where a trained network looks (paper Fig. 4), and how often its dictionary selects each token.
 
-python -m semanir.evaluate.activation --scale smoke --task denoise_color-blind --model semanir-u
-
-Writes results/<scale>/activation/<task>/<model>/seed<k>.json for reports/figures/figure04.py.
-
 # B windows, H heads, N = h * w tokens of a window, D head width
 """
 
-import argparse
-from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,20 +12,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from data_prep.degrade import read_degraded
-from data_prep.prepare import load_index
-from data_prep.tasks import get_task
-from semanir.arguments import seed
 from semanir.attention import Dictionary, build_dictionary
 from semanir.attention.bias import dense_bias
-from semanir.errors import InputError, one_line_errors
-from semanir.files import check_writable
-from semanir.inference.checkpoint import load
+from semanir.errors import InputError
 from semanir.network import Network, build_from
 from semanir.network.layers import KeySemanticAttention, Stage
-from semanir.plan import models
-from semanir.plan import runs as plan
-from semanir.plan.record import write_record
 from semanir.train.patches import as_float, as_tensor
 
 KEYS = (8, 16, 64, 256)  # of the paper's Fig. 4 (c-f)
@@ -158,34 +142,3 @@ def _middle(image: NDArray) -> NDArray:
     if min(top, left) < 0:
         raise InputError(f"expected an image of {WINDOW} x {WINDOW} or more, got {image.shape}")
     return image[top : top + WINDOW, left : left + WINDOW]
-
-
-@one_line_errors
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m semanir.evaluate.activation", description=__doc__
-    )
-    parser.add_argument("--scale", default="smoke")
-    parser.add_argument("--task", default="denoise_color-blind")
-    parser.add_argument("--model", default="semanir-u")
-    parser.add_argument("--seed", type=seed, default=0)
-    args = parser.parse_args(argv)
-    models.network(args.scale, args.model)
-    run = plan.Run(args.scale, args.task, args.model, args.seed)
-    task = get_task(run.task)
-    places = plan.test_places(run.scale, run.task, model=run.model)
-    if not places:
-        raise InputError(f"no set of the {run.scale} scale shows {run.task}")
-    dataset, level = places[0]
-    check_writable(Path(run.activation))
-    folder = Path(plan.degraded_folder(task.family, dataset, level))
-    entry = load_index(folder)[0]
-    found = inspect(load(run.weights), read_degraded(folder / entry["file"]))
-    identity = {"scale": run.scale, "task": run.task, "model": run.model, "seed": run.seed}
-    place = {"dataset": dataset, "level": level, "image": Path(entry["file"]).stem}
-    write_record(Path(run.activation), "activation", identity, "activation", **place, **found)
-    print(f"{run.task} {run.model}: attention on {place['image']}, {run.activation}")
-
-
-if __name__ == "__main__":
-    main()

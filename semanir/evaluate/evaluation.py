@@ -1,61 +1,42 @@
-"""Evaluate one model on all sets and levels of one task: `python -m semanir.evaluate.evaluation --help`.
+"""Scores of one model on all sets and levels of one task, image by image."""
 
-Writes results/<scale>/eval/<task>/<model>/seed<k>.json with the scores of every single image.
-"""
-
-import argparse
-from collections.abc import Callable, Sequence
-from copy import deepcopy
-from importlib import import_module
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
-from data_prep.datasets import datasets
 from data_prep.degrade import read_degraded
 from data_prep.images import match_channels, read_image
 from data_prep.prepare import load_index
-from data_prep.tasks import Task, get_task
-from semanir.arguments import seed, threads, whole
-from semanir.errors import InputError, one_line_errors
+from data_prep.tasks import Task
+from semanir import paths
 from semanir.evaluate.metrics import PROTOCOLS, on_full_range, score
-from semanir.files import check_writable
-from semanir.names import known_name
-from semanir.plan import models
-from semanir.plan import runs as plan
-from semanir.plan.record import write_record
-
-# degraded image, level, tile -> restored, and the tile that was used: None stands for the whole
-# image in one, unless memory does not suffice
-Restorer = Callable[[NDArray[np.float32], str, int | None], tuple[NDArray[np.float32], int | None]]
+from semanir.inference.restorer import Restorer
 
 
-def evaluate(
-    restorer: Restorer, task: Task, places: Sequence[tuple[str, str]], tile: int | None = None
+def score_images(
+    restorer: Restorer, task: Task, sets: Sequence[tuple[str, str]], tile: int | None = None
 ) -> list[dict[str, Any]]:
     """Scores of every image: dataset, level, image and the metrics of the task's protocol.
 
-    places: (prepared set, level) pairs. Reads data/sets/<dataset>/ and
-    data/degraded/<task>/<dataset>/<level>/, files in sorted order.
+    sets: (prepared set, level) of every degraded set. Files are read in sorted order.
     tile: scored in tiles of this side as well, as psnr_tiled. An image that had to be tiled to fit
     into memory carries the side as `tile`.
     """
     grey: dict[str, set[str]] = {}  # files of grey photographs, of sets in colour
-    for dataset in dict.fromkeys(dataset for dataset, _ in places):
-        verified = load_index(Path("data/sets") / dataset)
+    for dataset in dict.fromkeys(dataset for dataset, _ in sets):
+        verified = load_index(paths.clean_set(dataset))
         grey[dataset] = {entry["file"] for entry in verified if entry.get("grey")}
     work = []
-    for dataset, level in places:
-        folder = Path(plan.degraded_folder(task.family, dataset, level))
+    for dataset, level in sets:
+        folder = paths.degraded_set(task.family, dataset, level)
         work += [(dataset, level, folder, entry) for entry in load_index(folder, clean=str)]
 
     scores = []
     for dataset, level, folder, entry in tqdm(work, unit="image", delay=60):
         degraded = read_degraded(folder / entry["file"])
-        path = Path("data/sets") / dataset / entry["clean"]
+        path = paths.clean_set(dataset) / entry["clean"]
         target = match_channels(read_image(path), task.channels, path, task.gray)
         scale = task.upscale or 1
         target = target[: degraded.shape[0] * scale, : degraded.shape[1] * scale]
@@ -75,106 +56,17 @@ def evaluate(
     return scores
 
 
-def make_restorer(run: plan.Run, threads: int) -> tuple[Restorer, dict[str, Any]]:
-    """The function that restores images for a run, and the facts about it that go on record."""
-    entry = models.get_model(run.model)
-    if "quoted" in entry:
-        raise InputError(f"{run.model} cannot run: {entry['quoted']}")
-    if run.trained:
-        return trained_restorer(run, threads)
-    if "network" in entry:
-        adapt = import_module("baselines.adapt")
-        return adapt.restorer(run.model, get_task(run.task), threads)
-    module, _, name = entry["builder"].rpartition(".")
-    return getattr(import_module(module), name)(get_task(run.task)), {}
+def evaluate(
+    restorer: Restorer, task: Task, sets: Sequence[tuple[str, str]], tile: int | None = None
+) -> dict[str, Any]:
+    """What goes on record: the scores of every image, by which protocols, and the restorer's facts.
 
-
-def trained_restorer(run: plan.Run, threads: int) -> tuple[Restorer, dict[str, Any]]:
-    """As `make_restorer`, for a network trained here; only this needs torch."""
-    import torch
-
-    from semanir.inference.checkpoint import load
-    from semanir.inference.restore import restore
-    from semanir.inference.tiling import fitting_tile
-    from semanir.measure.flops import multiply_adds
-    from semanir.network.config import to_dict
-
-    torch.set_num_threads(threads)
-    preset, switches = models.network(run.scale, run.model)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    network = load(run.weights, device=device, **switches)
-    side = 64 if get_task(run.task).upscale else 256
-    shape = (1, network.config.channels, side, side)
-    facts = {
-        "network": preset,
-        "config": to_dict(network.config),
-        "parameters": sum(p.numel() for p in network.parameters()),
-        "counted": {
-            "input": "x".join(map(str, shape[1:])),
-            "multiply_adds": multiply_adds(deepcopy(network), shape),
-        },
-    }
-
-    def apply(
-        image: NDArray[np.float32], level: str, tile: int | None
-    ) -> tuple[NDArray[np.float32], int | None]:
-        used = tile or fitting_tile(network, image)
-        return restore(network, image, tile=used), used
-
-    return apply, facts
-
-
-@one_line_errors
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m semanir.evaluate.evaluation", description=__doc__
-    )
-    parser.add_argument("--scale", default="smoke", help="networks and sets (scales.yaml)")
-    parser.add_argument("--task", required=True, help="for example denoise_gray-sigma50 or sr-x2")
-    parser.add_argument("--model", required=True, help="a model of one of the models.yaml files")
-    parser.add_argument("--seed", type=seed, default=0)
-    parser.add_argument("--threads", type=threads, default=1, help="torch threads")
-    parser.add_argument("--tile", type=whole(1), help="score in tiles of this side as well")
-    parser.add_argument(
-        "--without", nargs="*", default=[], help="entries of datasets.yaml that are left out"
-    )
-    args = parser.parse_args(argv)
-
-    task = get_task(args.task)
-    models.get_scale(args.scale)
-    for name in args.without:
-        known_name(name, datasets(), "dataset in --without")
-    run = plan.Run(args.scale, task.name, args.model, args.seed)
-    check_writable(Path(run.record))
-    restorer, facts = make_restorer(run, args.threads)
-    places = plan.test_places(args.scale, task.name, tuple(args.without), args.model)
-    if not places:
-        raise InputError(f"no set is left to evaluate {args.task} on at the {args.scale} scale")
-    scores = evaluate(restorer, task, places, args.tile)
-    levels = tuple(dict.fromkeys(level for _, level in places))
+    sets, tile: as of `score_images`. Images are restored one by one.
+    """
+    scores = score_images(restorer, task, sets, tile)
+    names = {level: task.protocol(level) for level in dict.fromkeys(level for _, level in sets)}
     protocols = {
-        level: {"name": task.protocol(level), "version": PROTOCOLS[task.protocol(level)].version}
-        for level in levels
+        level: {"name": name, "version": PROTOCOLS[name].version} for level, name in names.items()
     }
-    write_record(
-        Path(run.record),
-        "eval",
-        {"scale": args.scale, "task": task.name, "model": args.model, "seed": args.seed},
-        "evaluate",
-        protocols=protocols,
-        batch=1,
-        tile=args.tile,
-        scores=scores,
-        **facts,
-    )
-    for dataset, level in places:
-        found = [
-            entry["psnr"]
-            for entry in scores
-            if (entry["dataset"], entry["level"]) == (dataset, level)
-        ]
-        print(f"{args.model} on {args.task}, {dataset} {level}: mean PSNR {np.mean(found):.2f} dB")
-
-
-if __name__ == "__main__":
-    main()
+    record = {"protocols": protocols, "batch": 1, "tile": tile, "scores": scores}
+    return record | restorer.facts

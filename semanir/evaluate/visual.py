@@ -1,18 +1,13 @@
-"""A crop of one test image before and after its restoration: pictures for reports/figures/pictures.py.
+"""A crop of one test image before and after its restoration: pictures for reports/visual.html.
 
-python -m semanir.evaluate.visual --scale smoke --task sr-x4 --model semanir-s
-python -m semanir.evaluate.visual --scale mini --task denoise_gray-blind --model semanir-u --beside dncnn
-
-Writes results/<scale>/visual/<task>/<model>/seed<k>.json. Nobody picks the image or the crop: the
-image is that of the first test set, at its first level, whose PSNR gains the median over its input;
-the crop is the square of a grid whose clean pixels have the largest standard deviation.
+Nobody picks the image or the crop: the image is that of the first test set, at its first level,
+whose PSNR gains the median over its input; the crop is the square of a grid whose clean pixels have
+the largest standard deviation.
 """
 
-import argparse
 import base64
 import io
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +18,11 @@ from PIL import Image
 from data_prep.degrade import read_degraded
 from data_prep.images import match_channels, read_image
 from data_prep.prepare import load_index
-from data_prep.tasks import Task, get_task
-from semanir.arguments import seed, threads
-from semanir.errors import InputError, one_line_errors, remake
-from semanir.evaluate.evaluation import make_restorer
+from data_prep.tasks import Task
+from semanir import paths
+from semanir.errors import InputError, remake
 from semanir.evaluate.metrics import PROTOCOLS, score
-from semanir.files import check_writable
-from semanir.plan import models
-from semanir.plan import runs as plan
-from semanir.plan.record import read_record, write_record
+from semanir.inference.restorer import Restorer
 
 CROP, STEP = 96, 48  # pixels of the clean image; multiples of every enlargement, 2, 3 and 4
 WHOLE = 288  # longest side of the picture that shows where the crop lies
@@ -52,7 +43,7 @@ def median_image(scores: Sequence[dict[str, Any]], inputs: Sequence[dict[str, An
     if missing:
         raise InputError(
             f"the input's record has no {missing[0]} of {place[0]} at {place[1]}; "
-            f"{remake('results/<scale>/eval/<task>/input/seed0.json')}"
+            f"{remake(paths.SCORES.replace('{model}', 'input'))}"
         )
     # equal first: an image restored to the last bit may have an infinite PSNR twice
     gains = {
@@ -81,24 +72,29 @@ def busiest_crop(clean: NDArray[np.uint8], unit: int = 1) -> tuple[int, int, int
     return top, left, side
 
 
-def compare(run: plan.Run, threads: int = 1, beside: Sequence[str] = ()) -> dict[str, Any]:
+def compare(
+    task: Task,
+    measured: Mapping[str, Any],
+    of_input: Mapping[str, Any],
+    restorer: Restorer,
+    input_restorer: Restorer,
+    systems: Mapping[str, Callable[[], Restorer]],
+) -> dict[str, Any]:
     """Everything of the record but identity and provenance.
 
+    measured, of_input: the records of the scores of a run and of its input. systems: others on the
+    same task by name, each made when its turn comes.
     {dataset, level, image, images (of that set), protocol, size: [height, width] of the image,
     crop: [top, left, side], pictures: {whole, degraded, restored, clean}, scores: {psnr_crop,
-    psnr_crop_input}, beside: [{model, picture, psnr_crop}] of other systems on the same task};
+    psnr_crop_input}, beside: [{model, picture, psnr_crop}] of the other systems};
     pictures are PNG in base64, `whole` the clean image made small.
     """
-    task, source = get_task(run.task), plan.input_run(run)
-    measured = read_record(Path(run.record))
     scores = measured["scores"]
     dataset, level = scores[0]["dataset"], scores[0]["level"]
-    image = median_image(scores, read_record(Path(source.record))["scores"])
+    image = median_image(scores, of_input["scores"])
     degraded, clean = read_pair(task, dataset, level, image)
 
-    restored, inputs = (
-        make_restorer(r, threads)[0](degraded, level, None)[0] for r in (run, source)
-    )
+    restored, inputs = (one(degraded, level, None)[0] for one in (restorer, input_restorer))
     unit = task.upscale or 1
     crop = busiest_crop(clean, unit)
     top, left, side = crop
@@ -112,9 +108,8 @@ def compare(run: plan.Run, threads: int = 1, beside: Sequence[str] = ()) -> dict
         for name, output in (("psnr_crop", restored), ("psnr_crop_input", inputs))
     }
     others = []
-    for model in beside:
-        restorer, _ = make_restorer(replace(run, model=model, seed=0), threads)
-        output = _square(restorer(degraded, level, None)[0], *crop)
+    for model, make in systems.items():
+        output = _square(make()(degraded, level, None)[0], *crop)
         quality = score(output, target, protocol)["psnr"]
         others.append({"model": model, "picture": as_png(output), "psnr_crop": quality})
     return {
@@ -141,12 +136,12 @@ def read_pair(
     task: Task, dataset: str, level: str, image: str
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """A degraded image and its clean one, cut to the same area, as they are evaluated."""
-    folder = Path(plan.degraded_folder(task.family, dataset, level))
+    folder = paths.degraded_set(task.family, dataset, level)
     entry = next((e for e in load_index(folder, clean=str) if Path(e["file"]).stem == image), None)
     if entry is None:
         raise InputError(f"{folder} has no {image}; {remake(folder / 'index.json')}")
     degraded = read_degraded(folder / entry["file"])
-    path = Path("data/sets") / dataset / entry["clean"]
+    path = paths.clean_set(dataset) / entry["clean"]
     clean = match_channels(read_image(path), task.channels, path, task.gray)
     unit = task.upscale or 1
     return degraded, clean[: degraded.shape[0] * unit, : degraded.shape[1] * unit]
@@ -170,32 +165,3 @@ def as_png(image: NDArray) -> str:
 
 def _square(image: NDArray, top: int, left: int, side: int) -> NDArray:
     return image[top : top + side, left : left + side]
-
-
-@one_line_errors
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m semanir.evaluate.visual", description=__doc__)
-    parser.add_argument("--scale", default="smoke")
-    parser.add_argument("--task", required=True, help="for example denoise_gray-sigma50 or sr-x4")
-    parser.add_argument("--model", required=True, help="a network trained here")
-    parser.add_argument("--seed", type=seed, default=0)
-    parser.add_argument("--threads", type=threads, default=1, help="torch threads")
-    parser.add_argument(
-        "--beside", nargs="*", default=[], help="systems with released weights on the same task"
-    )
-    args = parser.parse_args(argv)
-    run = plan.Run(args.scale, get_task(args.task).name, args.model, args.seed)
-    models.get_scale(run.scale)
-    for model in (run.model, *args.beside):
-        models.get_model(model)
-    if not run.trained:
-        raise InputError(f"{run.model} is not trained here; pictures show trained networks only")
-    check_writable(Path(run.visual))
-    identity = {"scale": run.scale, "task": run.task, "model": run.model, "seed": run.seed}
-    found = compare(run, args.threads, args.beside)
-    write_record(Path(run.visual), "visual", identity, "visual", **found)
-    print(f"{run.task} {run.model}: {found['image']} of {found['dataset']}, {run.visual}")
-
-
-if __name__ == "__main__":
-    main()

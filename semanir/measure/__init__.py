@@ -1,1 +1,1 @@
-"""What networks and attention cost: parameters, multiply-adds, time, memory, and a training's price."""
+"""What networks and attention cost: parameters, multiply-adds, time, memory, and a price."""

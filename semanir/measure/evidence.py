@@ -1,10 +1,5 @@
 """What Tables 1 and 12 are held against: memory over N and k, and counted multiply-adds.
 
-python -m semanir.measure.attention memory --scale smoke
-python -m semanir.measure.attention complexity --scale smoke
-
-They write results/<scale>/cost/attention/{memory,complexity}.json.
-
 # B windows, H heads, N tokens of a window, K keys per query, D head width, C = H * D channels
 """
 
@@ -27,7 +22,7 @@ from semanir.measure.flops import Operators
 from semanir.measure.timing import peak_bytes, peak_bytes_cuda
 
 # Table 1 states neither its batch nor what the other sweep's value was. Batches over N and over k:
-# those with which a model fits the printed numbers (reports/tables/memory.py), and smaller ones for a CPU
+# those with which a model fits the printed numbers (reports/tables/memory.py), smaller ones for a CPU
 BATCHES = {"cuda": (4, 512), "cpu": (1, 8)}
 TOKENS, KEYS = (512, 1024, 2048, 4096, 8192), (32, 64, 128, 256, 512)
 SWEEPS: dict[str, list[dict[str, Any]]] = {

@@ -2,7 +2,7 @@
 
 fvcore takes a multiply and an add as one: convolutions, linear layers and matrix products, five per
 element of a layer normalisation, nothing for softmax, activations, gathers and top-k. On torch's
-meta device the same is counted from shapes alone; the two agree (tests/semanir/measure/test_measure.py).
+meta device the same is counted from shapes alone; the tests hold the two equal.
 """
 
 import re
@@ -104,7 +104,7 @@ class Operators(LightMode):
         count = COUNTED.get(packet) or flop_registry.get(packet)
         if count is None and name.rstrip("_") not in FREE:
             raise InputError(
-                f"the operator {func} has no count; name it in FREE or HANDLERS of semanir/measure/flops.py"
+                f"the operator {func} has no count; name it in FREE or HANDLERS of {__name__}"
             )
         out = on_meta(func, args, kwargs)
         if count is not None:

@@ -1,20 +1,17 @@
-"""What the networks of a scale cost, before they start: python -m semanir.measure.price --scale paper
+"""What the networks of a scale cost, before they start.
 
 Every kind of training is counted on meta tensors (forward, and twice that backward) and one step of
 it is timed here, on one core, at the middle of the drawn k. So are restoring and scoring, by the
 pixels of all photographs, with released systems too (random weights), and starting a job.
-What has to be downloaded: python -m data_prep sizes --scale paper
+What has to be downloaded: semanir data sizes --scale paper
 """
 
-import argparse
-import json
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cache
-from importlib import import_module
 from statistics import mean
 from typing import Any
 
@@ -23,16 +20,16 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from data_prep.datasets import datasets, get_set
+from data_prep.datasets import get_set
 from data_prep.inventory import columns
 from data_prep.tasks import Task, get_task
-from semanir.errors import one_line_errors
 from semanir.evaluate.metrics import score
+from semanir.evaluate.systems import network_of
 from semanir.measure.flops import multiply_adds
-from semanir.names import known_name
 from semanir.network import build
-from semanir.plan import models
-from semanir.plan import runs as plan
+from semanir.plan.models import get_model, trained_models, variant_for
+from semanir.plan.plan import Plan
+from semanir.plan.runs import Run
 from semanir.train.losses import l1
 from semanir.train.recipe import Recipe, make_recipe
 
@@ -62,44 +59,38 @@ class Price:
     hours_here: float = 0
 
 
-def prices(scale: str, without: tuple[str, ...] = (), systems: tuple[str, ...] = ()) -> list[Price]:
-    """One price for each model and kind of task of a scale; systems: those that are evaluated."""
-    kinds: dict[tuple[str, str], list[plan.Run]] = {}
-    for run in evaluations(scale, without, systems):
+def prices(plan: Plan) -> list[Price]:
+    """One price for each model and kind of task of a plan."""
+    kinds: dict[tuple[str, str], list[Run]] = {}
+    for run in plan.evaluations():
         task = get_task(run.task)
         kind = run.task if task.upscale else task.family  # a network of its own per scale
-        kinds.setdefault((run.trainee if run.trained else run.model, kind), []).append(run)
-    found = []
-    for (model, kind), evaluated in tqdm(sorted(kinds.items()), unit="kind", delay=5):
-        entry, hours, restored = models.get_model(model), 0.0, 0
-        for run in evaluated:
-            variant = models.variant_for(entry, run.task) if "network" in entry else ""
-            places = plan.test_places(scale, run.task, without, run.model)
-            sets = [get_set(name) for name, _ in places]
-            megapixels = sum(one.images * one.megapixels for one in sets)
-            hours += restoring(scale, model, variant, evaluated[0].task) * megapixels / 3600
-            restored += sum(one.images for one in sets)
-        trained = training(scale, model, evaluated) if evaluated[0].trained else {}
-        hours += starting() * len(evaluated) / 3600
-        found.append(Price(model, kind, len(evaluated), restored, hours, **trained))
-    return found
-
-
-def evaluations(
-    scale: str, without: tuple[str, ...] = (), systems: tuple[str, ...] = ()
-) -> list[plan.Run]:
-    """The runs of a scale that have a set left, each once."""
-    found = [*plan.runs(scale, plan.tables(), without, systems), *plan.ablation_runs(scale)]
+        model = run.training.model if run.trained else run.model
+        kinds.setdefault((model, kind), []).append(run)
     return [
-        run for run in dict.fromkeys(found) if plan.test_places(scale, run.task, without, run.model)
+        _price(plan, model, kind, evaluated)
+        for (model, kind), evaluated in tqdm(sorted(kinds.items()), unit="kind", delay=5)
     ]
 
 
-def training(scale: str, model: str, evaluated: Sequence[plan.Run]) -> dict[str, Any]:
+def _price(plan: Plan, model: str, kind: str, evaluated: Sequence[Run]) -> Price:
+    entry, hours, restored = get_model(model), 0.0, 0
+    for run in evaluated:
+        variant = variant_for(entry, run.task) if "network" in entry else ""
+        sets = [get_set(name) for name, _ in plan.evaluation_sets(run.task, run.model)]
+        megapixels = sum(one.images * one.megapixels for one in sets)
+        hours += seconds_a_megapixel(plan, model, variant, evaluated[0].task) * megapixels / 3600
+        restored += sum(one.images for one in sets)
+    trained = training(plan, model, evaluated) if evaluated[0].trained else {}
+    hours += seconds_to_start() * len(evaluated) / 3600
+    return Price(model, kind, len(evaluated), restored, hours, **trained)
+
+
+def training(plan: Plan, model: str, evaluated: Sequence[Run]) -> dict[str, Any]:
     """Those fields of a price that its trainings make."""
     runs = list(dict.fromkeys(replace(run, model=model) for run in evaluated))
-    recipe = make_recipe(plan.recipe(scale, runs[0].task, model))
-    preset, switches = models.network(scale, model)
+    recipe = make_recipe(plan.recipe(runs[0].task, model))
+    preset, switches = plan.network(model)
     counted, seconds = step(preset, tuple(switches.items()), shape_of(runs[0], recipe), recipe)
     steps = recipe.iterations * len(runs)
     return {
@@ -108,12 +99,12 @@ def training(scale: str, model: str, evaluated: Sequence[plan.Run]) -> dict[str,
         "batch": recipe.batch,
         "patch": recipe.patch,
         "multiply_adds": counted * steps,
-        "hours_here": (seconds * steps + starting() * len(runs)) / 3600,
+        "hours_here": (seconds * steps + seconds_to_start() * len(runs)) / 3600,
     }
 
 
 @cache
-def starting() -> float:
+def seconds_to_start() -> float:
     """Seconds that a job takes on this machine before it does anything."""
     start = time.perf_counter()
     subprocess.run(
@@ -122,7 +113,7 @@ def starting() -> float:
     return time.perf_counter() - start
 
 
-def shape_of(run: plan.Run, recipe: Recipe) -> tuple[int, int, int, int]:
+def shape_of(run: Run, recipe: Recipe) -> tuple[int, int, int, int]:
     """Batch, channels, side of a training's inputs, and how much larger its outputs are."""
     task = get_task(run.task)
     return recipe.batch, task.channels, recipe.patch, task.upscale or 1
@@ -158,7 +149,7 @@ def step(
 
 
 @cache
-def restoring(scale: str, model: str, variant: str, name: str) -> float:
+def seconds_a_megapixel(plan: Plan, model: str, variant: str, name: str) -> float:
     """Seconds on this machine that a megapixel takes to be restored by a model, and scored.
 
     variant: of a released system. name: a task of the model.
@@ -166,7 +157,7 @@ def restoring(scale: str, model: str, variant: str, name: str) -> float:
     task = get_task(name)
     upscale = task.upscale or 1
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    network = network_of(scale, model, variant, task)
+    network = evaluated_network(plan, model, variant, task)
     if network is not None:
         network = network.to(device).eval()
     small = SIDE // upscale
@@ -185,18 +176,17 @@ def restoring(scale: str, model: str, variant: str, name: str) -> float:
     return min(taken) * 1e6 / large**2
 
 
-def network_of(scale: str, model: str, variant: str, task: Task) -> nn.Module | None:
+def evaluated_network(plan: Plan, model: str, variant: str, task: Task) -> nn.Module | None:
     """What a model's evaluations run, with random weights; None for classical methods."""
-    entry = models.get_model(model)
-    if model in models.trained_models():
-        preset, switches = models.network(scale, model)
+    if model in trained_models():
+        preset, switches = plan.network(model)
         upscale = {"upscale": task.upscale} if task.upscale else {}
         return build(preset, **{**switches, "channels": task.channels, **upscale})
-    if "network" not in entry:
+    if "network" not in get_model(model):
         return None
-    network = import_module("baselines.adapt").adapted(model, variant)
+    network = network_of(f"{model}:{variant}", plan.noncommercial)
     network.level = 25.0
-    return network.to(memory_format=torch.channels_last)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def report(found: Sequence[Price], scale: str) -> str:
@@ -245,7 +235,7 @@ def report(found: Sequence[Price], scale: str) -> str:
         "Reading photographs, validating and logging come on top, run times and memory too.\n"
         "A device that sustains 20 TFLOP/s (2 floating-point operations a multiply-add) trains\n"
         f"all networks in {elsewhere}.\n"
-        f"Downloads: python -m data_prep sizes --scale {scale}"
+        f"Downloads: semanir data sizes --scale {scale}"
     )
 
 
@@ -255,39 +245,3 @@ def duration(hours: float) -> str:
         if hours >= length:
             return f"{hours / length:.1f} {unit}"
     return f"{hours * 60:.1f} min"
-
-
-@one_line_errors
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m semanir.measure.price",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--scale", default="paper", help="a scale of semanir/plan/scales.yaml")
-    parser.add_argument(
-        "--without", nargs="*", default=[], help="entries of datasets.yaml that are left out"
-    )
-    parser.add_argument(
-        "--systems",
-        nargs="*",
-        default=[],
-        help="released systems that are evaluated; those of the scale if left out",
-    )
-    parser.add_argument("--json", action="store_true")
-    args = parser.parse_args(argv)
-    for name in args.without:
-        known_name(name, datasets(), "dataset in --without")
-    systems = args.systems or models.get_scale(args.scale)["systems"]
-    for name in systems:
-        known_name(name, models.released_systems(), "system with released weights")
-    torch.set_num_threads(1)  # as the workflow trains
-    found = prices(args.scale, tuple(args.without), tuple(systems))
-    if args.json:
-        print(json.dumps([asdict(price) for price in found], indent=1))
-    else:
-        print(report(found, args.scale))
-
-
-if __name__ == "__main__":
-    main()

@@ -57,17 +57,6 @@ def base_model(model: str) -> str:
     return get_model(model).get("of", model)
 
 
-def network(scale: str, model: str) -> tuple[str, dict[str, Any]]:
-    """(preset, switches of semanir.build) of the network that a model is at a scale.
-
-    Raises InputError for a model that the scale does not train.
-    """
-    presets = get_scale(scale)["networks"]
-    known = [name for name in trained_models() if base_model(name) in presets]
-    known_name(model, known, "model")
-    return presets[base_model(model)], dict(get_model(model).get("switches", {}))
-
-
 @cache
 def baseline_models() -> dict[str, Any]:
     """Entries of baselines/models.yaml; InputError names the entry and the field that is wrong."""
@@ -110,9 +99,13 @@ def _names_of(task: str) -> list[str]:
     return [task, level, family]
 
 
-def check_licence(model: str) -> None:
-    """InputError where a system is licensed for non-commercial use and nobody accepted that."""
-    if get_model(model).get("noncommercial") and os.environ.get(COMMERCIAL) != "true":
+def check_licence(model: str, accepted: bool = False) -> None:
+    """InputError where a system is licensed for non-commercial use and nobody accepted that.
+
+    accepted: by an option; the environment variable says the same.
+    """
+    accepted = accepted or os.environ.get(COMMERCIAL) == "true"
+    if get_model(model).get("noncommercial") and not accepted:
         raise InputError(
             f"{model} is licensed for non-commercial use: {get_model(model)['licence']}; "
             f"--config accept_noncommercial=true (or {COMMERCIAL}=true) accepts that"

@@ -8,8 +8,6 @@ results/<scale>/activation/<task>/<model>/seed<k>.json
 results/<scale>/visual/<task>/<model>/seed<k>.json
 """
 
-import functools
-import hashlib
 import json
 import os
 import platform
@@ -23,82 +21,9 @@ from typing import Any
 from semanir.errors import InputError, remake
 from semanir.files import write_text
 from semanir.paths import ROOT
+from semanir.plan.source_hash import source_hash
 
 SCHEMA = 1
-
-# the code whose change makes a stage's results stale; a docstring in a table retrains nothing
-_PREPARE = [f"data_prep/{name}.py" for name in ("datasets", "prepared", "images", "real_pairs")]
-_PREPARE += ["data_prep/pictures", "data_prep/embedded/MANIFEST.json"]
-_TASKS = ["data_prep/tasks.py", "data_prep/tasks.yaml"]
-_DEGRADE = [*_PREPARE, *_TASKS]
-_DEGRADE += [f"data_prep/{name}.py" for name in ("degrade", "degraded", "resize", "synthetic")]
-_NETWORK = ["semanir/network", "semanir/attention", "semanir/inference/checkpoint.py"]
-_MEASURE = [*_NETWORK, "semanir/measure/networks.py", "baselines"]
-_MODELS = ["semanir/plan/models.yaml", "baselines/models.yaml"]
-_TRAIN = [
-    *_NETWORK,
-    *_DEGRADE,
-    "semanir/train/training.py",
-    "semanir/train/patches.py",
-    "semanir/train/losses.py",
-]
-_TRAIN += ["semanir/train/recipe.py", "semanir/train/optimizers.py", "semanir/train/vgg.py"]
-_TRAIN += ["semanir/evaluate/metrics.py", "semanir/inference/restore.py"]  # of what is held out
-_COUNT = ["semanir/measure/flops.py", "semanir/network/shapes.py"]
-_EVALUATE = [
-    *_NETWORK,
-    *_DEGRADE,
-    *_COUNT,
-    "semanir/evaluate/evaluation.py",
-    "semanir/inference/restore.py",
-]
-_EVALUATE += [
-    "semanir/evaluate/metrics.py",
-    "semanir/train/patches.py",
-    "semanir/inference/tiling.py",
-    "baselines",
-]
-_PLAN = [*_TASKS, "data_prep/datasets.py", "data_prep/datasets.yaml", "semanir/plan/runs.py"]
-_PLAN += ["semanir/plan/ablations.py", "semanir/plan/models.py"]
-_PLAN += ["semanir/plan/scales.yaml", *_MODELS]
-# not all of reports/: the rendered tables are written there
-_REPORTS = [f"reports/{path.name}" for path in ROOT.glob("reports/*.py")]
-_REPORTS += ["reports/tables/layouts.yaml", "reports/templates", "reports/paper", "reports/claims"]
-_REPORTS += ["reports/accepted/evidence"]
-_REPORTS += ["reports/claims/schema.yaml"]
-SOURCES = {
-    "prepare": _PREPARE,
-    "degrade": _DEGRADE,
-    "train": _TRAIN,
-    "evaluate": _EVALUATE,
-    "count": [*_MEASURE, *_COUNT, *_MODELS],
-    "runtime": [*_MEASURE, "semanir/measure/timing.py", "semanir/plan/scales.yaml"],
-    "activation": [
-        *_NETWORK,
-        *_DEGRADE,
-        "semanir/evaluate/activation.py",
-        "semanir/train/patches.py",
-    ],
-    "visual": [*_EVALUATE, "semanir/evaluate/visual.py"],
-    "attention": ["semanir/attention", "semanir/network", "semanir/measure/timing.py", *_COUNT],
-    "tables": [*_PLAN, *_REPORTS],
-}
-
-
-@functools.cache
-def source_hash(stage: str) -> str:
-    """Twelve hex digits over the code and data files that a stage of SOURCES depends on."""
-    digest = hashlib.sha256()
-    for name in sorted(SOURCES[stage]):
-        path = ROOT / name
-        files = [path] if path.is_file() else sorted(path.rglob("*"))
-        for file in files:
-            if (
-                file.suffix in {".py", ".yaml", ".json", ".csv", ".j2", ".cpp", ".h"}
-                and file.is_file()
-            ):
-                digest.update(str(file.relative_to(ROOT)).encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()[:12]
 
 
 def provenance(stage: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from semanir.plan import runs as plan
+from semanir import paths
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -49,4 +49,4 @@ def make_loss(name: str, device: str) -> Loss:
         return LOSSES[name]
     from semanir.train.vgg import load
 
-    return SmoothL1VGG(load(plan.VGG_WEIGHTS).to(device))
+    return SmoothL1VGG(load(paths.VGG).to(device))

@@ -1,4 +1,4 @@
-"""Train one network on one task: `python -m semanir.train.training --help`.
+"""Train one network on one task.
 
 Beside weights.safetensors and train.json a training keeps log.jsonl (loss, rate, gradient norm, k,
 images per second, PSNR on held-out photographs) and, until it has finished, state.pt. The same
@@ -6,7 +6,6 @@ command resumes from the state; on one thread the weights are bitwise those of a
 No GPU has run this file.
 """
 
-import argparse
 import hashlib
 import json
 import math
@@ -23,23 +22,19 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
-from data_prep.tasks import Task, get_task
-from semanir.arguments import seed, threads, whole
+from data_prep.tasks import Task
 from semanir.attention import NonFiniteTokensError
-from semanir.errors import InputError, one_line_errors
+from semanir.errors import InputError
 from semanir.evaluate.metrics import score
-from semanir.files import blamed_on, check_writable, replacing, sha256, write_text
+from semanir.files import blamed_on, replacing, sha256, write_text
 from semanir.inference import checkpoint
 from semanir.inference.restore import restore
 from semanir.network import Network, build
 from semanir.network.config import ColumnarConfig, configure, to_dict
-from semanir.plan import models
-from semanir.plan import runs as plan
-from semanir.plan.record import source_hash, write_record
 from semanir.train.losses import Loss, make_loss
 from semanir.train.optimizers import OPTIMIZERS
 from semanir.train.patches import Pairs
-from semanir.train.recipe import Recipe, make_recipe
+from semanir.train.recipe import Recipe
 
 
 class TrainingStoppedError(InputError):
@@ -225,7 +220,7 @@ def _log(training: Training, facts: dict[str, Any]) -> None:
         file.write(json.dumps(facts) + "\n")
 
 
-# --- command line ----------------------------------------------------------------------------
+# --- a training from its parts ---------------------------------------------------------------
 
 
 def make_training(
@@ -235,12 +230,15 @@ def make_training(
     data: Sequence[tuple[Path, Path | None]],
     folder: Path,
     seed: int,
+    *,
+    code: str,
     **switches: Any,
 ) -> Training:
     """Network, optimizer and data of a training, seeded; nothing is written yet but `folder`.
 
-    data: the prepared sets with their degraded partners, see `semanir.train.patches.Pairs`. switches: of
-    the network, see `semanir.build`.
+    data: the prepared sets with their degraded partners, see `semanir.train.patches.Pairs`.
+    code: hash of the code that trains; a state of other code is refused. switches: of the network,
+    see `semanir.build`.
     """
     torch.manual_seed(seed)
     upscale = {"upscale": task.upscale} if task.upscale else {}
@@ -264,7 +262,7 @@ def make_training(
         "task": task.name,
         "seed": seed,
         "data": [sha256(part / "index.json") for pair in data for part in pair if part],
-        "code": source_hash("train"),
+        "code": code,
         "torch": torch.__version__,
     }
     fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
@@ -272,63 +270,25 @@ def make_training(
     return Training(network, optimizer, loss, pairs, recipe, seed, folder, fingerprint)
 
 
-@one_line_errors
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m semanir.train.training", description=__doc__)
-    parser.add_argument("--scale", default="smoke", help="recipe and networks (scales.yaml)")
-    parser.add_argument("--task", required=True, help="for example denoise_gray-sigma50 or sr-x2")
-    parser.add_argument("--model", required=True, help="semanir-u or another of models.yaml")
-    parser.add_argument("--seed", type=seed, default=0)
-    parser.add_argument("--threads", type=threads, default=1, help="1 is reproducible")
-    parser.add_argument("--workers", type=whole(0, 1024), default=0, help="that prepare patches")
-    args = parser.parse_args(argv)
+def train_network(training: Training, weights: Path, *, task: str) -> dict[str, Any]:
+    """Train to the end, from the saved state if there is one, and write the weights.
 
-    torch.set_num_threads(args.threads)
-    task = get_task(args.task)
-    network_name, switches = models.network(args.scale, args.model)
-    recipe = make_recipe(plan.recipe(args.scale, task.name, args.model))
-    run = plan.Run(args.scale, task.name, args.model, args.seed)
-    folder = Path(run.train_folder)
-    check_writable(Path(run.weights))
-    data = [
-        (Path(clean), Path(degraded) if degraded else None)
-        for clean, degraded in plan.training_folders(args.scale, task.name)
-    ]
-    training = make_training(network_name, task, recipe, data, folder, args.seed, **switches)
-    training.workers = args.workers
-
+    Returns what goes on record: network, recipe, digests, held-out PSNR, course and time.
+    """
     resume(training)
     first, started = training.step, time.perf_counter()
     train(training)
     seconds = time.perf_counter() - started
-
-    weights = Path(run.weights)
-    checkpoint.save(weights, training.network, task=task.name, fingerprint=training.fingerprint)
-    quality = validate(training)
-    write_record(
-        folder / "train.json",
-        "train",
-        {"scale": args.scale, "task": task.name, "model": args.model, "seed": args.seed},
-        "train",
-        network=network_name,
-        config=to_dict(training.network.config),
-        parameters=sum(p.numel() for p in training.network.parameters()),
-        recipe=asdict(recipe),
-        fingerprint=training.fingerprint,
-        weights_sha256=sha256(weights),
-        tensors_sha256=checkpoint.digest(training.network),
-        holdout_psnr=quality,
-        history=history(training),
-        iterations_this_time=training.step - first,
-        seconds_this_time=round(seconds, 1),
-    )
-    training.state_path.unlink(missing_ok=True)
-    found = ", ".join(f"{level} {psnr:.2f} dB" for level, psnr in quality.items())
-    print(
-        f"{args.model} on {task.name}: {training.step} iterations, "
-        f"held-out PSNR {found or 'not measured, nothing is held out'}"
-    )
-
-
-if __name__ == "__main__":
-    main()
+    checkpoint.save(weights, training.network, task=task, fingerprint=training.fingerprint)
+    return {
+        "config": to_dict(training.network.config),
+        "parameters": sum(p.numel() for p in training.network.parameters()),
+        "recipe": asdict(training.recipe),
+        "fingerprint": training.fingerprint,
+        "weights_sha256": sha256(weights),
+        "tensors_sha256": checkpoint.digest(training.network),
+        "holdout_psnr": validate(training),
+        "history": history(training),
+        "iterations_this_time": training.step - first,
+        "seconds_this_time": round(seconds, 1),
+    }

@@ -1,0 +1,104 @@
+"""What a result depends on: the code that an entry module imports, and the data files it reads.
+
+The imports are read from the syntax trees, those inside functions too; what only type checkers
+import is left out. A module names data files beside itself as `DATA_FILES = (...)`, paths from
+its own folder. A package's `__init__.py` counts where something is imported from it by name. What
+jobs are given as parameters (entries of scales.yaml, datasets.yaml, semanir/plan/models.yaml) is
+compared by Snakemake itself.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from semanir.names import known_name
+from semanir.paths import ROOT
+
+PACKAGES = ("semanir", "baselines", "data_prep", "reports")
+# stage: the modules whose functions compute its results
+ENTRIES = {
+    "prepare": ("data_prep.prepare",),
+    "degrade": ("data_prep.degrade",),
+    "train": ("semanir.train.training",),
+    "evaluate": ("semanir.evaluate.evaluation", "semanir.evaluate.systems"),
+    "activation": ("semanir.evaluate.activation",),
+    "visual": ("semanir.evaluate.visual", "semanir.evaluate.systems"),
+    "count": ("semanir.measure.counts",),
+    "runtime": ("semanir.measure.runtime",),
+    "attention": ("semanir.measure.evidence",),
+    "pages": ("semanir.cli.report",),
+}
+
+
+@cache
+def source_hash(stage: str, root: Path = ROOT) -> str:
+    """Twelve hex digits over all files that a stage of ENTRIES depends on."""
+    digest = hashlib.sha256()
+    for path in sources(stage, root):
+        digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def sources(stage: str, root: Path = ROOT) -> list[Path]:
+    """The files of the project that a stage depends on, sorted.
+
+    Raises FileNotFoundError where a module names a data file that is not there.
+    """
+    entries = ENTRIES[known_name(stage, ENTRIES, "stage")]
+    waiting, files = [root / f"{name.replace('.', '/')}.py" for name in entries], set[Path]()
+    while waiting:
+        path = waiting.pop()
+        if path in files:
+            continue
+        files.add(path)
+        modules, data = read_module(path, root)
+        waiting += [found for name in modules if (found := _path(name, root)) is not None]
+        for name in data:
+            files |= set(_data_files((path.parent / name).resolve()))
+    return sorted(files)
+
+
+@cache
+def read_module(path: Path, root: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(dotted names that a module imports from the project, its DATA_FILES)."""
+    modules: dict[str, None] = {}
+    data: tuple[str, ...] = ()
+    for node in _nodes(ast.parse(path.read_bytes(), path)):
+        match node:
+            case ast.Import():
+                modules |= {alias.name: None for alias in node.names}
+            case ast.ImportFrom(module=str(package)):
+                # a name of a package is a module of its own, or stands in its __init__.py
+                for alias in node.names:
+                    name = f"{package}.{alias.name}"
+                    modules[name if _path(name, root) else package] = None
+            case ast.Assign(targets=[ast.Name(id="DATA_FILES")]):
+                data = ast.literal_eval(node.value)
+    return tuple(name for name in modules if name.split(".")[0] in PACKAGES), data
+
+
+def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        yield node
+        yield from _nodes(node)
+
+
+def _path(name: str, root: Path) -> Path | None:
+    base = root / name.replace(".", "/")
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+def _data_files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    files = [file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
+    if not files:
+        raise FileNotFoundError(path)
+    return files
