@@ -50,10 +50,12 @@ def _read(config: dict[str, Any]) -> tuple[Plan, JobOptions]:
         known_name(name, properties, "option of --config")
     for name, options in properties.items():
         if options["type"] == "string":
-            config[name] = str(config.get(name) or options["default"])
-    given = str(config.get("accept_noncommercial") or False).lower()  # --config gives text
-    known_name(given, ("true", "false"), "value of --config accept_noncommercial")
-    config["accept_noncommercial"] = given == "true"
+            # an empty scale is a wrong one, of the others nothing
+            given = config.get(name, options["default"])
+            config[name] = str(given if name == "scale" else given or "")
+    accepted = str(config.get("accept_noncommercial") or False).lower()  # --config gives text
+    known_name(accepted, ("true", "false"), "value of --config accept_noncommercial")
+    config["accept_noncommercial"] = accepted == "true"
     known_name(config["scale"], scales(), "scale")
     without, systems = (
         tuple(filter(None, config[name].split(","))) for name in ("without", "systems")

@@ -250,14 +250,17 @@ class Plan:
 
 
 @cache
+def _answers(plan: Plan, family: str) -> list[Answer]:
+    printed = (cell for table in tables() for cell in cells(table))
+    return [plan.answer(cell) for cell in printed if cell.task == family]
+
+
+@cache
 def _evaluation_sets(plan: Plan, task: str, model: str) -> tuple[tuple[str, str], ...]:
     wanted = get_task(task)
     own = plan.trained_stand_in(wanted.family) if model in trained_models() else ""
     sets_at: dict[tuple[str, str], None] = {}
-    for cell in (cell for table in tables() for cell in cells(table)):
-        if cell.task != wanted.family:
-            continue
-        planned = plan.answer(cell)
+    for planned in _answers(plan, wanted.family):
         names = (own,) if own else planned.datasets
         if planned.level in wanted.levels and not plan._left_out(names):
             levels = wanted.levels if task.endswith(f"-{MULTI}") else [planned.level]

@@ -6,8 +6,10 @@ import numpy as np
 
 from data_prep.tasks import get_task
 from semanir.evaluate.visual import as_png
+from semanir.plan.cells import Cell
 from semanir.plan.models import get_model, get_scale
-from semanir.plan.runs import Cell, Run, records
+from semanir.plan.plan import Plan
+from semanir.plan.runs import Run
 
 STAMP = get_scale("smoke")["stamp"]
 PROVENANCE = {
@@ -116,7 +118,7 @@ def attention_record(folder, name):
 def records_of(folder, table):
     """Made-up records of everything a table needs: 20 dB for inputs, 26 dB for networks."""
     made = []
-    for name in records("smoke", [table]):
+    for name in Plan("smoke").records([table]):
         parts = name.split("/")
         if parts[3] == "attention":
             made.append(attention_record(folder, parts[4]))

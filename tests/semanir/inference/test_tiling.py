@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from semanir.measure.networks import network_of
 from torch import nn
 
 import semanir
@@ -11,7 +12,6 @@ from semanir.evaluate.evaluation import evaluate
 from semanir.inference import tiling
 from semanir.inference.restore import restore
 from semanir.inference.tiling import choose_tile, fitting_tile, free_bytes, meta_peak_bytes
-from semanir.measure.networks import network_of
 from semanir.measure.timing import peak_bytes
 
 

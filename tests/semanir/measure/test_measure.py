@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import torch
+from semanir.measure.networks import count, memory, network_of, parse_input, runtime
 from small_networks import shrink
 from torch import nn
 
@@ -13,7 +14,6 @@ from baselines.weights import get as get_weights
 from semanir.errors import InputError
 from semanir.measure import flops
 from semanir.measure import networks as measure
-from semanir.measure.networks import count, memory, network_of, parse_input, runtime
 from semanir.plan import models
 
 

@@ -1,0 +1,114 @@
+"""Names and options that users give: accepted, or refused with the nearest valid ones."""
+
+import os
+
+import pytest
+
+from data_prep.tasks import get_task
+from semanir.names import UnknownNameError, known_name
+from semanir.plan import cells as printed
+from semanir.plan import configuration, models
+from semanir.plan.cells import PAPER, cells
+from semanir.plan.plan import Plan
+
+
+@pytest.mark.parametrize(
+    ("config", "line"),
+    [
+        ({"scale": "smok"}, "error: unknown scale 'smok'; did you mean smoke?"),
+        ({"scale": "bogus"}, "error: unknown scale 'bogus'; valid: smoke, mini"),
+        ({"scale": 1}, "error: unknown scale '1'; valid: smoke, mini"),
+        ({"scale": ""}, "error: unknown scale ''; valid: smoke, mini"),
+        (
+            {"without": "live1,set_12"},
+            "error: unknown dataset in without 'set_12'; did you mean set12 or set14 or set5?",
+        ),
+        ({"scal": "smoke"}, "error: unknown option of --config 'scal'; did you mean scale?"),
+        (
+            {"accept_noncommercial": "maybe"},
+            "error: unknown value of --config accept_noncommercial 'maybe'; valid: true, false",
+        ),
+        ({"x": 1}, "error: unknown option of --config 'x'; valid: scale, without, systems"),
+    ],
+    ids=str,
+)
+def test_a_wrong_scale_or_option_ends_with_one_line(config, line):
+    """SystemExit, so that Snakemake shows no traceback; nearest names where any are near."""
+    with pytest.raises(SystemExit) as stopped:
+        configuration.read(config)
+    message = str(stopped.value.code)
+    assert message.startswith(line) if "valid" in line else message == line
+    assert "\n" not in message
+
+
+def test_the_scale_is_smoke_where_none_is_asked_for():
+    """All options are filled in, as the schema wants them."""
+    config = {}
+    plan, options = configuration.read(config)
+    assert plan == Plan("smoke") and options == configuration.JobOptions()
+    strings = ("without", "systems", "weights_dir", "mirror")
+    assert config == {"scale": "smoke", "accept_noncommercial": False} | dict.fromkeys(strings, "")
+    assert configuration.read({"scale": "mini"})[0] == Plan("mini")
+    assert Plan("mini").systems == tuple(models.scales()["mini"]["systems"])
+
+
+def test_options_reach_the_plan_and_the_commands_of_jobs(monkeypatch):
+    """Quoted for the shell; no environment variable is changed."""
+    before = dict(os.environ)
+    config = {"scale": "mini", "without": "live1,bsd68", "systems": "dncnn,restormer"}
+    config |= {"mirror": "/my mirror", "weights_dir": "w", "accept_noncommercial": "True"}
+    plan, options = configuration.read(config)
+    assert plan == Plan("mini", ("live1", "bsd68"), ("dncnn", "restormer"), True)
+    assert options == configuration.JobOptions(
+        mirror="--mirror '/my mirror'",
+        weights_dir="--weights-dir w",
+        noncommercial="--accept-noncommercial",
+        without="--without live1 bsd68",
+        systems="--systems dncnn restormer",
+    )
+    assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize(
+    ("look_up", "line"),
+    [
+        (lambda: models.get_scale("smoek"), "unknown scale 'smoek'; did you mean smoke?"),
+        (
+            lambda: models.get_model("semanir-x"),
+            "unknown model 'semanir-x'; did you mean semanir-u or semanir-s or semanir-b?",
+        ),
+        (lambda: models.get_model("swinr"), "unknown model 'swinr'; did you mean swinir"),
+        (lambda: cells("table13"), "unknown table 'table13'; did you mean table1"),
+        (lambda: Plan("smoke").records(["tabel10"]), "unknown table 'tabel10'; did you mean table"),
+        (lambda: get_task("sr-x5"), "unknown task 'sr-x5'; did you mean sr-x"),
+        (lambda: get_task("sr-blind"), "unknown task 'sr-blind'"),
+        (lambda: get_task("denoise_gray"), "unknown task 'denoise_gray'; did you mean denoise_g"),
+        (lambda: Plan("smoke").recipe("zzz"), "unknown task 'zzz'; valid: denoise_gray-sigma15, "),
+    ],
+)
+def test_an_unknown_name_is_one_line_with_the_nearest(look_up, line):
+    with pytest.raises(UnknownNameError) as error:
+        look_up()
+    assert str(error.value).startswith(line)
+    assert "\n" not in str(error.value)
+
+
+def test_names_are_picked_or_refused():
+    """At most three near names; all valid ones where none is near."""
+    assert known_name("b", ["a", "b"], "letter") == "b"
+    many = ["name1", "name2", "name3", "name4"]
+    with pytest.raises(UnknownNameError, match=r"^unknown kind 'name'; did you mean (\w+ or ){2}"):
+        known_name("name", many, "kind")
+    with pytest.raises(UnknownNameError, match=r"^unknown kind '!'; valid: name1, name2, name3"):
+        known_name("!", iter(many), "kind")
+
+
+def test_a_wrong_task_in_a_csv_is_named(tmp_path, monkeypatch):
+    """A mistyped task of a transcribed cell stops planning; the file stands in the message."""
+    text = (PAPER / "table10.csv").read_text(encoding="utf-8")
+    (tmp_path / "table98.csv").write_text(text.replace(",sr,Set5,", ",srr,Set5,"), encoding="utf-8")
+    monkeypatch.setattr(printed, "PAPER", tmp_path)
+    monkeypatch.setattr(printed, "tables", lambda: ("table98",))
+    message = r"unknown task in table98\.csv 'srr'; did you mean sr"
+    with pytest.raises(UnknownNameError, match=message):
+        cells("table98")
