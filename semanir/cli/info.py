@@ -38,8 +38,8 @@ def add(commands: Any) -> None:
 def run_info(args: argparse.Namespace) -> None:
     """Print what a network or a weights file is: configuration, parameters, multiply-adds."""
     from semanir.inference.checkpoint import load
-    from semanir.measure.flops import multiply_adds
     from semanir.measure.inputs import parse_input
+    from semanir.network.flops import multiply_adds
 
     path = shipped().get(args.network, Path(args.network))
     shape = parse_input(args.input) if args.input else None

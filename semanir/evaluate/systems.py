@@ -85,8 +85,8 @@ class TrainedRestorer:
         import torch
 
         from semanir.inference.checkpoint import load
-        from semanir.measure.flops import multiply_adds
         from semanir.network.config import to_dict
+        from semanir.network.flops import multiply_adds
 
         torch.set_num_threads(threads)
         device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -6,9 +6,8 @@ from typing import Any
 from torch import nn
 
 from semanir.evaluate.systems import network_of
-from semanir.measure import flops
 from semanir.measure.inputs import parse_input, taking
-from semanir.network import Columnar, UShape
+from semanir.network import Columnar, UShape, flops
 from semanir.plan import models
 
 CONVENTION = "fvcore's convention, counted on meta tensors"

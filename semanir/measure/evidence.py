@@ -18,8 +18,8 @@ from semanir.attention.dense import AllKeys
 from semanir.attention.dictionary import build_dictionary
 from semanir.attention.dispatch import Keys
 from semanir.measure.bench import BACKENDS, HEADS, WIDTH, Layer
-from semanir.measure.flops import Operators
 from semanir.measure.timing import peak_bytes, peak_bytes_cuda
+from semanir.network.flops import Operators
 
 # Table 1 states neither its batch nor what the other sweep's value was. Batches over N and over k:
 # those with which a model fits the printed numbers (reports/tables/memory.py), smaller ones for a CPU

@@ -25,8 +25,8 @@ from data_prep.inventory import columns
 from data_prep.tasks import Task, get_task
 from semanir.evaluate.metrics import score
 from semanir.evaluate.systems import network_of
-from semanir.measure.flops import multiply_adds
 from semanir.network import build
+from semanir.network.flops import multiply_adds
 from semanir.plan.models import get_model, trained_models, variant_for
 from semanir.plan.plan import Plan
 from semanir.plan.runs import Run

@@ -26,6 +26,8 @@ from semanir.plan.models import (
 )
 from semanir.plan.runs import Run
 
+# read by semanir.plan.models and data_prep.datasets; jobs are given their entries as parameters
+DATA_FILES = ("models.yaml", "scales.yaml", "../../data_prep/datasets.yaml")
 # what else a table is rendered from
 EVIDENCE = {
     "table01": paths.ATTENTION.replace("{evidence}", "memory"),

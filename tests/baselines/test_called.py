@@ -14,8 +14,8 @@ from torch import nn
 from baselines import adapt, card, cuts, networks
 from baselines.called import Called, called
 from semanir.errors import InputError
-from semanir.measure import flops
 from semanir.measure import networks as measure
+from semanir.network import flops
 from semanir.plan import models
 
 

@@ -29,6 +29,7 @@ from semanir.files import sha256, visible
 
 log = logging.getLogger("semanir")
 
+DATA_FILES = ("kernels",)
 SOURCES = Path(__file__).parent / "kernels"
 # what torch's own kernels are compiled with; plain C++ where it names no instruction set
 INSTRUCTIONS = {

@@ -29,8 +29,7 @@ from semanir.inference import checkpoint, tiling
 from semanir.inference import shipped as shipped_module
 from semanir.inference.restore import restore
 from semanir.inference.shipped import facts, tasks_of
-from semanir.measure import flops
-from semanir.network import PRESETS, build
+from semanir.network import PRESETS, build, flops
 from semanir.network.config import ColumnarConfig
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

@@ -12,8 +12,8 @@ from torch import nn
 
 from baselines.weights import get as get_weights
 from semanir.errors import InputError
-from semanir.measure import flops
 from semanir.measure import networks as measure
+from semanir.network import flops
 from semanir.plan import models
 
 

@@ -13,7 +13,6 @@ from data_prep.datasets import HERE, datasets, entry_of, get_set
 from data_prep.images import read_image
 from data_prep.tasks import get_task
 from semanir.evaluate.metrics import score
-from semanir.measure.flops import multiply_adds
 from semanir.measure.price import (
     Price,
     duration,
@@ -28,6 +27,7 @@ from semanir.measure.price import (
     step,
 )
 from semanir.network import build
+from semanir.network.flops import multiply_adds
 from semanir.plan import models
 from semanir.plan import runs as plan
 from semanir.train.recipe import make_recipe

@@ -140,7 +140,7 @@ def test_a_dictionary_for_every_layer_changes_what_later_layers_see():
 
 
 def test_rebuilding_costs_a_dictionary_per_layer():
-    from semanir.measure.flops import by_operator
+    from semanir.network.flops import by_operator
 
     counted = [
         by_operator(semanir.build("semanir-s-tiny", upscale=2, dictionary=d), (1, 3, 32, 32))

@@ -205,7 +205,7 @@ STALE = {
     "semanir/inference/restore.py": {"train", "evaluate", "visual"},
     "semanir/evaluate/metrics.py": {"train", "evaluate", "visual"},
     "semanir/measure/networks.py": {"count", "runtime"},
-    "semanir/measure/flops.py": {"count", "evaluate", "visual", "attention"},
+    "semanir/network/flops.py": {"count", "evaluate", "visual", "attention"},
     "semanir/network/shapes.py": {"count", "evaluate", "visual", "attention"},
     "semanir/measure/timing.py": {"runtime", "attention"},
     "semanir/evaluate/activation.py": {"activation"},

@@ -1,0 +1,144 @@
+"""Which code makes which results stale: computed from imports, held against what must follow."""
+
+import re
+import shutil
+
+import pytest
+from checkout import REPOSITORY
+
+from semanir.names import UnknownNameError
+from semanir.plan.source_hash import ENTRIES, PACKAGES, read_module, source_hash, sources
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A copy of the code whose files a test may change; nothing read is remembered."""
+    unwanted = shutil.ignore_patterns("__pycache__", "*.png", "*.html", "*.tex", "*.safetensors")
+    for package in PACKAGES:
+        shutil.copytree(REPOSITORY / package, tmp_path / package, ignore=unwanted)
+    return tmp_path
+
+
+def hashes(tree):
+    source_hash.cache_clear()
+    read_module.cache_clear()
+    return {stage: source_hash(stage, tree) for stage in ENTRIES}
+
+
+EVERY_NETWORK = {"train", "evaluate", "count", "runtime", "activation", "visual", "attention"}
+EVERY_IMAGE = {"degrade", "train", "evaluate", "activation", "visual"}
+SCORED = {"evaluate", "visual"}
+SYSTEMS = SCORED | {"count", "runtime"}
+EVERYTHING = set(ENTRIES)
+STALE = {
+    "data_prep/prepare.py": {"prepare", "degrade", "train", "evaluate", "visual"},
+    "data_prep/pictures/decode.py": {"prepare", "degrade", "train", "evaluate", "visual"},
+    "data_prep/datasets.yaml": {"pages"},  # jobs get their entry as a parameter
+    "data_prep/tasks.yaml": EVERYTHING - {"prepare", "attention"},
+    "semanir/network/columnar.py": EVERY_NETWORK,
+    "semanir/attention/gather.py": EVERY_NETWORK,
+    "semanir/attention/cpu/kernels/attend.cpp": EVERY_NETWORK,
+    "semanir/inference/checkpoint.py": {"train", "activation", *SYSTEMS},
+    "semanir/train/training.py": {"train"},
+    "semanir/train/losses.py": {"train"},
+    "semanir/train/recipe.py": {"train"},
+    "semanir/train/optimizers.py": {"train"},
+    "semanir/evaluate/evaluation.py": {"evaluate"},
+    "semanir/evaluate/systems.py": SYSTEMS,
+    "semanir/evaluate/metrics.py": {"train", *SCORED},
+    "semanir/inference/restore.py": {"train", *SYSTEMS},
+    "semanir/inference/tiling.py": SYSTEMS,
+    "semanir/measure/counts.py": {"count"},
+    "semanir/measure/runtime.py": {"runtime"},
+    "semanir/network/flops.py": SYSTEMS | {"attention"},
+    "semanir/network/shapes.py": SYSTEMS | {"attention"},
+    "semanir/measure/timing.py": {"runtime", "attention"},
+    "semanir/evaluate/activation.py": {"activation"},
+    "semanir/evaluate/visual.py": {"visual"},
+    "semanir/plan/models.yaml": {"pages"},
+    "semanir/plan/scales.yaml": {"pages"},
+    "semanir/plan/plan.py": {"pages"},
+    "semanir/plan/record.py": {"pages"},
+    "semanir/plan/models.py": SYSTEMS | {"pages"},
+    "baselines/classical.py": SYSTEMS,
+    "baselines/models.yaml": SYSTEMS | {"pages"},
+    "reports/tables/verdicts.py": {"pages"},
+    "reports/tables/layouts.yaml": {"pages"},
+    "reports/templates/style.css.j2": {"pages"},
+    "reports/paper/table10.csv": {"pages"},
+    "semanir/files.py": EVERYTHING,
+    "semanir/cli/train.py": set(),
+    "semanir/plan/config.schema.yaml": set(),
+    "semanir/rules.smk": set(),
+    "data_prep/embedded/ATTRIBUTION.md": set(),
+}
+
+
+@pytest.mark.parametrize("name", STALE)
+def test_a_change_makes_exactly_its_stages_stale(tree, name):
+    """A comment at the end of a file; undone, all hashes are what they were."""
+    before = hashes(tree)
+    path = tree / name
+    content = path.read_bytes()
+    path.write_bytes(content + b"\n# a comment\n")
+    after = hashes(tree)
+    path.write_bytes(content)
+    assert {stage for stage in ENTRIES if before[stage] != after[stage]} == STALE[name]
+    assert hashes(tree) == before
+
+
+def test_stages_have_hashes_of_their_own(tree):
+    found = hashes(tree)
+    assert len(set(found.values())) == len(ENTRIES) == 10
+    assert all(re.fullmatch(r"[0-9a-f]{12}", value) for value in found.values())
+
+
+def test_what_is_made_beside_the_code_makes_nothing_stale(tree):
+    """Rendered tables and compiled files."""
+    before = hashes(tree)
+    for ending in ("html", "csv", "md", "tex"):
+        (tree / f"reports/table10.{ending}").write_text("rendered")
+    (tree / "semanir/attention/cpu/kernels/__pycache__").mkdir()
+    (tree / "semanir/attention/cpu/kernels/__pycache__/a.pyc").write_bytes(b"compiled")
+    assert hashes(tree) == before
+
+
+def made(tree, **modules):
+    for name, text in modules.items():
+        path = tree / f"{name.replace('__', '/')}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def test_imports_of_every_kind_are_followed(tmp_path, monkeypatch):
+    """Whole modules, names, modules of packages, inside functions; not for type checkers alone."""
+    monkeypatch.setitem(ENTRIES, "prepare", ("semanir.entry",))
+    names = "whole", "name", "late", "room/__init__", "room/part", "typed", "unread"
+    made(tmp_path, **{f"semanir__{name.replace('/', '__')}": "" for name in names})
+    made(tmp_path, semanir__named__fields="", semanir__room__with__data="")
+    (tmp_path / "semanir/room/table.yaml").write_text("a: 1")
+    text = (
+        "import semanir.whole\nfrom semanir.name import x\nfrom semanir.room import part\n"
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from semanir import typed\n"
+        "def f():\n    from semanir import late\n"
+    )
+    made(tmp_path, semanir__entry=text)
+    made(tmp_path, semanir__room__part='import torch\nDATA_FILES = ("table.yaml",)\n')
+
+    def found():
+        read_module.cache_clear()
+        return [path.relative_to(tmp_path).as_posix() for path in sources("prepare", tmp_path)]
+
+    expected = ["entry.py", "late.py", "name.py", "room/part.py", "room/table.yaml", "whole.py"]
+    assert found() == [f"semanir/{name}" for name in expected]
+    # a name that the package itself defines
+    made(tmp_path, semanir__entry="from semanir.room import x\n")
+    assert found() == ["semanir/entry.py", "semanir/room/__init__.py"]
+    made(tmp_path, semanir__entry='DATA_FILES = ("gone.yaml",)\n')
+    with pytest.raises(FileNotFoundError, match=r"gone\.yaml"):
+        found()
+
+
+def test_an_unknown_stage_is_refused():
+    with pytest.raises(UnknownNameError, match="unknown stage 'tables'"):
+        source_hash("tables")
