@@ -81,7 +81,7 @@ def attend(
 
 
 def _automatic(q: Tensor, dictionary: Dictionary) -> str:
-    # measured by `python -m semanir.measure.attention bench`; the kernels for AVX-512 win at every k
+    # measured by `semanir bench`; the kernels for AVX-512 win at every k
     _, n, k = dictionary.indices.shape
     if q.is_meta and fused.supported(q):
         return "fused"  # what is counted or planned on shapes depends on no machine

@@ -89,7 +89,7 @@ def choose_weights(names: list[str]) -> list[Path]:
     model = "semanir-s" if names[0].startswith("sr-") else "semanir-u"
     raise InputError(
         f"no shipped weights fit {names[0]} (there are: {have}); pass --weights FILE, trained by "
-        f"python -m semanir.train.training --task {names[0]} --model {model}"
+        f"semanir train --task {names[0]} --model {model}"
     )
 
 
@@ -105,7 +105,7 @@ ALIENS = {
     b"MATLAB": "a file of MATLAB",
     b"<": "a web page; download the file itself",
 }
-OWN = "; pass a .safetensors file that python -m semanir.train.training wrote"
+OWN = "; pass a .safetensors file that semanir train wrote"
 
 
 def read_metadata(path: Path) -> dict[str, str]:

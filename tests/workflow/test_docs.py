@@ -59,13 +59,13 @@ NOT_RUN = {
     'pytest -m ""': TESTS,
     "ruff check . && ruff format --check . && mypy && snakefmt --check Snakefile ./*/*.smk": TESTS,
     "snakemake all --executor slurm --jobs 50 --config scale=mini": "needs a Slurm cluster",
-    "python -m semanir.measure.attention bench": TIMES,
-    "python -m semanir.measure.attention bench --device cuda": "needs a GPU",
-    "python -m semanir.measure.networks count swinir:x4 hat:x4 semanir-s:x4:k=256 --input 3x128x128": TIMES,
-    "python -m semanir.measure.networks time swinir:x4 semanir-s:x4:k=64 --input 3x64x64": TIMES,
-    "python -m semanir.measure.networks memory semanir-u:rgb:k=128 --input 3x256x256": TIMES,
-    "python -m semanir.measure.price --scale mini": TIMES,
-    "python -m semanir.measure.price --scale paper": TIMES,
+    "semanir bench": TIMES,
+    "semanir bench --device cuda": "needs a GPU",
+    "semanir measure count swinir:x4 hat:x4 semanir-s:x4:k=256 --input 3x128x128": TIMES,
+    "semanir measure time swinir:x4 semanir-s:x4:k=64 --input 3x64x64": TIMES,
+    "semanir measure memory semanir-u:rgb:k=128 --input 3x256x256": TIMES,
+    "semanir price --scale mini": TIMES,
+    "semanir price --scale paper": TIMES,
 }
 
 

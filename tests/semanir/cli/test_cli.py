@@ -954,7 +954,7 @@ def test_weights_that_are_not_shipped_are_named(tmp_path, shipped, capsys):
     shown = fails(capsys, *command, "sr", "--scale", 2)
     assert shown == (
         "error: no shipped weights fit sr-x2 (there are: denoise_gray-sigma25); pass --weights "
-        "FILE, trained by python -m semanir.train.training --task sr-x2 --model semanir-s\n"
+        "FILE, trained by semanir train --task sr-x2 --model semanir-s\n"
     )
     assert "--task denoise_gray-sigma15 --model semanir-u" in fails(
         capsys, *command, "denoise", "--sigma", 15

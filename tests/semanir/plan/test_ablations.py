@@ -1,7 +1,5 @@
 """Ablations as planned runs: what an entry of models.yaml becomes, and what is trained and read."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -10,8 +8,9 @@ from semanir.errors import InputError
 from semanir.inference import checkpoint
 from semanir.network.config import configure, fields
 from semanir.plan import models
-from semanir.plan import runs as plan
 from semanir.plan.ablations import expand
+from semanir.plan.cells import cells
+from semanir.plan.plan import Plan
 from semanir.plan.runs import Run
 from semanir.train.recipe import make_recipe
 
@@ -41,7 +40,7 @@ def test_every_ablation_builds_and_changes_something(name):
     base = models.base_model(name)
     assert base in models.trained_models() and "of" not in models.get_model(base)
     assert entry["changes"]
-    preset, switches = models.network("paper", name)
+    preset, switches = Plan("paper").network(name)
     assert switches or entry["recipe"]
     plain, changed = configure(preset), configure(preset, **switches)
     differing = {
@@ -52,7 +51,7 @@ def test_every_ablation_builds_and_changes_something(name):
     if "weights_of" in entry:
         assert set(switches) <= {"k", "backend"} and "recipe" not in entry
         assert entry["weights_of"] in models.trained_models()
-    make_recipe(plan.recipe("paper", "denoise_gray-sigma25", name))
+    make_recipe(Plan("paper").recipe("denoise_gray-sigma25", name))
 
 
 def test_weights_of_another_model_are_read_from_its_training():
@@ -68,45 +67,45 @@ def test_recipes_of_ablations():
     """Fixed top-k is the largest of the scale's; one model per trained k has that one."""
 
     def topk(model):
-        return plan.recipe("mini", "denoise_gray-sigma25", model)["topk"]
+        return Plan("mini").recipe("denoise_gray-sigma25", model)["topk"]
 
     assert topk("semanir-u") == topk("semanir-u-dense") == [8, 16, 24, 32]
     assert topk("semanir-u-fixed") == [32] and topk("semanir-u-trained-k16") == [16]
-    assert plan.recipe("paper", "sr-x2", "semanir-u-fixed")["topk"] == [512]
+    assert Plan("paper").recipe("sr-x2", "semanir-u-fixed")["topk"] == [512]
 
 
 def test_planned_ablations_come_with_the_model_they_change():
-    runs = plan.ablation_runs("mini")
+    runs = Plan("mini").ablation_runs
     assert len(runs) == len(set(runs))
     for run in runs:
         base = Run(run.scale, run.task, models.base_model(run.model), run.seed)
         assert base in runs
     seeds = {run.seed for run in runs if run.model == "semanir-u-dense"}
     assert seeds == {0, 1, 2}
-    assert {r.model for r in plan.ablation_runs("smoke")} > {"semanir-u", "semanir-u-fixed"}
-    assert plan.ablation_records("mini", ("urban100", "set12", "bsd68")) == [
+    assert {r.model for r in Plan("smoke").ablation_runs} > {"semanir-u", "semanir-u-fixed"}
+    assert Plan("mini", ("urban100", "set12", "bsd68")).ablation_records() == [
         r.record for r in runs if not r.task.startswith("denoise_gray")
     ]
 
 
 def test_window_sizes_answer_tables_5_and_6():
     for table, task in (("table05", "denoise_gray-sigma25"), ("table06", "denoise_color-sigma25")):
-        for cell in plan.cells(table):
-            found = plan.answer(cell, "mini")
+        for cell in cells(table):
+            found = Plan("mini").answer(cell)
             if table == "table06" and cell.dataset != "McMaster":
                 assert found.reason == f"networks of the mini scale do not see {cell.dataset}"
                 continue
             assert (found.task, found.level, found.verdict) == (task, "sigma25", "")
             assert found.model == f"semanir-u-{cell.setting.partition(' ')[2]}"
-            assert Run("mini", task, found.model, 0) in plan.ablation_runs("mini")
-            assert plan.answer(cell, "smoke").verdict == "no data"
+            assert Run("mini", task, found.model, 0) in Plan("mini").ablation_runs
+            assert Plan("smoke").answer(cell).verdict == "no data"
 
 
 def test_a_model_of_another_scale_is_refused():
     with pytest.raises(InputError, match="unknown model 'semanir-s-dense'"):
-        models.network("mini", "semanir-s-dense")
+        Plan("mini").network("semanir-s-dense")
     with pytest.raises(InputError, match="unknown model 'semanir-s'"):
-        models.network("release", "semanir-s")
+        Plan("release").network("semanir-s")
 
 
 # --- the networks ------------------------------------------------------------------------------
@@ -159,8 +158,3 @@ def test_weights_load_with_other_switches(tmp_path):
     with torch.inference_mode():
         torch.testing.assert_close(loaded(x), network(x, 8), atol=1e-4, rtol=1e-4)
         assert not torch.allclose(network(x, 8), network(x), atol=1e-2)
-
-
-def test_paths_of_ablations_are_those_of_every_run():
-    for run in plan.ablation_runs("mini"):
-        assert Path(run.record).parts[:3] == ("results", "mini", "eval")

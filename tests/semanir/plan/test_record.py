@@ -4,7 +4,6 @@ import json
 import math
 import os
 import re
-import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -14,38 +13,10 @@ from checkout import REPOSITORY
 
 from semanir.errors import InputError
 from semanir.plan import record
-from semanir.plan.record import SOURCES, provenance, read_record, source_hash, write_record
+from semanir.plan.record import provenance, read_record, write_record
+from semanir.plan.source_hash import source_hash
 
 IDENTITY = {"scale": "smoke", "task": "sr-x2", "model": "semanir-s", "seed": 0}
-# python files that change no number: paths, names, error messages, the record itself
-WITHOUT_NUMBERS = {
-    "data_prep/__init__.py",
-    "data_prep/__main__.py",
-    "semanir/arguments.py",
-    "data_prep/download.py",
-    "semanir/errors.py",
-    "data_prep/fetch.py",
-    "semanir/files.py",
-    "data_prep/inventory.py",
-    "semanir/memory.py",
-    "data_prep/mirror.py",
-    "semanir/names.py",
-    "data_prep/unpack.py",
-    "semanir/__init__.py",
-    "semanir/__main__.py",
-    "semanir/plan/machine.py",
-    "semanir/cli/__init__.py",
-    "semanir/cli/info.py",
-    "semanir/cli/listing.py",
-    "semanir/cli/page.py",
-    "semanir/cli/places.py",
-    "semanir/cli/restore.py",
-    "semanir/inference/shipped.py",
-    "data_prep/pictures/__init__.py",
-    "semanir/measure/price.py",
-    "semanir/plan/record.py",
-}
-
 
 # --- round trip ------------------------------------------------------------------------------
 
@@ -137,8 +108,8 @@ def test_provenance_without_torch_imports_none():
     """Facts of torch are given only where the process has loaded it."""
     program = """
 import sys
-from semanir.record import provenance
-facts = provenance("tables")
+from semanir.plan.record import provenance
+facts = provenance("degrade")
 assert "torch" not in sys.modules
 assert facts["versions"]["numpy"][0].isdigit()
 assert not {"threads", "instruction_set", "accelerator"} & set(facts)
@@ -155,148 +126,3 @@ def test_a_folder_without_git_has_an_unknown_commit(tmp_path, monkeypatch):
     monkeypatch.setattr(record, "ROOT", tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert record._commit() == "unknown"
-
-
-# --- staleness -------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def tree(tmp_path, monkeypatch):
-    """A copy of the code whose files a test may change; hashes are not remembered."""
-    for package in ("semanir", "data_prep", "baselines", "reports"):
-        shutil.copytree(
-            REPOSITORY / package,
-            tmp_path / package,
-            ignore=shutil.ignore_patterns("__pycache__", "*.png", "*.html", "*.tex"),
-        )
-    monkeypatch.setattr(record, "ROOT", tmp_path)
-    source_hash.cache_clear()
-    yield tmp_path
-    source_hash.cache_clear()
-
-
-def hashes():
-    source_hash.cache_clear()
-    return {stage: source_hash(stage) for stage in SOURCES}
-
-
-EVERY_NETWORK = {"train", "evaluate", "count", "runtime", "activation", "visual", "attention"}
-EVERY_IMAGE = {"degrade", "train", "evaluate", "activation", "visual"}
-STALE = {
-    "data_prep/datasets.py": EVERY_IMAGE | {"prepare", "tables"},
-    "data_prep/embedded/MANIFEST.json": EVERY_IMAGE | {"prepare"},
-    "data_prep/prepare.py": EVERY_IMAGE | {"prepare"},
-    "data_prep/pictures/decode.py": EVERY_IMAGE | {"prepare"},
-    "data_prep/datasets.yaml": {"tables"},  # a new entry retrains nothing
-    "data_prep/degradations.py": EVERY_IMAGE,
-    "data_prep/degrade.py": EVERY_IMAGE,
-    "data_prep/resize.py": EVERY_IMAGE,
-    "data_prep/synthetic.py": EVERY_IMAGE,
-    "data_prep/tasks.yaml": EVERY_IMAGE | {"tables"},
-    "semanir/network/columnar.py": EVERY_NETWORK,
-    "semanir/attention/gather.py": EVERY_NETWORK,
-    "semanir/inference/checkpoint.py": EVERY_NETWORK - {"attention"},
-    "semanir/train/training.py": {"train"},
-    "semanir/train/patches.py": {"train", "evaluate", "visual", "activation"},
-    "semanir/train/losses.py": {"train"},
-    "semanir/train/recipe.py": {"train"},
-    "semanir/train/optimizers.py": {"train"},
-    "semanir/evaluate/evaluation.py": {"evaluate", "visual"},
-    "semanir/inference/restore.py": {"train", "evaluate", "visual"},
-    "semanir/evaluate/metrics.py": {"train", "evaluate", "visual"},
-    "semanir/measure/networks.py": {"count", "runtime"},
-    "semanir/network/flops.py": {"count", "evaluate", "visual", "attention"},
-    "semanir/network/shapes.py": {"count", "evaluate", "visual", "attention"},
-    "semanir/measure/timing.py": {"runtime", "attention"},
-    "semanir/evaluate/activation.py": {"activation"},
-    "semanir/evaluate/visual.py": {"visual"},
-    "reports/figures/figure04.py": {"tables"},
-    "semanir/plan/models.yaml": {"count", "tables"},
-    "semanir/plan/scales.yaml": {"runtime", "tables"},
-    "semanir/plan/runs.py": {"tables"},
-    "baselines/classical.py": {"evaluate", "visual", "count", "runtime"},
-    "baselines/models.yaml": {"evaluate", "visual", "count", "runtime", "tables"},
-    "reports/tables/verdicts.py": {"tables"},
-    "reports/tables/layouts.yaml": {"tables"},
-    "reports/templates/style.css.j2": {"tables"},
-    "reports/paper/table10.csv": {"tables"},
-    "semanir/plan/config.schema.yaml": set(),
-    "semanir/rules.smk": set(),
-    "data_prep/embedded/ATTRIBUTION.md": set(),
-    "semanir/names.py": set(),
-}
-
-
-@pytest.mark.parametrize("name", STALE)
-def test_a_change_makes_exactly_its_stages_stale(tree, name):
-    """A comment at the end of a file; undone, all hashes are what they were."""
-    before = hashes()
-    path = tree / name
-    text = path.read_bytes()
-    path.write_bytes(text + b"\n# a comment\n")
-    after = hashes()
-    path.write_bytes(text)
-    assert {stage for stage in SOURCES if before[stage] != after[stage]} == STALE[name]
-    assert hashes() == before
-
-
-def test_stages_have_hashes_of_their_own(tree):
-    assert len(set(hashes().values())) == len(SOURCES) == 10
-    assert all(re.fullmatch(r"[0-9a-f]{12}", value) for value in hashes().values())
-
-
-def test_a_rendered_table_makes_nothing_stale(tree):
-    """Output lies beside the code of the reports, and must not render itself again."""
-    before = hashes()
-    for ending in ("html", "csv", "md", "tex"):
-        (tree / f"reports/table10.{ending}").write_text("rendered")
-    assert hashes() == before
-
-
-def test_compiled_files_make_nothing_stale(tree):
-    before = hashes()
-    (tree / "semanir/network/__pycache__").mkdir()
-    (tree / "semanir/network/__pycache__/columnar.pyc").write_bytes(b"compiled")
-    assert hashes() == before
-
-
-def test_renaming_a_file_makes_its_stages_stale(tree):
-    before = hashes()
-    (tree / "semanir/attention/gather.py").rename(tree / "semanir/attention/gathered.py")
-    assert {stage for stage in SOURCES if before[stage] != hashes()[stage]} == EVERY_NETWORK
-
-
-def test_every_listed_source_exists():
-    """And holds at least one file that is hashed."""
-    for stage, names in SOURCES.items():
-        for name in names:
-            path = REPOSITORY / name
-            assert path.is_file() or any(path.rglob("*.*")), f"{stage}: {name}"
-
-
-def test_every_python_file_belongs_to_a_stage():
-    """A new file is listed in record.SOURCES, or above among those that change no number."""
-    listed = set()
-    for name in {name for names in SOURCES.values() for name in names}:
-        path = REPOSITORY / name
-        files = [path] if path.is_file() else path.rglob("*.py")
-        listed |= {file.relative_to(REPOSITORY).as_posix() for file in files}
-    present = {
-        file.relative_to(REPOSITORY).as_posix()
-        for package in ("semanir", "data_prep", "baselines", "reports")
-        for file in (REPOSITORY / package).rglob("*.py")
-    }
-    assert present - listed == WITHOUT_NUMBERS
-
-
-def test_every_file_a_table_is_made_from_belongs_to_its_stage():
-    """Printed cells, templates and all settings in YAML."""
-    tables = [REPOSITORY / name for name in SOURCES["tables"]]
-    for pattern in (
-        "reports/paper/*.csv",
-        "reports/templates/*.j2",
-        "reports/*.yaml",
-        "reports/claims/*",
-    ):
-        for file in REPOSITORY.glob(pattern):
-            assert file in tables or file.parent in tables, file
