@@ -58,7 +58,7 @@ class Plan:
             known_name(name, released_systems(), "system with released weights")
             check_licence(name, self.noncommercial)
         if not self.systems:
-            object.__setattr__(self, "systems", tuple(entry["systems"]))
+            object.__setattr__(self, "systems", tuple(entry.get("systems", ())))
 
     @property
     def entry(self) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from made_sets import pairs_of, textures, write_set
 from PIL import Image
 
 from data_prep.tasks import get_task
+from semanir import cli
 from semanir.errors import InputError
 from semanir.files import sha256
 from semanir.inference.checkpoint import digest, load, save
@@ -29,7 +30,6 @@ from semanir.train.recipe import Recipe, make_recipe
 from semanir.train.training import (
     TrainingStoppedError,
     draw_k,
-    main,
     make_training,
     resume,
     save_state,
@@ -72,7 +72,7 @@ def small_training(data, folder, *, task="denoise_gray-sigma50", seed=0, **optio
     task = get_task(task)
     network = "semanir-s-tiny" if task.upscale else "semanir-u-tiny"
     recipe = Recipe(**{**OPTIONS, **options})
-    return make_training(network, task, recipe, [(data, None)], folder, seed)
+    return make_training(network, task, recipe, [(data, None)], folder, seed, code="c0de")
 
 
 def log_lines(folder):
@@ -488,7 +488,7 @@ SCALES = {
         "recipe": {key: list(v) if isinstance(v, tuple) else v for key, v in OPTIONS.items()},
     }
 }
-COMMAND = ["--scale", "tiny", "--task", "denoise_gray-sigma50", "--model", "semanir-u"]
+COMMAND = ["train", "--scale", "tiny", "--task", "denoise_gray-sigma50", "--model", "semanir-u"]
 FOLDER = Path("results/tiny/train/denoise_gray-sigma50/semanir-u/seed0")
 
 
@@ -515,7 +515,7 @@ def test_digests_are_of_all_weights_and_nothing_else(tmp_path):
 
 
 def test_command_line_trains_and_writes_the_record(place, capsys, uninterrupted):
-    main(COMMAND)
+    cli.main(COMMAND)
     assert sorted(path.name for path in FOLDER.iterdir()) == [
         "log.jsonl",
         "train.json",
@@ -539,7 +539,9 @@ def test_command_line_trains_and_writes_the_record(place, capsys, uninterrupted)
 
 KILLED = """
 import sys, time
-from semanir import models, train
+from semanir import cli
+from semanir.plan import models
+from semanir.train import training as train
 models.scales = lambda: {scales!r}
 iterate = train._iterate
 def wait_at_10(training, *batch):
@@ -547,7 +549,7 @@ def wait_at_10(training, *batch):
         time.sleep(600)
     return iterate(training, *batch)
 train._iterate = wait_at_10
-train.main({command!r})
+cli.main({command!r})
 """
 
 
@@ -566,7 +568,7 @@ def test_killed_training_resumes_bitwise(place, uninterrupted):
     assert process.returncode == -signal.SIGKILL
     assert (FOLDER / "state.pt").is_file() and not (FOLDER / "weights.safetensors").exists()
 
-    main(COMMAND)
+    cli.main(COMMAND)
     record = json.loads((FOLDER / "train.json").read_text())
     assert record["iterations_this_time"] == 4  # saved after 8
     for key, value in load(FOLDER / "weights.safetensors").state_dict().items():
@@ -577,7 +579,7 @@ def test_killed_training_resumes_bitwise(place, uninterrupted):
 def fails(capsys, *changes):
     """The one line that the command ends with."""
     with pytest.raises(SystemExit) as stop:
-        main([*COMMAND, *changes])
+        cli.main([*COMMAND, *changes])
     assert stop.value.code == 2
     shown = capsys.readouterr().err
     assert shown.startswith("error: ") and shown.count("\n") == 1
@@ -626,6 +628,6 @@ def test_interrupted_command_says_that_it_resumes(place, capsys, monkeypatch):
 
     monkeypatch.setattr(train_module, "_iterate", interrupt)
     with pytest.raises(SystemExit) as stop:
-        main(COMMAND)
+        cli.main(COMMAND)
     assert stop.value.code == 130
     assert "interrupted; the same command resumes" in capsys.readouterr().err
