@@ -1,12 +1,11 @@
-"""Evaluate one model on all sets and levels of one task: `python -m semanir.evaluate.evaluation --help`.
+"""Evaluate one model on all sets and levels of one task.
 
 Writes results/<scale>/eval/<task>/<model>/seed<k>.json with the scores of every single image.
 """
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +22,11 @@ from semanir.arguments import seed, threads, whole
 from semanir.errors import InputError, one_line_errors
 from semanir.evaluate.metrics import PROTOCOLS, on_full_range, score
 from semanir.files import check_writable
+from semanir.inference.restorer import Restorer
 from semanir.names import known_name
 from semanir.plan import models
 from semanir.plan import runs as plan
 from semanir.plan.record import write_record
-
-# degraded image, level, tile -> restored, and the tile that was used: None stands for the whole
-# image in one, unless memory does not suffice
-Restorer = Callable[[NDArray[np.float32], str, int | None], tuple[NDArray[np.float32], int | None]]
 
 
 def evaluate(
@@ -59,7 +55,7 @@ def evaluate(
         target = match_channels(read_image(path), task.channels, path, task.gray)
         scale = task.upscale or 1
         target = target[: degraded.shape[0] * scale, : degraded.shape[1] * scale]
-        restored, used = restorer(degraded, level, None)
+        restored, used = restorer(degraded, level)
         quality: dict[str, float] = score(restored, target, task.protocol(level))
         if used:
             quality["tile"] = used
@@ -75,53 +71,57 @@ def evaluate(
     return scores
 
 
-def make_restorer(run: plan.Run, threads: int) -> tuple[Restorer, dict[str, Any]]:
-    """The function that restores images for a run, and the facts about it that go on record."""
+def make_restorer(run: plan.Run, threads: int) -> Restorer:
+    """What restores the images of a run; InputError for a system that cannot run."""
     entry = models.get_model(run.model)
     if "quoted" in entry:
         raise InputError(f"{run.model} cannot run: {entry['quoted']}")
     if run.trained:
-        return trained_restorer(run, threads)
+        return TrainedRestorer(run, threads)
     if "network" in entry:
-        adapt = import_module("baselines.adapt")
-        return adapt.restorer(run.model, get_task(run.task), threads)
-    module, _, name = entry["builder"].rpartition(".")
-    return getattr(import_module(module), name)(get_task(run.task)), {}
+        from baselines.adapt import restorer
+
+        return restorer(run.model, get_task(run.task), threads)
+    from baselines.classical import BUILDERS
+
+    return BUILDERS[entry["builder"]](get_task(run.task))
 
 
-def trained_restorer(run: plan.Run, threads: int) -> tuple[Restorer, dict[str, Any]]:
-    """As `make_restorer`, for a network trained here; only this needs torch."""
-    import torch
+class TrainedRestorer:
+    """A network trained here; only this needs torch."""
 
-    from semanir.inference.checkpoint import load
-    from semanir.inference.restore import restore
-    from semanir.inference.tiling import fitting_tile
-    from semanir.measure.flops import multiply_adds
-    from semanir.network.config import to_dict
+    def __init__(self, run: plan.Run, threads: int) -> None:
+        import torch
 
-    torch.set_num_threads(threads)
-    preset, switches = models.network(run.scale, run.model)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    network = load(run.weights, device=device, **switches)
-    side = 64 if get_task(run.task).upscale else 256
-    shape = (1, network.config.channels, side, side)
-    facts = {
-        "network": preset,
-        "config": to_dict(network.config),
-        "parameters": sum(p.numel() for p in network.parameters()),
-        "counted": {
-            "input": "x".join(map(str, shape[1:])),
-            "multiply_adds": multiply_adds(deepcopy(network), shape),
-        },
-    }
+        from semanir.inference.checkpoint import load
+        from semanir.measure.flops import multiply_adds
+        from semanir.network.config import to_dict
 
-    def apply(
-        image: NDArray[np.float32], level: str, tile: int | None
+        torch.set_num_threads(threads)
+        preset, switches = models.network(run.scale, run.model)
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.network = network = load(run.weights, device=device, **switches)
+        side = 64 if get_task(run.task).upscale else 256
+        shape = (1, network.config.channels, side, side)
+        self.facts = {
+            "network": preset,
+            "config": to_dict(network.config),
+            "parameters": sum(p.numel() for p in network.parameters()),
+            "counted": {
+                "input": "x".join(map(str, shape[1:])),
+                "multiply_adds": multiply_adds(deepcopy(network), shape),
+            },
+        }
+
+    def __call__(
+        self, image: NDArray[np.float32], level: str, tile: int | None = None
     ) -> tuple[NDArray[np.float32], int | None]:
-        used = tile or fitting_tile(network, image)
-        return restore(network, image, tile=used), used
+        """As `Restorer`."""
+        from semanir.inference.restore import restore
+        from semanir.inference.tiling import fitting_tile
 
-    return apply, facts
+        used = tile or fitting_tile(self.network, image)
+        return restore(self.network, image, tile=used), used
 
 
 @one_line_errors
@@ -146,7 +146,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         known_name(name, datasets(), "dataset in --without")
     run = plan.Run(args.scale, task.name, args.model, args.seed)
     check_writable(Path(run.record))
-    restorer, facts = make_restorer(run, args.threads)
+    restorer = make_restorer(run, args.threads)
     places = plan.test_places(args.scale, task.name, tuple(args.without), args.model)
     if not places:
         raise InputError(f"no set is left to evaluate {args.task} on at the {args.scale} scale")
@@ -165,7 +165,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         batch=1,
         tile=args.tile,
         scores=scores,
-        **facts,
+        **restorer.facts,
     )
     for dataset, level in places:
         found = [

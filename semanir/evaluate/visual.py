@@ -1,7 +1,7 @@
-"""A crop of one test image before and after its restoration: pictures for reports/figures/pictures.py.
+"""A crop of one test image before and after its restoration, for reports/figures/pictures.py.
 
 python -m semanir.evaluate.visual --scale smoke --task sr-x4 --model semanir-s
-python -m semanir.evaluate.visual --scale mini --task denoise_gray-blind --model semanir-u --beside dncnn
+python -m semanir.evaluate.visual --task denoise_gray-blind --model semanir-u --beside dncnn
 
 Writes results/<scale>/visual/<task>/<model>/seed<k>.json. Nobody picks the image or the crop: the
 image is that of the first test set, at its first level, whose PSNR gains the median over its input;
@@ -96,9 +96,7 @@ def compare(run: plan.Run, threads: int = 1, beside: Sequence[str] = ()) -> dict
     image = median_image(scores, read_record(Path(source.record))["scores"])
     degraded, clean = read_pair(task, dataset, level, image)
 
-    restored, inputs = (
-        make_restorer(r, threads)[0](degraded, level, None)[0] for r in (run, source)
-    )
+    restored, inputs = (make_restorer(r, threads)(degraded, level)[0] for r in (run, source))
     unit = task.upscale or 1
     crop = busiest_crop(clean, unit)
     top, left, side = crop
@@ -113,8 +111,8 @@ def compare(run: plan.Run, threads: int = 1, beside: Sequence[str] = ()) -> dict
     }
     others = []
     for model in beside:
-        restorer, _ = make_restorer(replace(run, model=model, seed=0), threads)
-        output = _square(restorer(degraded, level, None)[0], *crop)
+        restorer = make_restorer(replace(run, model=model, seed=0), threads)
+        output = _square(restorer(degraded, level)[0], *crop)
         quality = score(output, target, protocol)["psnr"]
         others.append({"model": model, "picture": as_png(output), "psnr_crop": quality})
     return {
