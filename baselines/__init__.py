@@ -1,1 +1,1 @@
-"""The other systems of the tables. May import semanir and data_prep; reached by dotted names."""
+"""The other systems of the tables: networks, released weights, how their authors run them."""

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from baselines.parts import DynamicPositionBias, GroupNetwork, Mlp
+from baselines.layers import DynamicPositionBias, GroupNetwork, Mlp
 
 
 class ART(GroupNetwork):

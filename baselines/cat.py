@@ -13,7 +13,7 @@ from einops import rearrange
 from einops.layers.torch import Rearrange
 from torch import Tensor, nn
 
-from baselines.parts import DynamicPositionBias, GroupNetwork, Mlp
+from baselines.layers import DynamicPositionBias, GroupNetwork, Mlp
 
 
 class CAT(GroupNetwork):

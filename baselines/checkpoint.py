@@ -99,7 +99,7 @@ def _content(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise InputError(f"no weights at {path}; python -m baselines.weights --help") from None
+        raise InputError(f"no weights at {path}; semanir weights --help") from None
     except Exception as error:
         reason = str(error).partition("\n")[0]
         raise InputError(f"{path} cannot be loaded without running code of it: {reason}") from None

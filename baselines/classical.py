@@ -1,20 +1,32 @@
-"""Systems without weights: the degraded input itself."""
+"""Systems without weights: the degraded input itself. Never imports torch."""
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data_prep.resize import imresize
 from data_prep.tasks import Task
-from semanir.evaluate.evaluation import Restorer
+from semanir.inference.restorer import Restorer
 
 
-def degraded_input(task: Task) -> Restorer:
+class DegradedInput:
     """The input as it is, clipped to [0,1]; enlarged with MATLAB bicubic for super-resolution."""
-    if task.upscale is None:
-        return lambda image, level, tile: (np.clip(image, 0, 1).astype(np.float32), None)
-    return lambda image, level, tile: (_enlarge(image, task.upscale or 1), None)
+
+    def __init__(self, task: Task) -> None:
+        self.upscale = task.upscale
+        self.facts: dict[str, Any] = {}
+
+    def __call__(
+        self, image: NDArray[np.float32], level: str, tile: int | None = None
+    ) -> tuple[NDArray[np.float32], int | None]:
+        """As `Restorer`; never tiled."""
+        if self.upscale is None:
+            return np.clip(image, 0, 1).astype(np.float32), None
+        enlarged = imresize(np.rint(image * 255).astype(np.uint8), self.upscale)
+        return (enlarged / 255).astype(np.float32), None
 
 
-def _enlarge(image: NDArray[np.float32], scale: int) -> NDArray[np.float32]:
-    enlarged = imresize(np.rint(image * 255).astype(np.uint8), scale)
-    return (enlarged / 255).astype(np.float32)
+# `builder` of models.yaml
+BUILDERS: dict[str, Callable[[Task], Restorer]] = {"degraded_input": DegradedInput}

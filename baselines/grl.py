@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from baselines.networks import network_class
+from baselines.libraries import library_class
 
 
 def grl(**options: Any) -> nn.Module:
@@ -18,7 +18,7 @@ def grl(**options: Any) -> nn.Module:
 
     Its `disagrees` is what `baselines.checkpoint` asks.
     """
-    base: Any = network_class("spandrel.GRL")
+    base: Any = library_class("spandrel.GRL")
 
     class GRL(base):
         def __init__(self) -> None:

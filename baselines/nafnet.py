@@ -9,7 +9,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.networks import network_class
+from baselines.libraries import library_class
 
 CROP = 256  # side of the crops it was trained on
 REACH = 384  # side of the neighbourhood, at full resolution
@@ -17,7 +17,7 @@ REACH = 384  # side of the neighbourhood, at full resolution
 
 def nafnet_local(**options: Any) -> nn.Module:
     """NAFNet with options of its class, its global means replaced by those of neighbourhoods."""
-    network = network_class("spandrel.NAFNet")(**options)
+    network = library_class("spandrel.NAFNet")(**options)
     depth = len(network.encoders)
     parts = [(network.encoders[i], i) for i in range(depth)]
     parts += [(network.decoders[i], depth - 1 - i) for i in range(depth)]

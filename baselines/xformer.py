@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from baselines.parts import Mlp, offset_index
+from baselines.layers import Mlp, offset_index
 
 EXPANSION = 2.66
 

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from baselines.registry import released_systems
 from reports.tables.verdicts import Verdict
 from semanir.plan.answers import Answer
 from semanir.plan.cells import Cell
-from semanir.plan.models import get_model, get_scale, model_of_method, released_systems, scales
+from semanir.plan.models import get_model, get_scale, model_of_method, scales
 from semanir.plan.plan import Plan
 
 ALL = "snakemake --cores 4 all"

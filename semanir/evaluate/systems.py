@@ -65,10 +65,10 @@ def restorer_of(model: str, task: Task, threads: int, noncommercial: bool = Fals
     if "quoted" in entry:
         raise InputError(f"{model} cannot run: {entry['quoted']}")
     if "network" not in entry:
-        return classical.restorer(model, task)
-    from baselines.adapt import restorer
+        return classical.BUILDERS[entry["builder"]](task)
+    from baselines import adapt
 
-    return restorer(model, task, threads, noncommercial)
+    return adapt.restorer(model, task, threads, noncommercial)
 
 
 class TrainedRestorer:

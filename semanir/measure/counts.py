@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import nn
 
+from baselines.registry import variant_for
 from semanir.evaluate.systems import network_of
 from semanir.measure.inputs import parse_input, taking
 from semanir.network import Columnar, UShape, flops
@@ -43,7 +44,7 @@ def count_rows(model: str, noncommercial: bool = False) -> list[dict[str, Any]]:
             rows.append({"variant": part, "metric": "layers_per_stage", "value": layers})
     for cell, given in entry.get("flops", {}).items():
         given = {"input": given} if isinstance(given, str) else given
-        variant = given.get("variant") or models.variant_for(entry, cell)
+        variant = given.get("variant") or variant_for(entry, cell)
         found = count(
             f"{model}:{variant}", parse_input(given["input"]), noncommercial=noncommercial
         )

@@ -20,6 +20,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from baselines.registry import variant_for
 from data_prep.datasets import get_set
 from data_prep.inventory import columns
 from data_prep.tasks import Task, get_task
@@ -27,7 +28,7 @@ from semanir.evaluate.metrics import score
 from semanir.evaluate.systems import network_of
 from semanir.network import build
 from semanir.network.flops import multiply_adds
-from semanir.plan.models import get_model, trained_models, variant_for
+from semanir.plan.models import get_model, trained_models
 from semanir.plan.plan import Plan
 from semanir.plan.runs import Run
 from semanir.train.losses import l1
@@ -185,7 +186,7 @@ def evaluated_network(plan: Plan, model: str, variant: str, task: Task) -> nn.Mo
     if "network" not in get_model(model):
         return None
     network = network_of(f"{model}:{variant}", plan.noncommercial)
-    network.level = 25.0
+    network.level = 25.0  # type: ignore[assignment]
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 

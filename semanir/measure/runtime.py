@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
+from baselines.registry import check_licence
 from semanir.errors import InputError
 from semanir.evaluate.systems import network_of
 from semanir.measure import timing
 from semanir.measure.inputs import parse_input, random_image, taking
-from semanir.plan.models import check_licence
 
 
 def runtime(

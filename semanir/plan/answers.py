@@ -3,20 +3,13 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from baselines.registry import check_licence, variant_for, weights_for
 from data_prep.datasets import in_scale
 from data_prep.tasks import BLIND, families
 from semanir.errors import InputError
 from semanir.names import known_name
 from semanir.plan.cells import QUALITY, Cell
-from semanir.plan.models import (
-    base_model,
-    check_licence,
-    get_model,
-    model_of_method,
-    trained_models,
-    variant_for,
-    weights_for,
-)
+from semanir.plan.models import base_model, get_model, model_of_method, trained_models
 
 if TYPE_CHECKING:
     from semanir.plan.plan import Plan

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
 
+from baselines.registry import check_licence, released_systems
 from data_prep.datasets import datasets, downloads, entry_of, get_set, prepared_sets
 from data_prep.tasks import MULTI, get_task
 from semanir import paths
@@ -16,14 +17,7 @@ from semanir.names import known_name
 from semanir.plan import answers
 from semanir.plan.answers import Answer
 from semanir.plan.cells import COUNTED, Cell, cells, tables
-from semanir.plan.models import (
-    base_model,
-    check_licence,
-    get_model,
-    get_scale,
-    released_systems,
-    trained_models,
-)
+from semanir.plan.models import base_model, get_model, get_scale, trained_models
 from semanir.plan.runs import Run
 
 # read by semanir.plan.models and data_prep.datasets; jobs are given their entries as parameters

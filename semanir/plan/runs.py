@@ -3,9 +3,10 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from baselines.registry import weights_for
 from data_prep.tasks import BLIND, MULTI, families, get_task
 from semanir import paths
-from semanir.plan.models import trained_models, weights_for
+from semanir.plan.models import trained_models
 
 
 @dataclass(frozen=True)

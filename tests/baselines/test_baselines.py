@@ -14,14 +14,15 @@ import torch
 from checkout import REPOSITORY
 from small_networks import SMALL, shrink
 
-from baselines import adapt, matconvnet, networks, weights
+from baselines import adapt, libraries, matconvnet, networks, weights
 from baselines.art import ART
 from baselines.cat import _AxialAttention
 from baselines.checkpoint import load_weights
 from baselines.deepjoint import DeepJoint
 from baselines.dncnn import DnCNN
+from baselines.layers import DynamicPositionBias, offset_index
 from baselines.padding import pad_to
-from baselines.parts import DynamicPositionBias, offset_index
+from baselines.registry import COMMERCIAL, get_system, systems, weights_for
 from baselines.xformer import Xformer
 from data_prep.degradations import awgn, jpeg, mosaic
 from data_prep.images import read_image
@@ -30,7 +31,6 @@ from semanir.errors import InputError
 from semanir.evaluate.metrics import score
 from semanir.inference.restore import restore
 from semanir.network import flops
-from semanir.plan import models
 
 # millions of parameters that the released networks have
 PARAMETERS = {
@@ -56,11 +56,11 @@ PARAMETERS = {
 
 @pytest.fixture(autouse=True)
 def accepted(monkeypatch):
-    monkeypatch.setenv(models.COMMERCIAL, "true")
+    monkeypatch.setenv(COMMERCIAL, "true")
 
 
 def with_networks():
-    return [name for name, entry in models.baseline_models().items() if "network" in entry]
+    return [name for name, entry in systems().items() if "network" in entry]
 
 
 # --- every network -----------------------------------------------------------------------------
@@ -83,9 +83,9 @@ def test_parameters_are_those_of_the_released_networks(model, variant):
 
 def shape_of(network, model, variant, height, width):
     """That of the input and that of the output."""
-    options = models.get_model(model)["variants"][variant]
+    options = get_system(model)["variants"][variant]
     scale = options.get("upscale") or np.max(options.get("scale", 1))
-    channels = network.how.channels
+    channels = network.settings.channels
     return (1, channels, height, width), (1, channels, height * scale, width * scale)
 
 
@@ -93,7 +93,7 @@ def shape_of(network, model, variant, height, width):
 @pytest.mark.parametrize("model", with_networks())
 def test_every_network_runs_at_full_size_on_meta_tensors(model):
     """The variant whose parameters are counted above, if any; seconds each."""
-    variant = next(iter(PARAMETERS.get(model, models.get_model(model)["variants"])))
+    variant = next(iter(PARAMETERS.get(model, get_system(model)["variants"])))
     network = on_meta(model, variant)
     given, expected = shape_of(network, model, variant, 73, 80)
     assert network(torch.empty(given, device="meta")).shape == expected
@@ -104,9 +104,9 @@ def test_every_variant_runs_on_an_odd_picture(model, monkeypatch):
     """With few narrow layers: padded, finite and cropped back, at the smallest size it takes."""
     shrink(monkeypatch, model)
     torch.manual_seed(0)
-    for variant in models.get_model(model)["variants"]:
+    for variant in get_system(model)["variants"]:
         network = adapt.adapted(model, variant).eval()
-        least = max(network.how.least, 9)
+        least = max(network.settings.min_side, 9)
         given, expected = shape_of(network, model, variant, least, least + 6)
         with torch.inference_mode():
             out = network(torch.rand(given))
@@ -117,7 +117,7 @@ def test_every_variant_runs_on_an_odd_picture(model, monkeypatch):
 def test_libraries_are_imported_without_torchvision():
     """The stand-in is gone afterwards, so that nobody else takes it for the real one."""
     code = (
-        "import sys; from baselines import networks; networks.network_class('spandrel.SwinIR');"
+        "import sys; from baselines import libraries; libraries.library_class('spandrel.SwinIR');"
         "import importlib.util as u; found = sys.modules.get('torchvision');"
         "assert found is None or found.__spec__ is not None"
     )
@@ -129,12 +129,12 @@ def test_what_cannot_be_built_says_why(monkeypatch):
         networks.build("edt")
     with pytest.raises(InputError, match="unknown variant 'x5'; did you mean"):
         networks.build("swinir", "x5")
-    monkeypatch.delenv(models.COMMERCIAL)
+    monkeypatch.delenv(COMMERCIAL)
     with pytest.raises(InputError, match="restormer is licensed for non-commercial use"):
         networks.build("restormer")
     monkeypatch.setitem(sys.modules, "spandrel.architectures.SwinIR", None)
     with pytest.raises(InputError, match=r"baselines/requirements\.txt"):
-        networks.network_class("spandrel.SwinIR")
+        libraries.library_class("spandrel.SwinIR")
 
 
 # --- our own networks ----------------------------------------------------------------------------
@@ -291,13 +291,14 @@ def test_tiles_meet_without_seams(model, monkeypatch):
     network.eval().level = 25.0
     unit, tile, overlap = network.tile_unit, 48, 32
     if model.startswith("grl"):
-        network.how = replace(network.how, least=1)  # the windows of the small one are smaller
+        # the windows of the small one are smaller
+        network.settings = replace(network.settings, min_side=1)
         unit = network.tile_unit = network.network.pad_size
         tile, overlap = 3 * unit, 2 * unit
     tile = -(-tile // unit) * unit
     overlap = min(-(-overlap // unit) * unit, tile - unit)
     picture = read_image(REPOSITORY / "data_prep/embedded/test_rgb/chelsea.png")
-    channels = network.how.channels
+    channels = network.settings.channels
     picture = np.concatenate((picture, picture[:, ::-1], picture), axis=1)  # flipped: no new edge
     image = picture[: max(unit, 48), : tile * 2, 0 if channels == 1 else slice(None)]
     whole = restore(network, image)
@@ -360,7 +361,7 @@ def test_weights_that_changed_name_the_command_that_gets_them_again(tmp_path, mo
     found = weights.find("dncnn", "denoise_gray-blind")
     (tmp_path / found.path).parent.mkdir(parents=True)
     (tmp_path / found.path).write_bytes(b"cut")
-    with pytest.raises(InputError, match=r"python -m baselines\.weights dncnn GD_Gray_Blind\.mat$"):
+    with pytest.raises(InputError, match=r"semanir weights dncnn GD_Gray_Blind\.mat$"):
         weights.verify("dncnn", found)
     assert weights.find("dncnn", "GD_Gray_Blind.mat") == found
 
@@ -368,7 +369,7 @@ def test_weights_that_changed_name_the_command_that_gets_them_again(tmp_path, mo
 def test_a_folder_of_weights_that_is_none_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SEMANIR_WEIGHTS_DIR", "mien")
-    with pytest.raises(InputError, match="no folder mien; correct SEMANIR_WEIGHTS_DIR"):
+    with pytest.raises(InputError, match=r"no folder mien; correct .*SEMANIR_WEIGHTS_DIR"):
         weights.get("rcan", "sr-x4")
 
 
@@ -550,7 +551,7 @@ FFDNET = f"{CSZN}/FFDNet/e787f46df2f374ff3591186706229cb9a0591fea"
 
 def released(mirror, tmp_path, monkeypatch, model, task):
     """The restorer of a system whose weights lie in the mirror; skipped where they do not."""
-    entry, found = models.get_model(model), models.weights_for(model, task)
+    entry, found = get_system(model), weights_for(model, task)
     url = entry["weights"]["url"].removeprefix("https://") + found.file.replace("%3D", "=")
     if not (mirror / url).is_file():
         pytest.skip(f"no {mirror / url}")
@@ -588,11 +589,11 @@ def mean_psnr(apply, paths, degrade, level, protocol):
 def test_denoisers_on_set12(mirror, tmp_path, monkeypatch, model, task, level, psnr):
     """DnCNN as its authors' code base gives it, FFDNet as printed; 0.02 dB for the noise's seed."""
     paths = photographs(mirror, f"{DNCNN}/testsets/Set12", "*.png", 12)
-    apply, facts = released(mirror, tmp_path, monkeypatch, model, task)
+    apply = released(mirror, tmp_path, monkeypatch, model, task)
     sigma = int(level.removeprefix("sigma"))
     found = mean_psnr(apply, paths, lambda x: awgn(x, sigma, 0), level, "denoise_gray")
     assert found == pytest.approx(psnr, abs=0.002 if model == "dncnn" else 0.02)
-    assert facts["weights"]["licence"] == "MIT"
+    assert apply.facts["weights"]["licence"] == "MIT"
 
 
 @pytest.mark.slow
@@ -601,7 +602,7 @@ def test_ffdnet_on_mcmaster(mirror, tmp_path, monkeypatch):
     paths = photographs(mirror, f"{FFDNET}/testsets/McMaster", "*.tif", 18)[:3]
     found = {}
     for model in ("ffdnet", "dncnn"):
-        apply, _ = released(mirror, tmp_path, monkeypatch, model, "denoise_color-blind")
+        apply = released(mirror, tmp_path, monkeypatch, model, "denoise_color-blind")
         found[model] = mean_psnr(apply, paths, lambda x: awgn(x, 25, 0), "sigma25", "denoise_color")
     assert found["ffdnet"] - found["dncnn"] > 0.35
 
@@ -610,7 +611,7 @@ def test_ffdnet_on_mcmaster(mirror, tmp_path, monkeypatch):
 def test_dncnn3_on_classic5(mirror, tmp_path, monkeypatch):
     """The authors print 29.40 dB at QF 10 (DnCNN paper, Table IV)."""
     paths = photographs(mirror, f"{DNCNN}/testsets/classic5", "*.bmp", 5)
-    apply, _ = released(mirror, tmp_path, monkeypatch, "dncnn3", "jpeg_gray-blind")
+    apply = released(mirror, tmp_path, monkeypatch, "dncnn3", "jpeg_gray-blind")
     found = mean_psnr(apply, paths, lambda x: jpeg(x, 10) / np.float32(255), "qf10", "jpeg_gray")
     assert found == pytest.approx(29.40, abs=0.02)
 

@@ -16,7 +16,7 @@ from baselines.checkpoint import load_weights
 from baselines.transweather import TransWeather, _Attention, _Encoder, _LearntQueries, _Mlp
 from semanir.errors import InputError
 from semanir.inference.restore import restore
-from semanir.measure import networks as measure
+from semanir.measure import counts as measure
 from semanir.plan import runs as plan
 
 # the decoder's attention has 8 heads, whatever the widths

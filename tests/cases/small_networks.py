@@ -1,7 +1,7 @@
 """Systems of other authors with every kind of layer that they have, few of each, and narrow."""
 
 from baselines import networks
-from semanir.plan import models
+from baselines.registry import get_system
 
 GRL = {"depths": [2], "num_heads_window": [2], "num_heads_stripe": [2], "embed_dim": 24}
 
@@ -33,10 +33,10 @@ SMALL = {
 
 def shrink(monkeypatch, model: str, **options) -> None:
     """Let `baselines.networks.build` make the small network of a model, or one with `options`."""
-    made = networks.network_class(models.get_model(model)["network"])
+    made = networks.network_class(get_system(model)["network"])
     changed = options or SMALL[model]
 
-    def smaller(dotted):
+    def smaller(name):
         return lambda **given: made(**(given | changed))
 
     monkeypatch.setattr(networks, "network_class", smaller)

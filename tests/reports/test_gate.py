@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from made_records import count_record, eval_record
 
+from baselines.registry import released_systems
 from data_prep import degradations as degrade
 from data_prep.degrade import degrade_set
 from data_prep.prepare import prepare
@@ -25,7 +26,6 @@ from reports.gate.spreads import Spread, Spreads
 from reports.tables.layouts import default_tables
 from semanir.errors import InputError
 from semanir.evaluate import metrics
-from semanir.plan import models
 from semanir.plan import runs as plan
 
 BLIND = "denoise_gray-blind"
@@ -715,7 +715,7 @@ def test_accepted_results_in_git_are_well_formed(path):
     assert head["scale"] == scale
     assert all(head[name] for name in ("machine", "torch", "commit", "date", "tolerances"))
     assert np.isfinite(lines["value"]).all()
-    planned = set(plan.records(scale, default_tables(), (), tuple(models.released_systems())))
+    planned = set(plan.records(scale, default_tables(), (), tuple(released_systems())))
     planned |= set(plan.ablation_records(scale))
     scored = lines[lines["metric"].isin(METRICS)]
     for task, model, seed in set(zip(scored["task"], scored["model"], scored["seed"], strict=True)):
@@ -751,13 +751,13 @@ def test_lines_that_stand_twice_name_what_makes_them_anew(results, tmp_path):
 
 def scores_of(folder, task_name, dataset, level, model="input", restorer=None):
     """Degrade a set, score what `restorer` makes of it, write a results.csv; returns its path."""
-    from baselines.classical import degraded_input
+    from baselines.classical import DegradedInput
     from semanir.evaluate.evaluation import evaluate
 
     task = get_task(task_name)
     out = Path(plan.degraded_folder(task.family, dataset, level))
     degrade_set(task.family, level, Path("data/sets") / dataset, out)
-    scores = evaluate(restorer or degraded_input(task), task, [(dataset, level)])
+    scores = evaluate(restorer or DegradedInput(task), task, [(dataset, level)])
     row = ("dataset", "level", "psnr", "ssim_matlab", "ssim_zero_padded")
     record = eval_record(folder, task_name, model, [tuple(s[name] for name in row) for s in scores])
     collect_main([str(folder / "results.csv"), str(record)])
@@ -820,7 +820,7 @@ def test_another_metric_crop_fails(photographs, command, tmp_path, monkeypatch, 
     assert ("sr-x2", "input", "embedded_rgb", "x2", "psnr", "changed") in failures(out)
 
 
-def denoise_by_attention(image, level, tile):
+def denoise_by_attention(image, level, tile=None):
     """Non-local means: each patch of a window becomes the mean of the 8 most like it.
 
     The tiny networks of the smoke scale hardly use their attention (without the scaling of scores

@@ -18,6 +18,7 @@ from made_records import (
 )
 from pages import assert_self_contained
 
+from baselines.registry import released_systems
 from reports import index
 from reports.collect import collect, read_records
 from reports.collect import main as collect_main
@@ -233,7 +234,7 @@ def test_commands_are_ones_that_the_workflow_takes(nothing, scale, monkeypatch):
         for table in default_tables()
         for cell in cells(table)
         for found in [plan.answer(cell, scale)]
-        if found.task and found.model in models.released_systems()
+        if found.task and found.model in released_systems()
     }
     assert wanted <= named
 
@@ -284,7 +285,7 @@ def test_a_gap_by_hand(tmp_path, cell, command, reason):
         system = command.partition("{")[2].rstrip("}")
         scale = "paper" if "scale=paper" in command else "mini"
         wanted = {system, *models.get_scale(scale)["systems"]}
-        names = ",".join(name for name in models.released_systems() if name in wanted)
+        names = ",".join(name for name in released_systems() if name in wanted)
         command = command.replace(f"{{{system}}}", names)
     assert (gap.command, gap.count, gap.tables) == (command, 1, [cell[0]])
     assert reason in gap.reason

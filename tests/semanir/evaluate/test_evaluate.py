@@ -34,7 +34,7 @@ def test_grey_files_are_scored_in_both_conventions(tmp_path, monkeypatch, grey):
     a_set(tmp_path / "data/sets/two", large, grey, clean=True)
     a_set(tmp_path / "data/degraded/sr/two/x2", small, grey, clean=False)
 
-    def enlarge(image, level, tile):
+    def enlarge(image, level):
         return image.repeat(2, 0).repeat(2, 1), None
 
     scores = {

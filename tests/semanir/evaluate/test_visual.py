@@ -152,7 +152,7 @@ def restorer_of(restored, original):
     def make(run, threads):
         if run.model == "input":
             return original(run, threads)
-        return (lambda image, level, tile: ((restored / 255).astype(np.float32), None)), {}
+        return lambda image, level: ((restored / 255).astype(np.float32), None)
 
     return make
 
@@ -206,7 +206,7 @@ def test_other_systems_stand_beside_the_network(enlarging, tmp_path):
 
     def make(run, threads):
         if run.model == "swinir":
-            return (lambda image, level, tile: ((clean / 255).astype(np.float32), None)), {}
+            return lambda image, level: ((clean / 255).astype(np.float32), None)
         return given(run, threads)
 
     visual.make_restorer = make  # the fixture puts the project's own back

@@ -10,16 +10,16 @@ from semanir.measure.networks import count, memory, network_of, parse_input, run
 from small_networks import shrink
 from torch import nn
 
+from baselines.registry import COMMERCIAL
 from baselines.weights import get as get_weights
 from semanir.errors import InputError
 from semanir.measure import networks as measure
 from semanir.network import flops
-from semanir.plan import models
 
 
 @pytest.fixture(autouse=True)
 def accepted(monkeypatch):
-    monkeypatch.setenv(models.COMMERCIAL, "true")
+    monkeypatch.setenv(COMMERCIAL, "true")
 
 
 # --- printed counts ------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from baselines.registry import systems
 from data_prep.datasets import get_set
 from data_prep.tasks import families
 from semanir.plan import models
@@ -20,24 +21,24 @@ def test_every_method_of_a_table_has_one_answering_entry(table):
     """Over both models.yaml; none is answered for twice, none is left out."""
     with (PAPER / f"{table}.csv").open(encoding="utf-8", newline="") as file:
         printed = {row["method"] for row in csv.DictReader(file)}
-    entries = [*models.trained_models().items(), *models.baseline_models().items()]
+    entries = [*models.trained_models().items(), *systems().items()]
     answering = Counter(method for _, entry in entries for method in entry.get("answers", []))
     assert {method: answering[method] for method in printed} == dict.fromkeys(printed, 1)
 
 
 def test_no_entry_answers_for_a_method_that_is_not_printed():
     printed = {cell.method for table in tables() for cell in cells(table)}
-    for name, entry in (models.trained_models() | models.baseline_models()).items():
+    for name, entry in (models.trained_models() | systems()).items():
         assert set(entry.get("answers", [])) <= printed, name
 
 
 def test_every_entry_runs_or_says_why_not():
     """A trained model is counted; a baseline has either a builder or a reason, not both."""
-    assert not set(models.trained_models()) & set(models.baseline_models())
+    assert not set(models.trained_models()) & set(systems())
     assert PAPER_MODELS == ["semanir-s", "semanir-b", "semanir-u"]
     for entry in models.trained_models().values():
         assert "of" in entry or entry["variants"]
-    for name, entry in models.baseline_models().items():
+    for name, entry in systems().items():
         assert len({"builder", "network", "quoted", "no_hardware"} & set(entry)) == 1, name
 
 

@@ -3,6 +3,7 @@
 import pytest
 from printed import find
 
+from baselines.registry import COMMERCIAL, released_systems, weights_for
 from data_prep.tasks import families
 from reports.tables.layouts import layouts
 from semanir.errors import InputError
@@ -22,7 +23,7 @@ def counts(*models):
 
 
 def released(run):
-    return run.model in models.released_systems()
+    return run.model in released_systems()
 
 
 def of_table(table, scale):
@@ -122,16 +123,16 @@ def test_systems_are_evaluated_where_a_scale_or_the_user_names_them():
 
 
 def test_weights_are_those_of_the_task_or_of_its_family():
-    assert models.weights_for("dncnn", "denoise_gray-sigma15").file == "specifics/sigma%3D15.mat"
-    assert models.weights_for("ffdnet", "denoise_gray-sigma15").file == "FFDNet_gray.mat"
-    assert models.weights_for("swinir", "weather-blind") is None
+    assert weights_for("dncnn", "denoise_gray-sigma15").file == "specifics/sigma%3D15.mat"
+    assert weights_for("ffdnet", "denoise_gray-sigma15").file == "FFDNet_gray.mat"
+    assert weights_for("swinir", "weather-blind") is None
     cell = find("table08", row="SwinIR", dataset="RainDrop")
     assert Plan("smoke").answer(cell).verdict == "no weights"
 
 
 def test_licences_for_non_commercial_use_must_be_accepted(monkeypatch):
     """For counts as for weights; the environment variable accepts as the plan does."""
-    monkeypatch.delenv(models.COMMERCIAL, raising=False)
+    monkeypatch.delenv(COMMERCIAL, raising=False)
     cell = find("table03", method="Restormer", metric="FLOPs")
     counted = Answer("restormer", level="denoise_gray", metric="FLOPs")
     refused = Plan("smoke").answer(cell)
@@ -140,7 +141,7 @@ def test_licences_for_non_commercial_use_must_be_accepted(monkeypatch):
         Plan("smoke", systems=("restormer",))
     assert Plan("smoke", noncommercial=True).answer(cell) == counted
     assert Plan("smoke", systems=("restormer",), noncommercial=True).systems == ("restormer",)
-    monkeypatch.setenv(models.COMMERCIAL, "true")
+    monkeypatch.setenv(COMMERCIAL, "true")
     assert Plan("smoke").answer(cell) == counted
 
 

@@ -11,17 +11,20 @@ import pytest
 import torch
 from torch import nn
 
-from baselines import adapt, card, cuts, networks
-from baselines.called import Called, called
+from baselines import adapt, networks
+from baselines.inference_settings import InferenceSettings, inference_settings
+from baselines.registry import COMMERCIAL, get_system, schema, systems, weights_for
+from baselines.splitting import SPLITS
+from semanir.cli import systems_page
 from semanir.errors import InputError
-from semanir.measure import networks as measure
+from semanir.measure import counts as measure
 from semanir.network import flops
-from semanir.plan import models
+from semanir.paths import ROOT
 
 
 @pytest.fixture(autouse=True)
 def accepted(monkeypatch):
-    monkeypatch.setenv(models.COMMERCIAL, "true")
+    monkeypatch.setenv(COMMERCIAL, "true")
 
 
 @cache
@@ -32,7 +35,7 @@ def built(model, variant):
 
 
 def variants():
-    entries = models.baseline_models().items()
+    entries = systems().items()
     return [(m, v) for m, entry in entries for v in entry.get("variants", {})]
 
 
@@ -54,9 +57,9 @@ class Recorder(nn.Module):
 def told(name, size, level=0.0, x=None):
     """(inputs of the network, levels beside them, the output) of a variant as tested."""
     model, _, variant = name.partition(":")
-    options, how = models.get_model(model)["variants"][variant], called(model, variant)
+    options, how = get_system(model)["variants"][variant], inference_settings(model, variant)
     scale = int(options.get("upscale") or np.max(options.get("scale", 1)))
-    network = adapt.Adapted(Recorder(how.channels, scale, how.first), how)
+    network = adapt.Adapted(Recorder(how.channels, scale, how.first_output), how)
     network.as_tested, network.level = True, level
     x = torch.rand(1, how.channels, *size) if x is None else x
     out = network(x)
@@ -165,7 +168,7 @@ ADDED = {
 
 @pytest.mark.parametrize("name", ADDED)
 def test_new_pixels_are_those_of_the_scripts(name):
-    channels = called(*name.split(":")).channels
+    channels = inference_settings(*name.split(":")).channels
     x = torch.arange(5.0).view(1, 1, 5, 1).expand(1, channels, 5, 8).contiguous()
     (piece,), _, out = told(name, (5, 8), x=x)
     assert piece[0, 0, 5 : 5 + len(ADDED[name]), 0].tolist() == ADDED[name]
@@ -181,7 +184,7 @@ def test_new_pixels_are_those_of_the_scripts(name):
     ],
 )
 def test_new_pixels_of_partitions(name, size, rows):
-    channels = called(*name.split(":")).channels
+    channels = inference_settings(*name.split(":")).channels
     x = torch.arange(float(size[0])).view(1, 1, -1, 1).repeat(1, channels, 1, size[1])
     pieces, _, _ = told(name, size, x=x)
     assert pieces[-1][0, 0, -len(rows) :, 0].tolist() == rows
@@ -233,7 +236,7 @@ def test_ipt_works_on_0_to_255():
 @pytest.mark.parametrize("name", ["fbcnn:jpeg_gray", "mprnet:deblur"])
 def test_the_first_of_several_results_is_the_picture(name):
     """main_test_fbcnn_gray.py:94, img_E, QF; Deblurring/test.py:70, restored[0]."""
-    x = torch.rand(1, called(*name.split(":")).channels, 16, 16)
+    x = torch.rand(1, inference_settings(*name.split(":")).channels, 16, 16)
     assert torch.equal(told(name, (16, 16), x=x)[2], x)
 
 
@@ -425,7 +428,7 @@ FILES = {
 
 @pytest.mark.parametrize(("model", "task"), FILES)
 def test_weights_have_the_names_of_the_scripts(model, task):
-    assert models.weights_for(model, task).path == f"data/weights/{model}/{FILES[model, task]}"
+    assert weights_for(model, task).path == f"data/weights/{model}/{FILES[model, task]}"
 
 
 # --- what a network takes ------------------------------------------------------------------------
@@ -450,7 +453,7 @@ def test_weights_have_the_names_of_the_scripts(model, task):
 )
 def test_pictures_that_a_network_does_not_take_are_refused(name, shape, words):
     with pytest.raises(InputError, match=words):
-        called(*name.split(":")).check(*shape)
+        inference_settings(*name.split(":")).check(*shape)
 
 
 def test_counting_refuses_them_too():
@@ -460,18 +463,18 @@ def test_counting_refuses_them_too():
     with pytest.raises(InputError, match=r"does not take --input 3x30x33: .*34 x 34 pixels"):
         measure.count("deepjoint", (3, 30, 33), fvcore=True)
     with pytest.raises(InputError, match="edt has no network"):
-        called("edt")
+        inference_settings("edt")
 
 
 @pytest.mark.parametrize(("model", "variant"), variants())
 def test_channels_are_those_of_the_network(model, variant):
     """By the options that the class has for them."""
-    options = models.get_model(model)["variants"][variant]
+    options = get_system(model)["variants"][variant]
     names = ("in_chans", "in_channels", "inp_channels", "channels")
     given = [options[name] for name in names if name in options]
     if "in_nc" in options:
         given = [options["in_nc"] - (model == "drunet")]  # a map beside the colours
-    assert called(model, variant).channels == (given[0] if given else 3)
+    assert inference_settings(model, variant).channels == (given[0] if given else 3)
 
 
 # --- the registry and its page -------------------------------------------------------------------
@@ -479,25 +482,27 @@ def test_channels_are_those_of_the_network(model, variant):
 
 def test_every_place_of_a_script_is_told():
     for model, variant in variants():
-        for place in called(model, variant).script:
+        for place in inference_settings(model, variant).script:
             assert re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{7}:[\w./-]+:\d+(-\d+)?", place), place
 
 
-def test_cuts_of_the_schema_are_those_there_are():
-    schema = models._read_yaml(models.ROOT / "baselines" / "models.schema.yaml")
-    assert set(schema["$defs"]["cut"]["properties"]) == set(cuts.CUTS) == set(card.CUT)
-    how = schema["additionalProperties"]["properties"]["called"]["additionalProperties"]
-    assert set(how["properties"]["told"]["enum"]) | {""} == set(adapt.TOLD) == set(card.TOLD)
-    assert set(how["properties"]) | {"name", "channels"} == set(Called.__dataclass_fields__)
+def test_splits_of_the_schema_are_those_there_are():
+    names = schema()["$defs"]["split"]["properties"]
+    assert set(names) == set(SPLITS) == set(systems_page.SPLITS)
+    how = schema()["additionalProperties"]["properties"]["inference"]["additionalProperties"]
+    conditions = {*how["properties"]["condition"]["enum"], ""}
+    assert conditions == set(adapt.CONDITIONS) == set(systems_page.CONDITIONS)
+    fields = set(InferenceSettings.__dataclass_fields__)
+    assert {*how["properties"], "name", "channels"} == fields
 
 
 def test_the_page_of_the_systems_is_what_the_registry_says():
-    committed = (models.ROOT / "docs" / "systems.md").read_text(encoding="utf-8")
-    assert committed == card.card(), "run python -m baselines.card docs/systems.md"
+    committed = (ROOT / "docs" / "systems.md").read_text(encoding="utf-8")
+    assert committed == systems_page.page(), "python -m semanir.cli.systems_page docs/systems.md"
 
 
 def test_the_page_says_what_decides_a_number(tmp_path):
-    card.main([str(tmp_path / "page.md")])
+    systems_page.main([str(tmp_path / "page.md")])
     page = (tmp_path / "page.md").read_text(encoding="utf-8")
     for words in (
         "window_size 32",

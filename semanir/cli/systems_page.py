@@ -1,7 +1,7 @@
-"""The page of the other systems: `python -m baselines.card docs/systems.md`.
+"""The page of the other systems: `python -m semanir.cli.systems_page docs/systems.md`.
 
-How each is called, and where its authors' test scripts say so, from models.yaml. Without a path the
-page is printed. Never imports torch.
+How each is run, and where its authors' test scripts say so, from baselines/models.yaml. Without a
+path the page is printed. Never imports torch.
 """
 
 import argparse
@@ -9,45 +9,49 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from baselines.called import Called, called
+from baselines.inference_settings import InferenceSettings, inference_settings
+from baselines.registry import systems, weights_for
 from semanir.errors import one_line_errors
 from semanir.files import replacing
-from semanir.plan import models
-from semanir.plan import runs as plan
+from semanir.plan.cells import cells, tables
 
 HEAD = """\
-<!-- Written by `python -m baselines.card docs/systems.md` from baselines/models.yaml. -->
+<!-- Written by `python -m semanir.cli.systems_page docs/systems.md` from baselines/models.yaml. -->
 
 # The other systems
 
-How each network is built and called here: as the test script of its authors calls it, at the lines
+How each network is built and run here: as the test script of its authors does it, at the lines
 that are linked. New pixels are padded below and to the right. No printed cell is a self-ensemble,
 and no script has one switched on. A weights file without a sum is held against its first download.
 """
-TOLD = {
+COLUMNS = (
+    *("variant", "options", "picture", "padding"),
+    *("split into", "condition", "range", "script"),
+)
+CONDITIONS = {
     "": "nothing",
     "sigma": "sigma, 0..255",
     "sigma_map": "a map of sigma / 255",
     "quality_map": "a map of (100 - QF) / 100",
 }
-CUT = {
-    "averaged": "tiles of {tile} that overlap by {overlap}, averaged",
-    "quarters": "four corners, sides multiples of {field}",
-    "quartered": "four corners, {shave} beyond the middle, until below {below} pixels",
-    "partitions": "equal parts of at most {side}, margin {shave}, {mode} to multiples of {to}",
-    "crops": "crops of {side}, a quarter of it apart, middles averaged",
+SPLITS = {
+    "overlapping_tiles": "tiles of {tile} that overlap by {overlap}, averaged",
+    "overlapping_quarters": "four corners, sides multiples of {multiple}",
+    "recursive_quarters": "four corners, {shave} beyond the middle, until below {min_size} pixels",
+    "partitions": "equal parts up to {side}, margin {shave}, {mode} to multiples of {multiple}",
+    "overlapping_crops": "crops of {side}, a quarter of it apart, middles averaged",
 }
-NAMES = {
+TABLE_NAMES = {
     "extra_denoise": "denoising in the paper's README",
     "extra_jpeg_gray": "grey JPEG in the paper's README",
     "extra_sr_x3": "x3 in the paper's README",
 }
 
 
-def card() -> str:
+def page() -> str:
     """The page, Markdown."""
-    entries = models.baseline_models()
-    parts = [_system(name, entry) for name, entry in entries.items() if "called" in entry]
+    entries = systems().items()
+    parts = [_system(name, entry) for name, entry in entries if "inference" in entry]
     return "\n".join([HEAD, *parts])
 
 
@@ -58,7 +62,7 @@ def _system(name: str, entry: dict[str, Any]) -> str:
         "",
         f"{entry['citation']}. Licence: {entry['licence']}.",
         "",
-        f"* Network `{entry['network']}`, called as in [{code}]({_address(code)}).",
+        f"* Network `{entry['network']}`, run as in [{code}]({_address(code)}).",
         f"* Printed: {', '.join(_tables(entry['answers']))}.",
         *(
             f"* {entry[note].strip()}"
@@ -67,40 +71,44 @@ def _system(name: str, entry: dict[str, Any]) -> str:
         ),
         "",
     ]
-    head = ("variant", "setting", "picture", "padding", "cut into", "told", "range", "script")
-    lines += _table(head, (_variant(name, entry, variant) for variant in entry["variants"]))
+    lines += _table(COLUMNS, (_variant(name, entry, variant) for variant in entry["variants"]))
     lines += ["", f"Weights: {_source(entry['weights'])}.", ""]
     lines += _table(("task", "file", "SHA-256"), _files(name, entry["weights"]["files"]))
     return "\n".join([*lines, ""])
 
 
 def _variant(name: str, entry: dict[str, Any], variant: str) -> list[str]:
-    how = called(name, variant)
+    settings = inference_settings(name, variant)
     options = ", ".join(
         f"{key} {_value(value)}" for key, value in entry["variants"][variant].items()
     )
     return [
         f"`{variant}`",
         options or "as the class has it",
-        _picture(how),
-        _padding(how),
-        "; ".join(CUT[cut].format(**numbers) for cut, numbers in how.cut.items()) or "nothing",
-        TOLD[how.told],
-        f"0..{how.range}{', clipped' if how.clip else ''}",
-        "<br>".join(_link(place) for place in how.script),
+        _picture(settings),
+        _padding(settings),
+        _split(settings),
+        CONDITIONS[settings.condition],
+        f"0..{settings.range}{', clipped' if settings.clip else ''}",
+        "<br>".join(_link(place) for place in settings.script),
     ]
 
 
-def _picture(how: Called) -> str:
-    channels = "1 channel" if how.channels == 1 else f"{how.channels} channels"
-    return f"{channels}, sides from {how.least}" if how.least > 1 else channels
+def _picture(settings: InferenceSettings) -> str:
+    channels = "1 channel" if settings.channels == 1 else f"{settings.channels} channels"
+    return f"{channels}, sides from {settings.min_side}" if settings.min_side > 1 else channels
 
 
-def _padding(how: Called) -> str:
-    if not how.pad:
+def _split(settings: InferenceSettings) -> str:
+    texts = [SPLITS[name].format(**numbers) for name, numbers in settings.split.items()]
+    return "; ".join(texts) or "nothing"
+
+
+def _padding(settings: InferenceSettings) -> str:
+    if not settings.pad:
         return "none"
-    also = [text for key, text in (("always", "always"), ("inside", "inside")) if key in how.pad]
-    return ", ".join([f"{how.pad['mode']} to {how.unit}", *also])
+    flags = [flag for flag in ("always", "inside") if flag in settings.pad]
+    return ", ".join([f"{settings.pad['mode']} to {settings.multiple}", *flags])
 
 
 def _value(value: Any) -> str:
@@ -113,9 +121,10 @@ def _value(value: Any) -> str:
 
 def _files(name: str, files: dict[str, Any]) -> Iterator[list[str]]:
     for task in files:
-        found = models.weights_for(name, task)
-        assert found is not None
-        yield [task, f"`{Path(found.path).name}`", f"`{found.sha256}`" if found.sha256 else ""]
+        weights = weights_for(name, task)
+        assert weights is not None
+        digest = f"`{weights.sha256}`" if weights.sha256 else ""
+        yield [task, f"`{Path(weights.path).name}`", digest]
 
 
 def _source(weights: dict[str, Any]) -> str:
@@ -127,8 +136,8 @@ def _source(weights: dict[str, Any]) -> str:
 
 
 def _tables(methods: Iterable[str]) -> list[str]:
-    found = [t for t in plan.tables() if any(cell.method in methods for cell in plan.cells(t))]
-    return [NAMES.get(table) or f"Table {int(table.removeprefix('table'))}" for table in found]
+    names = [t for t in tables() if any(cell.method in methods for cell in cells(t))]
+    return [TABLE_NAMES.get(name) or f"Table {int(name.removeprefix('table'))}" for name in names]
 
 
 def _address(code: str) -> str:
@@ -151,16 +160,16 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 @one_line_errors
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m baselines.card", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m semanir.cli.systems_page", description=__doc__)
     parser.add_argument(
         "path", nargs="?", type=Path, help="where the page goes, for example docs/systems.md"
     )
     args = parser.parse_args(argv)
     if args.path is None:
-        print(card(), end="")
+        print(page(), end="")
     else:
         with replacing(args.path) as partial:
-            partial.write_text(card(), encoding="utf-8")
+            partial.write_text(page(), encoding="utf-8")
 
 
 if __name__ == "__main__":

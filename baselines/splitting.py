@@ -1,7 +1,7 @@
-"""How authors' test scripts cut a picture into pieces, and join what a network makes of them.
+"""How authors' test scripts split a picture into pieces, and join what a network makes of them.
 
 Every function takes a network [B,C,h,w] -> [B,C,s*h,s*w], a picture [B,C,H,W] and the numbers of a
-script, and returns [B,C,s*H,s*W]. Which system asks for which stands in models.yaml (`cut`).
+script, and returns [B,C,s*H,s*W]. Which system asks for which stands in models.yaml (`split`).
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from baselines.padding import pad_up_to
 Network = Callable[[Tensor], Tensor]
 
 
-def averaged(network: Network, x: Tensor, tile: int, overlap: int) -> Tensor:
+def overlapping_tiles(network: Network, x: Tensor, tile: int, overlap: int) -> Tensor:
     """Square tiles, the last ones moved back to the edges; where they overlap, their mean.
 
     A tile is no larger than the shorter side. GRL's `forward_tile`, written for SwinIR.
@@ -39,27 +39,27 @@ def averaged(network: Network, x: Tensor, tile: int, overlap: int) -> Tensor:
     return total / weight
 
 
-def quarters(network: Network, x: Tensor, field: int) -> Tensor:
-    """Four corners that overlap, with sides that are multiples of `field`, joined in the middle.
+def overlapping_quarters(network: Network, x: Tensor, multiple: int) -> Tensor:
+    """Four corners that overlap, sides multiples of `multiple`, joined in the middle.
 
-    KAIR's `test_onesplit`. A picture below `field`, which it cannot take, passes as a whole.
+    KAIR's `test_onesplit`. A picture below `multiple`, which it cannot take, passes as a whole.
     """
-    if min(x.shape[-2:]) < field:
+    if min(x.shape[-2:]) < multiple:
         return network(x)
-    return _corners(network, x, *((side // 2 // field + 1) * field for side in x.shape[-2:]))
+    return _corners(network, x, *((side // 2 // multiple + 1) * multiple for side in x.shape[-2:]))
 
 
-def quartered(network: Network, x: Tensor, shave: int, below: int) -> Tensor:
+def recursive_quarters(network: Network, x: Tensor, shave: int, min_size: int) -> Tensor:
     """Four corners that reach `shave` pixels beyond the middle, again and again.
 
-    Until a corner has fewer than `below` pixels. EDSR's `forward_chop`, which RCAN has from it. A
-    picture below twice `shave`, which it cannot take, passes as a whole.
+    Until a corner has fewer than `min_size` pixels. EDSR's `forward_chop`, which RCAN has from it.
+    A picture below twice `shave`, which it cannot take, passes as a whole.
     """
     if min(x.shape[-2:]) < 2 * shave:
         return network(x)
     height, width = (side // 2 + shave for side in x.shape[-2:])
-    if height * width >= below:
-        network = partial(quartered, network, shave=shave, below=below)
+    if height * width >= min_size:
+        network = partial(recursive_quarters, network, shave=shave, min_size=min_size)
     return _corners(network, x, height, width)
 
 
@@ -81,14 +81,14 @@ def _corners(network: Network, x: Tensor, height: int, width: int) -> Tensor:
 
 
 def partitions(
-    network: Network, x: Tensor, side: int, shave: int | str, to: int, mode: str
+    network: Network, x: Tensor, side: int, shave: int | str, multiple: int, mode: str
 ) -> Tensor:
     """As many equal parts a side as `side` pixels go into it, and one more; each with a margin.
 
     shave: the margin, "tenth" of a part; it is cut off again. The picture is padded so that parts
-    are multiples of `to`. The `test` of CAT's and ART's models.
+    are multiples of `multiple`. The `test` of CAT's and ART's models.
     """
-    rows, columns = (_parts(size, side, shave, to) for size in x.shape[-2:])
+    rows, columns = (_parts(size, side, shave, multiple) for size in x.shape[-2:])
     padded = pad_up_to(x, rows[-1][1], columns[-1][1], mode)
     joined = []
     for top, bottom, above, height in rows:
@@ -103,10 +103,12 @@ def partitions(
     return torch.cat(joined, -2)[..., : scale * x.shape[-2], : scale * x.shape[-1]]
 
 
-def _parts(size: int, side: int, shave: int | str, to: int) -> list[tuple[int, int, int, int]]:
+def _parts(
+    size: int, side: int, shave: int | str, multiple: int
+) -> list[tuple[int, int, int, int]]:
     """(start, end, margin before, length without margins) of the parts along one side."""
     count = size // side + 1
-    length = -(-size // (count * to)) * to
+    length = -(-size // (count * multiple)) * multiple
     margin = length // 10 if shave == "tenth" else int(shave)
     parts = []
     for i in range(count):
@@ -115,7 +117,7 @@ def _parts(size: int, side: int, shave: int | str, to: int) -> list[tuple[int, i
     return parts
 
 
-def crops(network: Network, x: Tensor, side: int) -> Tensor:
+def overlapping_crops(network: Network, x: Tensor, side: int) -> Tensor:
     """Square crops a quarter of a side apart, and at the far edges; the middles are averaged.
 
     IPT's `forward_chop`. The first crop gives the margin before its middle, the one at the far edge
@@ -162,19 +164,26 @@ def _shares(size: int, side: int, s: int) -> Tensor:
     return shares
 
 
-CUTS: dict[str, Callable[..., Tensor]] = {
-    function.__name__: function for function in (averaged, quarters, quartered, partitions, crops)
+SPLITS: dict[str, Callable[..., Tensor]] = {
+    function.__name__: function
+    for function in (
+        overlapping_tiles,
+        overlapping_quarters,
+        recursive_quarters,
+        partitions,
+        overlapping_crops,
+    )
 }
 
 
-def largest(cut: dict[str, dict[str, Any]], height: int, width: int) -> tuple[int, int]:
-    """Sides of the largest piece that a picture is cut into; computes nothing."""
-    seen: list[tuple[int, int]] = []
+def largest_piece(split: dict[str, dict[str, Any]], height: int, width: int) -> tuple[int, int]:
+    """Sides of the largest piece that a picture is split into; computes nothing."""
+    sizes: list[tuple[int, int]] = []
 
-    def passed(x: Tensor) -> Tensor:
-        seen.append((x.shape[0] * x.shape[-2], x.shape[-1]))
+    def note_size(x: Tensor) -> Tensor:
+        sizes.append((x.shape[0] * x.shape[-2], x.shape[-1]))
         return x
 
-    for name, numbers in cut.items():
-        CUTS[name](passed, torch.empty(1, 1, height, width, device="meta"), **numbers)
-    return max(seen, key=lambda sides: sides[0] * sides[1], default=(height, width))
+    for name, numbers in split.items():
+        SPLITS[name](note_size, torch.empty(1, 1, height, width, device="meta"), **numbers)
+    return max(sizes, key=lambda sides: sides[0] * sides[1], default=(height, width))
