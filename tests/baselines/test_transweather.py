@@ -17,7 +17,8 @@ from baselines.transweather import TransWeather, _Attention, _Encoder, _LearntQu
 from semanir.errors import InputError
 from semanir.inference.restore import restore
 from semanir.measure import counts as measure
-from semanir.plan import runs as plan
+from semanir.plan.cells import cells
+from semanir.plan.plan import Plan
 
 # the decoder's attention has 8 heads, whatever the widths
 SMALL = {"dims": (8, 16, 24, 32)}
@@ -296,8 +297,8 @@ def test_released_weights_restore_a_photograph(state, tmp_path, monkeypatch):
         weights.get("transweather", "weather-blind")
     monkeypatch.setenv("SEMANIR_WEIGHTS_DIR", str(tmp_path))
     weights.get("transweather", "weather-blind")
-    (cell, *_) = [c for c in plan.cells("table08") if c.method == "TransWeather"]
-    task = plan.answer(cell, "mini").task
+    (cell, *_) = [c for c in cells("table08") if c.method == "TransWeather"]
+    task = Plan("mini").answer(cell).task
     network, facts = adapt.load("transweather", task)
     image = np.random.default_rng(0).random((50, 66, 3), dtype=np.float32)
     restored = restore(network, image)
