@@ -54,7 +54,7 @@ def sources(stage: str, root: Path = ROOT) -> list[Path]:
             continue
         files.add(path)
         modules, data = read_module(path, root)
-        waiting += [found for name in modules if (found := _path(name, root)) is not None]
+        waiting += [found for name in modules if (found := module_path(name, root)) is not None]
         for name in data:
             files |= set(_data_files((path.parent / name).resolve()))
     return sorted(files)
@@ -73,7 +73,7 @@ def read_module(path: Path, root: Path) -> tuple[tuple[str, ...], tuple[str, ...
                 # a name of a package is a module of its own, or stands in its __init__.py
                 for alias in node.names:
                     name = f"{package}.{alias.name}"
-                    modules[name if _path(name, root) else package] = None
+                    modules[name if module_path(name, root) else package] = None
             case ast.Assign(targets=[ast.Name(id="DATA_FILES")]):
                 data = ast.literal_eval(node.value)
     return tuple(name for name in modules if name.split(".")[0] in PACKAGES), data
@@ -87,7 +87,8 @@ def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
         yield from _nodes(node)
 
 
-def _path(name: str, root: Path) -> Path | None:
+def module_path(name: str, root: Path) -> Path | None:
+    """The file of a module of the project, None where there is no such module."""
     base = root / name.replace(".", "/")
     for path in (base.with_suffix(".py"), base / "__init__.py"):
         if path.is_file():

@@ -1,0 +1,149 @@
+"""Who may import whom: rooms lie in layers, the closure of every import is free of circles."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+from checkout import ENVIRONMENT, REPOSITORY
+
+from semanir.plan.source_hash import PACKAGES, module_path, read_module
+
+BASEMENT = {
+    f"semanir.{name}" for name in ("arguments", "errors", "files", "memory", "names", "paths")
+}
+# room: the rooms that its modules may import, beside itself and the basement
+ALLOWED = {
+    "basement": set(),
+    "data_prep": set(),
+    "semanir.attention": set(),
+    "semanir.network": {"semanir.attention"},
+    "semanir.inference": {"data_prep", "semanir.attention", "semanir.network"},
+    "baselines": {"data_prep", "semanir.attention", "semanir.inference"},
+    "semanir.plan": {"data_prep", "baselines.registry"},
+    "semanir.evaluate": {
+        *("data_prep", "baselines", "semanir.attention", "semanir.network", "semanir.inference"),
+        "semanir.plan.models",
+    },
+    "semanir.train": {
+        *("data_prep", "semanir.attention", "semanir.network", "semanir.inference"),
+        "semanir.evaluate.metrics",
+    },
+    "semanir.measure": {
+        *("data_prep", "baselines", "semanir.attention", "semanir.network", "semanir.inference"),
+        *("semanir.evaluate", "semanir.train", "semanir.plan"),
+    },
+    "reports": {"data_prep", "baselines.registry", "semanir.plan"},
+}
+LIGHT = ("data_prep", "semanir.plan", "reports")  # never torch, not even inside a function
+# a library's modules, named in baselines/models.yaml
+BY_STRING = {"baselines/libraries.py"}
+
+
+def files():
+    return [path for package in PACKAGES for path in sorted((REPOSITORY / package).rglob("*.py"))]
+
+
+def name_of(path):
+    parts = path.relative_to(REPOSITORY).with_suffix("").parts
+    return ".".join(parts).removesuffix(".__init__")
+
+
+GRAPH = {name_of(path): read_module(path, REPOSITORY)[0] for path in files()}
+
+
+def room_of(name):
+    if name in BASEMENT:
+        return "basement"
+    parts = name.split(".")
+    return ".".join(parts[:2]) if parts[0] == "semanir" else parts[0]
+
+
+def test_every_room_is_known():
+    """The command line and the package itself see everything."""
+    rooms = {room_of(name) for name in GRAPH}
+    assert rooms == {*ALLOWED, "semanir", "semanir.cli", "semanir.__main__"}
+
+
+@pytest.mark.parametrize("room", ALLOWED)
+def test_a_room_imports_only_what_lies_below_it(room):
+    allowed = (room, *ALLOWED[room])
+    wrong = [
+        f"{name} imports {other}"
+        for name in GRAPH
+        if room_of(name) == room
+        for other in GRAPH[name]
+        if other not in BASEMENT and not any(f"{other}.".startswith(f"{a}.") for a in allowed)
+    ]
+    assert wrong == []
+
+
+def test_no_module_imports_itself_by_others():
+    """Imports inside functions count; what only type checkers import does not."""
+    done, path = set(), []
+
+    def visit(name):
+        if name in path:
+            raise AssertionError(" -> ".join([*path[path.index(name) :], name]))
+        if name in done:
+            return
+        path.append(name)
+        for other in GRAPH.get(name, ()):
+            visit(other)
+        done.add(path.pop())
+
+    for name in GRAPH:
+        visit(name)
+    assert len(done) >= len(GRAPH) > 100
+
+
+def test_no_module_of_ours_is_imported_by_a_string():
+    string = re.compile(r"\b(import_module|__import__)\(")
+    for path in files():
+        if path.relative_to(REPOSITORY).as_posix() not in BY_STRING:
+            assert not string.search(path.read_text(encoding="utf-8")), path
+    settings = [path for p in PACKAGES for path in (REPOSITORY / p).rglob("*.yaml")]
+    ours = re.compile(rf"^[^#\n]*:\s*({'|'.join(PACKAGES)})\.[a-z_]+\.", re.MULTILINE)
+    for path in settings:
+        assert not ours.search(path.read_text(encoding="utf-8")), path
+
+
+@pytest.mark.parametrize("room", LIGHT)
+def test_planning_and_rendering_never_import_torch(room):
+    """Through the closure of all imports, those inside functions too."""
+    waiting = [name for name in GRAPH if name.startswith(room)]
+    seen = set()
+    torch = re.compile(r"^\s*(import|from) torch\b", re.MULTILINE)
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting += GRAPH.get(name, ())
+            path = module_path(name, REPOSITORY)
+            assert not torch.search(path.read_text(encoding="utf-8")), f"{room}: {name}"
+
+
+def test_the_snakefile_and_all_verbs_load_without_torch_and_pandas():
+    """And without requests: planning must not pay for them."""
+    text = (REPOSITORY / "Snakefile").read_text(encoding="utf-8")
+    imports = re.findall(r"^(?:from|import) (?:semanir|reports).*$", text, re.MULTILINE)
+    assert len(imports) >= 3
+    program = "\n".join(
+        [
+            "import sys",
+            *imports,
+            "from semanir import cli",
+            "cli.make_parser()",
+            "heavy = {'torch', 'pandas', 'requests', 'matplotlib'} & set(sys.modules)",
+            "assert not heavy, heavy",
+        ]
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=REPOSITORY,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
