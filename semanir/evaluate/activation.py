@@ -27,13 +27,13 @@ from semanir.attention import Dictionary, build_dictionary
 from semanir.attention.bias import dense_bias
 from semanir.errors import InputError, one_line_errors
 from semanir.files import check_writable
+from semanir.inference.arrays import as_float, as_tensor
 from semanir.inference.checkpoint import load
 from semanir.network import Network, build_from
 from semanir.network.layers import KeySemanticAttention, Stage
 from semanir.plan import models
 from semanir.plan import runs as plan
 from semanir.plan.record import write_record
-from semanir.train.patches import as_float, as_tensor
 
 KEYS = (8, 16, 64, 256)  # of the paper's Fig. 4 (c-f)
 WINDOW, REGION = 32, 4  # tokens a side: of the window that is shown, of the query region

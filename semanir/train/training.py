@@ -38,7 +38,7 @@ from semanir.plan import runs as plan
 from semanir.plan.record import source_hash, write_record
 from semanir.train.losses import Loss, make_loss
 from semanir.train.optimizers import OPTIMIZERS
-from semanir.train.patches import Pairs
+from semanir.train.patches import TrainingPatches
 from semanir.train.recipe import Recipe, make_recipe
 
 
@@ -53,7 +53,7 @@ class Training:
     network: Network
     optimizer: torch.optim.Optimizer
     loss: Loss
-    pairs: Pairs
+    pairs: TrainingPatches
     recipe: Recipe
     seed: int
     folder: Path
@@ -239,8 +239,8 @@ def make_training(
 ) -> Training:
     """Network, optimizer and data of a training, seeded; nothing is written yet but `folder`.
 
-    data: the prepared sets with their degraded partners, see `semanir.train.patches.Pairs`. switches: of
-    the network, see `semanir.build`.
+    data: the prepared sets with their degraded partners, see `TrainingPatches`. switches: of the
+    network, see `semanir.build`.
     """
     torch.manual_seed(seed)
     upscale = {"upscale": task.upscale} if task.upscale else {}
@@ -257,7 +257,7 @@ def make_training(
         fused=True,
     )
     loss = make_loss(recipe.loss, device)
-    pairs = Pairs(data, task, recipe.holdout, recipe.patch)
+    pairs = TrainingPatches(data, task, recipe.holdout, recipe.patch)
     identity = {
         "recipe": asdict(recipe),
         "network": to_dict(network.config),
