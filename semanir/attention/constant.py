@@ -1,4 +1,4 @@
-"""Tensors that are made once and kept: right in whatever context they are used again."""
+"""Constant tensors, made once and cached: right in whatever context they are used again."""
 
 from collections.abc import Callable
 from functools import lru_cache, wraps
@@ -15,21 +15,21 @@ outside_inference = torch.inference_mode(False)
 
 
 def constant(make: Callable[P, Tensor]) -> Callable[P, Tensor]:
-    """Keep what `make` returns for up to 64 arguments, but for what it makes while watched."""
-    kept = lru_cache(maxsize=64)(outside_inference(make))
+    """Cache what `make` returns for up to 64 arguments, except while operators are traced."""
+    cached = lru_cache(maxsize=64)(outside_inference(make))
 
     @wraps(make)
     def constant_of(*args: P.args, **named: P.kwargs) -> Tensor:
-        return make(*args, **named) if watched() else kept(*args, **named)  # type: ignore[arg-type]
+        return make(*args, **named) if is_traced() else cached(*args, **named)  # type: ignore[arg-type]
 
-    vars(constant_of)["cache_clear"] = kept.cache_clear
+    vars(constant_of)["cache_clear"] = cached.cache_clear
     return constant_of
 
 
-def watched() -> bool:
+def is_traced() -> bool:
     """Whether a compiler, a tracer, a counter, a transform or fake tensors see every operator.
 
-    What is made then may be of their kind; what was kept would be missing from what they record.
+    What is made then may be of their kind; a cached tensor would be missing in their record.
     """
     return bool(
         torch.compiler.is_compiling()

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from semanir.attention.constant import outside_inference
+from semanir.attention.duplicates import first_duplicates
 from semanir.attention.select import compiled_products, most_similar_op, select
-from semanir.attention.twins import first_twins
 from semanir.errors import InputError
 
 # Similarities held at a time, 16 MiB in float32: all of four windows of 1024 tokens, or 512 rows of
@@ -129,9 +129,9 @@ def build_dictionary(
     depth = max(1, chunk // (height * n))
     for windows in _blocks(b, depth):
         group = tokens[windows]
-        twins = first_twins(group)
+        firsts = first_duplicates(group)
         for rows in _blocks(n, height):
-            similarity = _similarity(group, rows, twins)  # [b,rows,N]
+            similarity = _similarity(group, rows, firsts)  # [b,rows,N]
             if not include_self:
                 similarity.diagonal(rows.start, 1, 2).fill_(-torch.inf)
             if valid is not None:
@@ -170,13 +170,13 @@ def _blocks(size: int, step: int) -> list[slice]:
     return [slice(start, min(start + step, size)) for start in range(0, size, step)]
 
 
-def _similarity(tokens: Tensor, rows: slice, twins: Tensor | None) -> Tensor:
+def _similarity(tokens: Tensor, rows: slice, firsts: Tensor | None) -> Tensor:
     """Dot products [b,rows,N] of some queries with all keys; equal where keys are identical."""
     with torch.autocast(tokens.device.type, enabled=False):
         similarity = tokens[:, rows] @ tokens.transpose(1, 2)
-    if twins is None:
+    if firsts is None:
         return similarity
-    return similarity.gather(-1, twins[:, None].expand_as(similarity))
+    return similarity.gather(-1, firsts[:, None].expand_as(similarity))
 
 
 def _allowed(valid: Tensor, rows: slice) -> Tensor:

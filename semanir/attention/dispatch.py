@@ -1,48 +1,21 @@
-"""One entry to all attention back ends; a new back end is one file and one line of BACKENDS.
+"""One entry to all attention back ends: inputs checked, a back end chosen by name or automatically.
 
 # B windows, H heads, N = h * w tokens, K keys per query, D head width
 """
 
-from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from semanir.attention import dense, gather, mask, reference
+from semanir.attention import dense
+from semanir.attention.backends import BACKENDS, CHOICES
 from semanir.attention.cpu import fused
 from semanir.attention.cpu.build import kernels
 from semanir.attention.dense import AllKeys
 from semanir.attention.dictionary import Dictionary
 from semanir.errors import InputError
 from semanir.names import known_name
-
-
-def _triton(module: str) -> Any:
-    """A back end whose module, and so the package triton, is imported when it is first used."""
-
-    def attend(*inputs: Any) -> Tensor:
-        try:
-            made: Tensor = import_module(f"semanir.attention.gpu.{module}").attend(*inputs)
-        except ModuleNotFoundError as error:
-            raise InputError(
-                f"the Triton back ends need the package triton ({error}); install the version that "
-                f"fits torch or pass backend='mask'"
-            ) from error
-        return made
-
-    return attend
-
-
-BACKENDS = {
-    "reference": reference.attend,  # float64, plainest
-    "mask": mask.attend,  # paper "torch-mask"
-    "gather": gather.attend,  # paper "torch-gather"
-    "fused": fused.attend,  # compiled for CPUs
-    "triton": _triton("flash"),  # blocks of queries over the tiles they need, on GPUs
-    "triton-gather": _triton("gather"),  # paper "Triton": a program per query
-}
 
 Keys = Dictionary | AllKeys  # what a stage hands to its layers
 
@@ -64,13 +37,13 @@ def attend(
         dense window attention, whatever the back end.
     bias_table: [H,(2h-1)*(2w-1)], added to the scores by relative position; needs `window`.
     window: (h, w) with h * w = N; token y * w + x lies at (y, x).
-    backend: "auto" or a name of BACKENDS; all give the same result up to rounding.
+    backend: a name of CHOICES in backends.py; all give the same result up to rounding.
 
     Returns [B,H,N,D]; a query without keys gives zeros. Gradients reach q, k, v and bias_table.
     Raises InputError (a ValueError) on shapes, types or devices that do not fit, and
     UnknownNameError with the nearest names on an unknown backend.
     """
-    name = known_name(backend, ("auto", *BACKENDS), "attention back end")
+    name = known_name(backend, CHOICES, "attention back end")
     _check(q, k, v)
     _check_bias(q, bias_table, window)
     if isinstance(dictionary, AllKeys):
@@ -90,15 +63,15 @@ def _automatic(q: Tensor, dictionary: Dictionary) -> str:
         always = compiled.instruction_set == "AVX512"
         return "fused" if always or k < 0.6 * n else "mask"
     if q.is_cuda and _fits_triton(q):
-        return on_gpu(q.dtype, n, k)
+        return faster_on_gpu(q.dtype, n, k)
     return "gather" if n >= 40 * k else "mask"
 
 
-def on_gpu(dtype: torch.dtype, n: int, k: int) -> str:
+def faster_on_gpu(dtype: torch.dtype, n: int, k: int) -> str:
     """The faster Triton back end, as measured on an H100 at N = 1024.
 
-    Tensor cores do all pairs of a tile at once, faster still in half precision: what is gained by
-    reading the k keys alone is lost again where they are more than a small part of N.
+    Tensor cores multiply whole tiles, faster still in half precision: reading the k keys alone
+    gains only where they are a small part of N.
     """
     part = 6 if dtype == torch.float32 else 16
     return "triton-gather" if part * k <= n else "triton"

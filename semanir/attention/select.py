@@ -3,7 +3,6 @@
 # B windows, R queries, N keys, C channels
 """
 
-from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -26,10 +25,11 @@ def select(similarity: Tensor, k: int) -> tuple[Tensor, Tensor]:
         indices, counts = select_op(similarity, k)
         return indices, counts
     if similarity.is_cuda and find_spec("triton") is not None:
-        on_gpu: Any = import_module("semanir.attention.gpu.select")
-        if on_gpu.supported(similarity):
-            indices, counts = on_gpu.select(similarity, k)
-            return indices, counts
+        from semanir.attention.gpu.select import select as select_on_gpu
+        from semanir.attention.gpu.select import supported
+
+        if supported(similarity):
+            return select_on_gpu(similarity, k)
     return select_plainly(similarity, k)
 
 
@@ -117,7 +117,7 @@ def _(tokens, k, include_self, labels):  # type: ignore[no-untyped-def]
 
 @register_flop_formula(torch.ops.semanir.most_similar)
 def most_similar_flops(tokens: tuple[int, ...], *rest: Any, **named: Any) -> int:
-    """A multiply and an add for each pair of tokens and channel."""
+    """A multiply and an add for each query, key and channel."""
     b, n, c = tokens
     return 2 * b * n * n * c
 

@@ -16,9 +16,9 @@ from typing import Any
 
 from semanir.arguments import whole
 from semanir.cli import options
-from semanir.cli.listing import NETWORKS
 from semanir.inference.shipped import facts, shipped
 from semanir.names import known_name
+from semanir.network.config import PRESETS
 
 
 def add(commands: Any) -> None:
@@ -44,7 +44,7 @@ def run_info(args: argparse.Namespace) -> None:
     path = shipped().get(args.network, Path(args.network))
     shape = parse_input(args.input) if args.input else None
     backend = "gather"  # all count alike; this one does so on any machine
-    if args.network not in NETWORKS and (path.suffix == ".safetensors" or path.exists()):
+    if args.network not in PRESETS and (path.suffix == ".safetensors" or path.exists()):
         told = {key: value for key, value in facts(path).items() if key != "config"}
         network = load(path, backend=backend)
         lines = [("weights", str(path)), ("trained on", str(told.pop("task", "not said")))]
@@ -53,7 +53,7 @@ def run_info(args: argparse.Namespace) -> None:
         from semanir.network import build
         from semanir.network.config import ColumnarConfig, configure
 
-        known_name(args.network, [*NETWORKS, *shipped()], "network")
+        known_name(args.network, [*PRESETS, *shipped()], "network")
         channels = shape[0] if shape else 3
         upscale = args.scale if isinstance(configure(args.network), ColumnarConfig) else None
         network = build(args.network, channels=channels, upscale=upscale, backend=backend)

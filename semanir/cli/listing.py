@@ -5,29 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.tasks import BLIND, families
+from semanir.attention.backends import CHOICES
 from semanir.cli import options
 from semanir.errors import InputError
 from semanir.inference.shipped import TASKS, facts, shipped
-
-# what `list` says of things that live in modules importing torch; a test holds both equal
-NETWORKS = {
-    "semanir-s": "11.9 M  super-resolution x2, x3, x4",
-    "semanir-b": "19.9 M  super-resolution x2, x3, x4",
-    "semanir-u": "25.8 M  all other tasks",
-    "semanir-s-tiny": "0.04 M  super-resolution, for tests",
-    "semanir-b-tiny": "0.06 M  super-resolution, for tests",
-    "semanir-u-tiny": "0.07 M  all other tasks, for tests",
-    "semanir-u-small": "0.43 M  all other tasks; of the shipped weights",
-}
-BACKENDS = {
-    "auto": "fused or triton where they can and win, else mask",
-    "reference": "float64, for tests",
-    "mask": "dense scores, masked",
-    "gather": "keys and values copied together",
-    "fused": "the dictionary's keys alone; compiled C++ for CPUs, needs g++",
-    "triton": "blocks of queries over their keys, for NVIDIA GPUs",
-    "triton-gather": "a program per query, for NVIDIA GPUs",
-}
+from semanir.network.config import PRESETS
 
 
 def add(commands: Any) -> None:
@@ -44,7 +26,7 @@ def run_list(args: argparse.Namespace) -> None:
 def listing() -> str:
     """Networks, tasks, shipped weights and back ends; one screen."""
     lines = ["networks"]
-    lines += [f"  {name:16} {told}" for name, told in NETWORKS.items()]
+    lines += [f"  {name:16} {preset.size}  {preset.purpose}" for name, preset in PRESETS.items()]
     lines += ["", "tasks (restore --task)"]
     for name, (groups, option, _) in TASKS.items():
         levels = families()[groups[0]]["levels"].values()
@@ -57,7 +39,7 @@ def listing() -> str:
     lines += ["", "shipped weights"]
     lines += [f"  {name:24} {_short(path)}" for name, path in shipped().items()] or ["  none"]
     lines += ["", "attention back ends (restore --backend)"]
-    lines += [f"  {name:16} {told}" for name, told in BACKENDS.items()]
+    lines += [f"  {name:16} {description}" for name, description in CHOICES.items()]
     return "\n".join(lines)
 
 

@@ -15,9 +15,9 @@ from torch import Tensor
 from semanir.attention import Dictionary, build_dictionary
 from semanir.attention.bias import dense_bias
 from semanir.errors import InputError
+from semanir.inference.arrays import as_float, as_tensor
 from semanir.network import Network, build_from
 from semanir.network.layers import KeySemanticAttention, Stage
-from semanir.train.patches import as_float, as_tensor
 
 KEYS = (8, 16, 64, 256)  # of the paper's Fig. 4 (c-f)
 WINDOW, REGION = 32, 4  # tokens a side: of the window that is shown, of the query region

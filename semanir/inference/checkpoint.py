@@ -13,7 +13,7 @@ from safetensors.torch import save as serialized
 
 from semanir.errors import InputError
 from semanir.files import replacing
-from semanir.inference.shipped import AGAIN, OWN, read_metadata
+from semanir.inference.shipped import DOWNLOAD_AGAIN, PASS_OWN, read_metadata
 from semanir.network import Network, build_from
 from semanir.network.config import from_dict, to_dict
 
@@ -30,11 +30,11 @@ def save(path: Path, network: Network, **facts: str) -> None:
 
 def digest(network: Network) -> str:
     """SHA-256 of all weights, whatever else their file holds: equal if training was, to the bit."""
-    found = hashlib.sha256()
+    hasher = hashlib.sha256()
     for name, tensor in network.state_dict().items():
-        found.update(name.encode() + b"\0")
-        found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return found.hexdigest()
+        hasher.update(name.encode() + b"\0")
+        hasher.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return hasher.hexdigest()
 
 
 def load(path: str | Path, *, device: str | torch.device = "cpu", **switches: Any) -> Network:
@@ -48,10 +48,10 @@ def load(path: str | Path, *, device: str | torch.device = "cpu", **switches: An
         # not by safe_open, which takes no names that are not UTF-8
         tensors = deserialized(Path(path).read_bytes())
     except SafetensorError as error:
-        raise InputError(f"broken weights {path}: {error}; {AGAIN}") from None
+        raise InputError(f"broken weights {path}: {error}; {DOWNLOAD_AGAIN}") from None
     if "semanir" not in metadata:
         raise InputError(
-            f"{path} carries no network configuration; it was not written by SemanIR{OWN}"
+            f"{path} carries no network configuration; it was not written by SemanIR{PASS_OWN}"
         )
     try:
         config = from_dict(json.loads(metadata["semanir"])["config"])

@@ -1,9 +1,12 @@
-"""Restoring one image with a network, whole or in overlapping tiles."""
+"""Restoring one image with a network, whole or in overlapping tiles.
+
+# B images, C channels, H x W image, s enlargement
+"""
 
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,9 +15,18 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from semanir.errors import InputError
-from semanir.train.patches import as_float, as_tensor
+from semanir.inference.arrays import as_float, as_tensor, as_type
 
 Network = Callable[[Tensor], Tensor]
+
+
+class Span(NamedTuple):
+    """A tile along one side of the image: pixels from start to end, of which first to last stay."""
+
+    start: int
+    end: int
+    first: int
+    last: int
 
 
 @torch.inference_mode()
@@ -34,11 +46,11 @@ def restore(
     it. Only a tile at a time is held as floats then.
     network: [B,C,H,W] -> [B,C,s*H,s*W], with an attribute `tile_unit`, what tiles must be multiples
     of. k: keys per query, for our own networks.
-    tile: side of square tiles, None = whole image (semanir.inference.tiling finds one that fits into memory).
-    Tiles overlap by `overlap` pixels, of which each tile gives half away; both are rounded up to
-    multiples of `tile_unit`, so that windows fall where they fall in the whole image. The result
-    equals that of the whole image if half the overlap covers the receptive field (U-shape: and both
-    are multiples of window * 2^(levels - 1)).
+    tile: side of square tiles, None = whole image (semanir.inference.tiling finds one that fits
+    into memory). Tiles overlap by `overlap` pixels, of which each tile gives half away; both are
+    rounded up to multiples of `tile_unit`, so that windows fall where they fall in the whole image.
+    The result equals that of the whole image if half the overlap covers the receptive field
+    (U-shape: and both are multiples of window * 2^(levels - 1)).
     Raises InputError for NaN, empty images, other types and wrong channel counts, and
     FloatingPointError where whole numbers are asked for and the network gives NaN.
     """
@@ -55,82 +67,60 @@ def restore(
         x = as_tensor(as_float(image[rows, columns]))[None]
         return x.to(parameter.device, parameter.dtype)
 
-    call: Network = network if k is None else partial(network, k=k)
     height, width = image.shape[:2]
-    places = [(0, height, 0, height, 0, width, 0, width)]
+    tiles = [(Span(0, height, 0, height), Span(0, width, 0, width))]
     if tile is not None:
-        places = tiles(height, width, int(network.tile_unit), tile, overlap)  # type: ignore[arg-type]
+        unit = int(network.tile_unit)  # type: ignore[arg-type]
+        tiles = tile_spans(height, width, unit, tile, overlap)
+    at_k: Network = network if k is None else partial(network, k=k)
     out: NDArray[Any] = np.empty(0, dtype)
-    for s, rows, columns, part in _parts(call, read, places, progress and tile is not None):
+    for s, rows, columns, part in _restored_tiles(at_k, read, tiles, progress and tile is not None):
         if not out.size:
             channels = () if image.ndim == 2 else (part.shape[1],)
             out = np.empty((height * s, width * s, *channels), dtype)
         pixels = part[0].float().clamp(0, 1).cpu().numpy().transpose(1, 2, 0)
-        out[rows, columns] = _as(pixels[..., 0] if image.ndim == 2 else pixels, out.dtype)
+        out[rows, columns] = as_type(pixels[..., 0] if image.ndim == 2 else pixels, out.dtype)
     return out
 
 
-def _as(pixels: NDArray[np.float32], dtype: np.dtype) -> NDArray:
-    """Floats on [0,1] as they are, or as the whole numbers of an unsigned type."""
-    if dtype.kind != "u":
-        return pixels
-    if not np.isfinite(pixels).all():
-        raise FloatingPointError("the network gave NaN")
-    return np.rint(pixels * np.iinfo(dtype).max)
-
-
-def in_tiles(
-    network: Network, x: Tensor, unit: int, tile: int, overlap: int, progress: bool = False
-) -> Tensor:
-    """[B,C,H,W] -> [B,C,s*H,s*W], tile by tile; `tile` and `overlap` as multiples of `unit`."""
-    height, width = x.shape[-2:]
-    places = tiles(height, width, unit, tile, overlap)
-    out = x.new_empty(0)
-    for s, rows, columns, part in _parts(network, lambda r, c: x[..., r, c], places, progress):
-        if not out.numel():
-            out = part.new_empty(*part.shape[:2], height * s, width * s)
-        out[..., rows, columns] = part
-    return out
-
-
-# top, bottom of a tile, the rows of it that are kept; the same of its columns
-Place = tuple[int, int, int, int, int, int, int, int]
-
-
-def tiles(height: int, width: int, unit: int, tile: int, overlap: int) -> list[Place]:
-    """Places of overlapping tiles; `tile` and `overlap` are rounded up to multiples of `unit`."""
+def tile_spans(
+    height: int, width: int, unit: int, tile: int, overlap: int
+) -> list[tuple[Span, Span]]:
+    """Rows and columns of overlapping tiles; sides are rounded up to multiples of `unit`."""
     if tile < 1 or overlap < 0:
         raise InputError(f"tile must be at least 1 and overlap 0, got {tile} and {overlap}")
     tile, overlap = (math.ceil(size / unit) * unit for size in (tile, overlap))
     if overlap >= tile:
         raise InputError(f"overlap {overlap} must be smaller than the tile {tile}")
-    across = list(_spans(width, tile, overlap))
-    return [(*rows, *columns) for rows in _spans(height, tile, overlap) for columns in across]
+    across = list(spans(width, tile, overlap))
+    return [(rows, columns) for rows in spans(height, tile, overlap) for columns in across]
 
 
-def _parts(
-    network: Network, read: Callable[[slice, slice], Tensor], places: list[Place], progress: bool
-) -> Iterator[tuple[int, slice, slice, Tensor]]:
-    """(s, rows and columns of the enlarged image, what they become) of every tile in turn."""
-    for top, bottom, y0, y1, left, right, x0, x1 in tqdm(
-        places, desc="tiles", disable=not progress, unit="tile"
-    ):
-        part = network(read(slice(top, bottom), slice(left, right)))
-        s = part.shape[-2] // (bottom - top)
-        kept = part[..., (y0 - top) * s : (y1 - top) * s, (x0 - left) * s : (x1 - left) * s]
-        yield s, slice(y0 * s, y1 * s), slice(x0 * s, x1 * s), kept
-
-
-def _spans(size: int, tile: int, overlap: int) -> Iterator[tuple[int, int, int, int]]:
-    """(start, end, keep from, keep to) of tiles along one side."""
-    start, kept = 0, 0
+def spans(size: int, tile: int, overlap: int) -> Iterator[Span]:
+    """The tiles along one side; what stays of each ends in the middle of an overlap."""
+    start, first = 0, 0
     while True:
         end = min(start + tile, size)
-        keep = size if end == size else end - overlap // 2
-        yield start, end, kept, keep
+        last = size if end == size else end - overlap // 2
+        yield Span(start, end, first, last)
         if end == size:
             return
-        start, kept = start + tile - overlap, keep
+        start, first = start + tile - overlap, last
+
+
+def _restored_tiles(
+    network: Network,
+    read: Callable[[slice, slice], Tensor],
+    tiles: list[tuple[Span, Span]],
+    progress: bool,
+) -> Iterator[tuple[int, slice, slice, Tensor]]:
+    """(s, rows and columns of the enlarged image, what they become) of every tile in turn."""
+    for rows, columns in tqdm(tiles, desc="tiles", disable=not progress, unit="tile"):
+        out = network(read(slice(rows.start, rows.end), slice(columns.start, columns.end)))
+        s = out.shape[-2] // (rows.end - rows.start)
+        inside = [slice((n.first - n.start) * s, (n.last - n.start) * s) for n in (rows, columns)]
+        y, x = (slice(n.first * s, n.last * s) for n in (rows, columns))
+        yield s, y, x, out[..., inside[0], inside[1]]
 
 
 class ForGrey(nn.Module):

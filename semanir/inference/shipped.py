@@ -39,14 +39,16 @@ def tasks_of(
         option, names = None, [task]
     else:
         kinds = TASKS | {
-            family: ((family,), option, told)
-            for groups, option, told in TASKS.values()
+            family: ((family,), option, level_name)
+            for groups, option, level_name in TASKS.values()
             for family in groups
         }
-        groups, option, told = kinds[known_name(task, kinds, "task")]
+        groups, option, level_name = kinds[known_name(task, kinds, "task")]
         known = [name for name in task_names() if name.rpartition("-")[0] in groups]
         level = levels[option] if option else None
-        names = known if any_level and level is None else _at_level(known, option, told, level)
+        names = (
+            known if any_level and level is None else _at_level(known, option, level_name, level)
+        )
     for other in LEVEL_OPTIONS:
         if levels[other] is not None and other != option:
             owner = next(name for name, entry in TASKS.items() if entry[1] == other)
@@ -55,7 +57,7 @@ def tasks_of(
 
 
 def _at_level(
-    known: list[str], option: str | None, told: str, level: str | int | None
+    known: list[str], option: str | None, level_name: str, level: str | int | None
 ) -> list[str]:
     family = known[0].rpartition("-")[0]
     levels = families()[family]["levels"]
@@ -65,9 +67,9 @@ def _at_level(
         if not blind and len(known) > 1:
             raise InputError(f"--task {family} needs --{option}, one of {values}")
         return blind or known
-    if told.format(level) not in levels:
+    if level_name.format(level) not in levels:
         raise InputError(f"--{option} must be one of {values}, got {level}")
-    wanted = (told.format(level), BLIND)
+    wanted = (level_name.format(level), BLIND)
     return [name for end in wanted for name in known if name.rpartition("-")[2] == end]
 
 
@@ -81,10 +83,10 @@ def choose_weights(names: list[str]) -> list[Path]:
 
     Two files where there is one for grey and one for colour. InputError lists what there is.
     """
-    found = [(name, path) for name, path in shipped().items() if name in names]
-    exact = [path for name, path in found if not name.endswith(f"-{BLIND}")]
-    if found:
-        return exact or [path for _, path in found]
+    fitting = {name: path for name, path in shipped().items() if name in names}
+    exact = [path for name, path in fitting.items() if not name.endswith(f"-{BLIND}")]
+    if fitting:
+        return exact or list(fitting.values())
     have = ", ".join(shipped()) or "none"
     model = "semanir-s" if names[0].startswith("sr-") else "semanir-u"
     raise InputError(
@@ -95,9 +97,9 @@ def choose_weights(names: list[str]) -> list[Path]:
 
 # --- weights files -------------------------------------------------------------------------------
 
-AGAIN = "copy or download it again"
-# how files begin that people take for weights: what they are, and the next step
-ALIENS = {
+DOWNLOAD_AGAIN = "copy or download it again"
+# first bytes of files that are taken for weights: what such a file is, and the next step
+FOREIGN = {
     b"version https://git-lfs.github.com": "a pointer of Git LFS; run git lfs pull in its clone",
     b"PK": "a checkpoint of PyTorch, or another zip file",
     b"\x80": "a checkpoint of PyTorch (pickle)",
@@ -105,7 +107,7 @@ ALIENS = {
     b"MATLAB": "a file of MATLAB",
     b"<": "a web page; download the file itself",
 }
-OWN = "; pass a .safetensors file that semanir train wrote"
+PASS_OWN = "; pass a .safetensors file that semanir train wrote"
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -126,7 +128,7 @@ def read_metadata(path: Path) -> dict[str, str]:
         size = os.fstat(file.fileno()).st_size
         start = file.read(64)
         if start[8:9] != b"{":
-            raise InputError(f"{path} {_alien(start)}")
+            raise InputError(f"{path} {_what_else(start)}")
         # eight bytes say how long the header is, the header where each tensor ends
         length = int.from_bytes(start[:8], "little")
         _check_size(path, size, 8 + length, at_least=True)
@@ -136,29 +138,31 @@ def read_metadata(path: Path) -> dict[str, str]:
             metadata = dict(header.pop("__metadata__", {}))
             end = max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-            raise InputError(f"broken weights {path}: {error}; {AGAIN}") from None
+            raise InputError(f"broken weights {path}: {error}; {DOWNLOAD_AGAIN}") from None
         _check_size(path, size, 8 + length + end)
     return metadata
 
 
-def _alien(start: bytes) -> str:
+def _what_else(start: bytes) -> str:
     if not start:
-        return f"is empty; {AGAIN}"
-    for mark, told in ALIENS.items():
+        return f"is empty; {DOWNLOAD_AGAIN}"
+    for mark, kind in FOREIGN.items():
         if start.lstrip().startswith(mark):
-            return f"is {told}{'' if ';' in told else OWN}"
-    return f"is no safetensors file{OWN}"
+            return f"is {kind}{'' if ';' in kind else PASS_OWN}"
+    return f"is no safetensors file{PASS_OWN}"
 
 
 def _check_size(path: Path, size: int, wanted: int, at_least: bool = False) -> None:
     if size < wanted or (size > wanted and not at_least):
-        raise InputError(f"broken weights {path}: {size} bytes where {wanted} belong; {AGAIN}")
+        raise InputError(
+            f"broken weights {path}: {size} bytes where {wanted} belong; {DOWNLOAD_AGAIN}"
+        )
 
 
 def facts(path: Path) -> dict[str, Any]:
     """What a weights file says of itself: config, task, fingerprint; {} where it says nothing."""
     try:
-        told = json.loads(read_metadata(path).get("semanir", "{}"))
+        content = json.loads(read_metadata(path).get("semanir", "{}"))
     except json.JSONDecodeError as error:
-        raise InputError(f"broken weights {path}: {error}; {AGAIN}") from None
-    return told if isinstance(told, dict) else {}
+        raise InputError(f"broken weights {path}: {error}; {DOWNLOAD_AGAIN}") from None
+    return content if isinstance(content, dict) else {}

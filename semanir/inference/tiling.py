@@ -12,13 +12,14 @@ from torch import nn
 from semanir.memory import free_memory
 from semanir.network.shapes import LightMode, on_meta
 
-USED = 0.5  # part of the free memory that a pass may take; libraries hold some that is not counted
-SAMPLE = 256  # side of the picture whose memory is counted
-BLOCK = 16  # channels that oneDNN's convolutions keep together, with AVX-512
-LEAST = 192  # side of the smallest tile that is chosen: three times the usual overlap
+# part of the free memory that a pass may take; libraries hold some that is not counted
+MEMORY_PART = 0.5
+SAMPLE_SIDE = 256  # side of the picture whose memory is counted
+CHANNEL_BLOCK = 16  # channels that oneDNN's convolutions keep together, with AVX-512
+SMALLEST_TILE = 192  # side of the smallest tile that is chosen: three times the usual overlap
 
 _Counts = dict[tuple[int, torch.dtype], float]  # by channels and type
-_per_pixel: "weakref.WeakKeyDictionary[nn.Module, _Counts]" = weakref.WeakKeyDictionary()
+_counted: "weakref.WeakKeyDictionary[nn.Module, _Counts]" = weakref.WeakKeyDictionary()
 
 
 def choose_tile(
@@ -31,14 +32,14 @@ def choose_tile(
     """
     channels, height, width = shape
     if limit_bytes is None:
-        limit_bytes = int(USED * free_bytes(next(network.parameters()).device))
-    each = bytes_per_pixel(network, channels)
+        limit_bytes = int(MEMORY_PART * free_bytes(next(network.parameters()).device))
+    per_pixel = bytes_per_pixel(network, channels)
     unit = int(getattr(network, "tile_unit", 1))
     padded = math.ceil(height / unit) * math.ceil(width / unit) * unit**2
-    if padded * each <= limit_bytes:
+    if padded * per_pixel <= limit_bytes:
         return None
-    side = math.isqrt(int(limit_bytes / each)) // unit * unit
-    return max(side, math.ceil(LEAST / unit) * unit)
+    side = math.isqrt(int(limit_bytes / per_pixel)) // unit * unit
+    return max(side, math.ceil(SMALLEST_TILE / unit) * unit)
 
 
 def fitting_tile(network: nn.Module, image: NDArray) -> int | None:
@@ -49,13 +50,13 @@ def fitting_tile(network: nn.Module, image: NDArray) -> int | None:
 
 def bytes_per_pixel(network: nn.Module, channels: int) -> float:
     """Memory at the peak of a forward pass without gradients, for each pixel of the input."""
-    known = _per_pixel.setdefault(network, {})
+    counted = _counted.setdefault(network, {})
     key = channels, next(network.parameters()).dtype
-    if key not in known:
+    if key not in counted:
         unit = int(getattr(network, "tile_unit", 1))
-        side = math.ceil(SAMPLE / unit) * unit
-        known[key] = meta_peak_bytes(network, (1, channels, side, side)) / side**2
-    return known[key]
+        side = math.ceil(SAMPLE_SIDE / unit) * unit
+        counted[key] = meta_peak_bytes(network, (1, channels, side, side)) / side**2
+    return counted[key]
 
 
 @torch.no_grad()
@@ -68,12 +69,12 @@ def meta_peak_bytes(network: nn.Module, shape: tuple[int, ...], copies: bool = T
     """
     network = copy.deepcopy(network).to("meta")  # some keep tensors that are no buffers
     x = torch.empty(shape, dtype=next(network.parameters()).dtype, device="meta")
-    with _Alive(copies) as alive:
+    with _LiveBytes(copies) as live:
         network(x)
-    return alive.most
+    return live.peak
 
 
-class _Alive(LightMode):
+class _LiveBytes(LightMode):
     """Bytes of the storages that operators made and that something still holds.
 
     copies: count those that a convolution may make of its input and output.
@@ -82,7 +83,7 @@ class _Alive(LightMode):
     def __init__(self, copies: bool = True) -> None:
         super().__init__()
         self.copies = copies
-        self.held = self.most = 0
+        self.live = self.peak = 0
         self.seen: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -93,20 +94,20 @@ class _Alive(LightMode):
             if id(storage) in inputs or storage in self.seen:
                 continue
             self.seen.add(storage)
-            self.held += storage.nbytes()
-            self.most = max(self.most, self.held)
+            self.live += storage.nbytes()
+            self.peak = max(self.peak, self.live)
             weakref.finalize(storage, self._free, storage.nbytes())
         if self.copies and func is torch.ops.aten.convolution.default:
-            self.most = max(self.most, self.held + _blocked_bytes(args[0]) + _blocked_bytes(out))
+            self.peak = max(self.peak, self.live + _blocked_bytes(args[0]) + _blocked_bytes(out))
         return out
 
     def _free(self, size: int) -> None:
-        self.held -= size
+        self.live -= size
 
 
 def _blocked_bytes(image: torch.Tensor) -> int:
     """Bytes of [B,C,H,W] with its channels filled up to whole blocks."""
-    channels = math.ceil(image.shape[1] / BLOCK) * BLOCK
+    channels = math.ceil(image.shape[1] / CHANNEL_BLOCK) * CHANNEL_BLOCK
     return image.numel() // image.shape[1] * channels * image.element_size()
 
 

@@ -1,17 +1,35 @@
-"""The networks of the paper at full size, and tiny ones of both shapes."""
+"""The networks of the paper at full size, and tiny ones of both shapes.
 
-from typing import Any
+torch is imported with the first network, so that presets (config.py) can be read without it.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 from semanir.errors import InputError
-from semanir.network.base import Network
-from semanir.network.columnar import Columnar
 from semanir.network.config import PRESETS, ColumnarConfig, Config, configure
-from semanir.network.ushape import UShape
+
+if TYPE_CHECKING:
+    from semanir.network.base import Network
+    from semanir.network.columnar import Columnar
+    from semanir.network.ushape import UShape
 
 __all__ = ["PRESETS", "Columnar", "Network", "UShape", "build", "build_from"]
 
 
-def build(name: str, *, upscale: int | None = None, channels: int = 3, **switches: Any) -> Network:
+def __getattr__(name: str) -> Any:
+    if name not in ("Columnar", "Network", "UShape"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from semanir.network.base import Network
+    from semanir.network.columnar import Columnar
+    from semanir.network.ushape import UShape
+
+    globals().update(Columnar=Columnar, Network=Network, UShape=UShape)
+    return globals()[name]
+
+
+def build(
+    name: str, *, upscale: int | None = None, channels: int = 3, **switches: Any
+) -> "Network":
     """Build a network by preset name.
 
     name: "semanir-s", "semanir-b" (super-resolution; `upscale` 2, 3 or 4), "semanir-u" (the other
@@ -31,6 +49,9 @@ def build(name: str, *, upscale: int | None = None, channels: int = 3, **switche
     return build_from(config)
 
 
-def build_from(config: Config) -> Network:
+def build_from(config: Config) -> "Network":
     """Build the network that a complete configuration describes."""
+    from semanir.network.columnar import Columnar
+    from semanir.network.ushape import UShape
+
     return Columnar(config) if isinstance(config, ColumnarConfig) else UShape(config)

@@ -5,9 +5,9 @@ Marks: paper (printed), fit (the only simple structure that reproduces the print
 """
 
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
-from semanir.attention import BACKENDS
+from semanir.attention.backends import CHOICES
 from semanir.errors import InputError
 from semanir.names import known_name
 
@@ -54,10 +54,10 @@ class LayerConfig:
     ranks_self: bool = False  # ours; True is Eq. 2 to the letter: ranked with itself, then dropped
     keys: str = "dictionary"  # paper: "dictionary"; "all" is the dense twin, whatever k
     dictionary: str = "stage"  # paper Sec. 3.1: once per "stage"; "layer" builds it for every layer
-    backend: str = "auto"  # attention back end, see semanir.attention.BACKENDS
+    backend: str = "auto"  # attention back end, see semanir/attention/backends.py
 
     def __post_init__(self) -> None:
-        known_name(self.backend, ("auto", *BACKENDS), "attention back end")
+        known_name(self.backend, CHOICES, "attention back end")
         known_name(self.keys, ("dictionary", "all"), "keys")
         known_name(self.dictionary, ("stage", "layer"), "dictionary")
         known_name(self.attention, ("dot", "cosine"), "attention")
@@ -118,29 +118,56 @@ Config = ColumnarConfig | UShapeConfig
 
 U1_SIZES = {"dims": (48, 96, 192, 384), "heads": (4, 8, 16, 32)}
 
-PRESETS: dict[str, Config] = {
-    "semanir-s": ColumnarConfig(stages=6, layers=6),  # 11.87 / 12.05 / 12.02 M
-    "semanir-b": ColumnarConfig(stages=8, layers=8),  # 19.90 / 20.08 / 20.04 M
-    "semanir-u": UShapeConfig(),  # 25.82 M
-    "semanir-s-tiny": ColumnarConfig(
-        dim=16, heads=2, stages=2, layers=2, features=16, window=8, k=32, skip="bicubic"
+
+class Preset(NamedTuple):
+    """A network by name; `semanir list` shows `size` (parameters, at x2) and `purpose`."""
+
+    config: Config
+    size: str
+    purpose: str
+
+
+PRESETS = {
+    "semanir-s": Preset(  # 11.87 / 12.05 / 12.02 M at x2, x3, x4
+        ColumnarConfig(stages=6, layers=6), "11.9 M", "super-resolution x2, x3, x4"
     ),
-    "semanir-b-tiny": ColumnarConfig(
-        dim=20, heads=2, stages=2, layers=3, features=16, window=8, k=32, skip="bicubic"
+    "semanir-b": Preset(  # 19.90 / 20.08 / 20.04 M
+        ColumnarConfig(stages=8, layers=8), "19.9 M", "super-resolution x2, x3, x4"
     ),
-    "semanir-u-tiny": UShapeConfig(dims=(16, 24), heads=(1, 2), layers=2, window=8, k=32),
-    "semanir-u-small": UShapeConfig(  # 0.43 M
-        dims=(24, 48, 72), heads=(1, 2, 3), layers=2, window=16, k=64
+    "semanir-u": Preset(UShapeConfig(), "25.8 M", "all other tasks"),
+    "semanir-s-tiny": Preset(
+        ColumnarConfig(
+            dim=16, heads=2, stages=2, layers=2, features=16, window=8, k=32, skip="bicubic"
+        ),
+        "0.04 M",
+        "super-resolution, for tests",
+    ),
+    "semanir-b-tiny": Preset(
+        ColumnarConfig(
+            dim=20, heads=2, stages=2, layers=3, features=16, window=8, k=32, skip="bicubic"
+        ),
+        "0.06 M",
+        "super-resolution, for tests",
+    ),
+    "semanir-u-tiny": Preset(
+        UShapeConfig(dims=(16, 24), heads=(1, 2), layers=2, window=8, k=32),
+        "0.07 M",
+        "all other tasks, for tests",
+    ),
+    "semanir-u-small": Preset(
+        UShapeConfig(dims=(24, 48, 72), heads=(1, 2, 3), layers=2, window=16, k=64),
+        "0.43 M",
+        "all other tasks; of the shipped weights",
     ),
 }
 
 
 def configure(name: str, **switches: Any) -> Config:
     """The preset `name` with some fields replaced; unknown names and fields are refused."""
-    preset = PRESETS[known_name(name, PRESETS, "network")]
+    preset = PRESETS[known_name(name, PRESETS, "network")].config
     for switch in switches:
         known_name(switch, (field.name for field in fields(preset)), f"switch of {name}")
-    if switches.get("layout") == "U1" and preset == PRESETS["semanir-u"]:
+    if switches.get("layout") == "U1" and name == "semanir-u":
         switches = U1_SIZES | switches
     return replace(preset, **switches)
 

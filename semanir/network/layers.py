@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from semanir.attention import AllKeys, Dictionary, Keys, attend, build_dictionary
 from semanir.attention.constant import constant
+from semanir.network.cache import PackedLinear, ParameterCache, may_cache
 from semanir.network.config import LayerConfig
-from semanir.network.kept import Kept, Linear, inferring
 from semanir.network.windows import pad_reflect, partition, region_labels, unpartition
 
 
@@ -18,19 +18,19 @@ class PositionBias(nn.Module):
     """Relative position bias from a small network over log-spaced offsets (fit; form: sister).
 
     Its parameters do not depend on the window. Returns [heads, (2h-1)*(2w-1)] for a window (h, w).
-    Without gradients a table is made once and kept until the parameters change.
+    Without gradients a table is made once and cached until the parameters change.
     """
 
     def __init__(self, heads: int) -> None:
         super().__init__()
         first = nn.Linear(2, 512)
         self.mlp = nn.Sequential(first, nn.ReLU(inplace=True), nn.Linear(512, heads, bias=False))
-        self._kept = Kept()
+        self._cache = ParameterCache()
 
     def forward(self, window: tuple[int, int]) -> Tensor:
-        if not inferring(next(self.mlp.parameters())):
+        if not may_cache(next(self.mlp.parameters())):
             return self._table(window)
-        return self._kept.get(window, self.mlp.parameters(), lambda: self._table(window))
+        return self._cache.get(window, self.mlp.parameters(), lambda: self._table(window))
 
     def _table(self, window: tuple[int, int]) -> Tensor:
         weight = next(self.mlp.parameters())
@@ -55,8 +55,8 @@ class KeySemanticAttention(nn.Module):
         super().__init__()
         self.heads = heads
         self.backend = config.backend
-        self.qkv = Linear(dim, 3 * dim)
-        self.proj = Linear(dim, dim)
+        self.qkv = PackedLinear(dim, 3 * dim)
+        self.proj = PackedLinear(dim, dim)
         self.bias = PositionBias(heads)
         cosine = config.attention == "cosine"
         self.logit_scale = nn.Parameter(torch.full((heads, 1, 1), 10.0).log()) if cosine else None
@@ -83,7 +83,7 @@ class Layer(nn.Module):
         self.norm1 = nn.LayerNorm(dim)
         self.attention = KeySemanticAttention(dim, heads, config)
         self.norm2 = nn.LayerNorm(dim)
-        self.ffn = nn.Sequential(Linear(dim, hidden), nn.GELU(), Linear(hidden, dim))
+        self.ffn = nn.Sequential(PackedLinear(dim, hidden), nn.GELU(), PackedLinear(hidden, dim))
 
     def forward(self, x: Tensor, dictionary: Keys, window: tuple[int, int]) -> Tensor:
         if self.post_norm:
@@ -108,7 +108,7 @@ class Stage(nn.Module):
         self.window = config.window
         self.shifted = shifted
         self.keys = config.keys
-        self.rebuilt = config.dictionary == "layer"
+        self.per_layer = config.dictionary == "layer"
         self.similarity = config.similarity
         self.include_self = config.include_self
         self.ranks_self = config.ranks_self
@@ -136,7 +136,7 @@ class Stage(nn.Module):
 
         dictionary = AllKeys(valid) if self.keys == "all" else self._dictionary(tokens, k, valid)
         for number, layer in enumerate(self.layers):
-            if number and self.rebuilt and self.keys != "all":
+            if number and self.per_layer and self.keys != "all":
                 dictionary = self._dictionary(tokens, k, valid)
             tokens = layer(tokens, dictionary, window)
 

@@ -1,9 +1,9 @@
 """Shapes of what the commonest operators of networks make of tensors on meta.
 
 torch infers them by Python code that takes about a millisecond each and imports torch._dynamo and
-sympy, as much again as torch itself. What is said here is said of operators by position, as
-torch.ops.aten calls them; all others are left to torch, and so are sizes that do not fit (None),
-for it to name.
+sympy, as much again as torch itself. Each function here takes an operator's arguments by position,
+as torch.ops.aten does, and returns tensors of its shapes; None where sizes do not fit, which torch
+then names. All other operators are left to torch.
 """
 
 from collections.abc import Callable
@@ -52,8 +52,8 @@ def _broadcast(x: Tensor, y: Any, **named: Any) -> Tensor | None:
         shape = np.broadcast_shapes(x.shape, y.shape) if isinstance(y, Tensor) else x.shape
     except ValueError:
         return None
-    made = _same(x) if shape == x.shape else x.new_empty(shape)
-    return made.to(torch.result_type(x, y))
+    out = _same(x) if shape == x.shape else x.new_empty(shape)
+    return out.to(torch.result_type(x, y))
 
 
 def _product(x: Tensor, y: Tensor) -> Tensor | None:
@@ -65,10 +65,10 @@ def _sum_and_product(bias: Tensor, x: Tensor, y: Tensor, **named: Any) -> Tensor
 
 
 def _normalised(x: Tensor, over: list[int], *rest: Any) -> tuple[Tensor, Tensor, Tensor] | None:
-    kept = x.ndim - len(over)
-    if list(x.shape[kept:]) != list(over):
+    leading = x.ndim - len(over)
+    if list(x.shape[leading:]) != list(over):
         return None
-    moments = x.new_empty(x.shape[:kept] + (1,) * len(over))
+    moments = x.new_empty(x.shape[:leading] + (1,) * len(over))
     return _same(x), moments, moments
 
 
@@ -160,5 +160,5 @@ def on_meta(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return func(*args, **kwargs)
     tensors = args[0] if isinstance(args[0], list) else args
     known = all(x.is_meta for x in tensors if isinstance(x, Tensor))
-    made = shape(*args, **kwargs) if known else None
-    return func(*args, **kwargs) if made is None else made
+    out = shape(*args, **kwargs) if known else None
+    return func(*args, **kwargs) if out is None else out

@@ -36,7 +36,7 @@ class SmoothL1VGG(nn.Module):
         with torch.no_grad():
             wanted = self.features(target)
         parts = zip(self.features(output), wanted, strict=True)
-        distances = [nn.functional.mse_loss(found, given) for found, given in parts]
+        distances = [nn.functional.mse_loss(got, target) for got, target in parts]
         return pixels + 0.04 * torch.stack(distances).mean()
 
 

@@ -21,8 +21,9 @@ from data_prep.images import match_channels, read_image
 from data_prep.prepare import load_index
 from data_prep.tasks import BLIND, Task
 from semanir.errors import InputError, remake
+from semanir.inference.arrays import as_float, as_tensor
 
-KEPT_BYTES = 2**30  # of decoded photographs, per process
+DECODED_BYTES = 2**30  # of photographs held in memory, per process
 MARGIN = 16  # pixels of the network's input around a patch; also what regions are aligned to
 
 
@@ -36,8 +37,8 @@ class Photograph:
     degraded: Path | None = None
 
 
-class Pairs:
-    """Photographs of prepared sets as (degraded, clean) pairs of a task.
+class TrainingPatches:
+    """Prepared sets of photographs, and the (degraded, clean) pairs of patches drawn from them.
 
     folders: (prepared set, degraded set or None); with a degraded set its files are the pairs'
     inputs, else the task degrades the clean photographs. Construction verifies every file, so a
@@ -52,28 +53,28 @@ class Pairs:
         self.patch = patch
         self.scale = task.upscale or 1
         self.degrade = degradation(task.degradation)
-        found = [item for folder in folders for item in photographs(*folder)]
-        held = [item for item in found if holdout and item.clean.name.startswith(holdout)]
+        every = [item for folder in folders for item in photographs(*folder)]
+        held_out = [item for item in every if holdout and item.clean.name.startswith(holdout)]
         names = ", ".join(str(folder) for folder, _ in folders)
-        if holdout and not held:
+        if holdout and not held_out:
             raise InputError(f"no photograph of {names} starts with holdout {holdout!r}")
-        self.photographs = [item for item in found if item not in held]
+        self.photographs = [item for item in every if item not in held_out]
         if not self.photographs:
             raise InputError(f"{names} has no photograph to train on besides holdout {holdout!r}")
-        self.held = sorted(held, key=lambda item: item.clean)
-        for item in found:
+        self.held_out = sorted(held_out, key=lambda item: item.clean)
+        for item in every:
             if min(item.height, item.width) < patch * self.scale:
                 raise InputError(
                     f"{item.clean} of {item.height}x{item.width} is smaller than the training "
                     f"patch of {patch * self.scale}; lower `patch` in the recipe"
                 )
         # five bytes a value: clean photographs are kept as uint8, degraded ones as float32
-        largest = max(item.height * item.width * task.channels for item in found)
-        kept = max(1, KEPT_BYTES // (5 * largest))
-        self._clean = lru_cache(maxsize=kept)(self._read)
-        self._degraded = lru_cache(maxsize=kept)(self._degrade_whole)
-        if len(found) <= kept:
-            for item in found:
+        largest = max(item.height * item.width * task.channels for item in every)
+        in_memory = max(1, DECODED_BYTES // (5 * largest))
+        self._clean = lru_cache(maxsize=in_memory)(self._read)
+        self._degraded = lru_cache(maxsize=in_memory)(self._degrade_whole)
+        if len(every) <= in_memory:
+            for item in every:
                 self._clean(item.clean)
 
     def batch(self, seed: int, step: int, size: int) -> tuple[Tensor, Tensor]:
@@ -86,7 +87,7 @@ class Pairs:
         self, seed: int, steps: range, size: int, workers: int = 0
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """`batch` of every step in turn, prepared ahead by `workers` processes."""
-        drawn = _Steps(self, seed, steps, size)
+        drawn = _Batches(self, seed, steps, size)
         # a generator of its own: the loader would draw its seed from torch's global one
         own = torch.Generator()
         return iter(DataLoader(drawn, batch_size=None, num_workers=workers, generator=own))
@@ -94,7 +95,7 @@ class Pairs:
     def validation(self) -> Iterator[tuple[NDArray[np.float32], NDArray[np.uint8], str]]:
         """(degraded on [0,1], clean uint8, level) of the held-out photographs at every level."""
         levels = self.task.levels
-        for item in self.held:
+        for item in self.held_out:
             if item.degraded:
                 level = next(iter(levels)) if len(levels) == 1 else BLIND
                 yield read_degraded(item.degraded), self._clean(item.clean), level
@@ -147,17 +148,17 @@ class Pairs:
         return self.degrade(self._clean(item.clean), value, seed)
 
 
-class _Steps(Dataset[tuple[Tensor, Tensor]]):
-    """Batches by their place in a range of steps, as torch's loader wants them."""
+class _Batches(Dataset[tuple[Tensor, Tensor]]):
+    """The batch of each step of a range, as torch's loader wants them."""
 
-    def __init__(self, pairs: Pairs, seed: int, steps: range, size: int) -> None:
-        self.pairs, self.seed, self.steps, self.size = pairs, seed, steps, size
+    def __init__(self, patches: TrainingPatches, seed: int, steps: range, size: int) -> None:
+        self.patches, self.seed, self.steps, self.size = patches, seed, steps, size
 
     def __len__(self) -> int:
         return len(self.steps)
 
-    def __getitem__(self, place: int) -> tuple[Tensor, Tensor]:
-        return self.pairs.batch(self.seed, self.steps[place], self.size)
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        return self.patches.batch(self.seed, self.steps[index], self.size)
 
 
 def photographs(folder: Path, degraded: Path | None = None) -> list[Photograph]:
@@ -168,13 +169,13 @@ def photographs(folder: Path, degraded: Path | None = None) -> list[Photograph]:
     }
     if degraded is None:
         return list(clean.values())
-    found = []
+    pairs = []
     for entry in load_index(degraded, clean=str):
         if entry["clean"] not in clean:
             again = remake(degraded / "index.json")
             raise InputError(f"{degraded} names {entry['clean']}, which {folder} lacks; {again}")
-        found.append(replace(clean[entry["clean"]], degraded=degraded / entry["file"]))
-    return found
+        pairs.append(replace(clean[entry["clean"]], degraded=degraded / entry["file"]))
+    return pairs
 
 
 def cut(image: NDArray, top: int, left: int, side: int, scale: int = 1) -> NDArray:
@@ -186,16 +187,3 @@ def augment(image: NDArray, flips: NDArray, transpose: int) -> NDArray:
     """Flip rows and columns and swap the axes: the eight symmetries of the square."""
     image = image[:: -1 if flips[0] else 1, :: -1 if flips[1] else 1]
     return np.swapaxes(image, 0, 1) if transpose else image
-
-
-def as_float(image: NDArray) -> NDArray[np.float32]:
-    """uint8 and uint16 to float32 on [0,1]; floats stay as they are."""
-    whole = image.dtype.kind == "u"
-    return (image / np.iinfo(image.dtype).max if whole else image).astype(np.float32)
-
-
-def as_tensor(image: NDArray[np.float32]) -> Tensor:
-    """[H,W] or [H,W,C] -> [C,H,W]."""
-    if image.ndim == 2:
-        image = image[..., None]
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))

@@ -33,7 +33,7 @@ from semanir.network import Network, build
 from semanir.network.config import ColumnarConfig, configure, to_dict
 from semanir.train.losses import Loss, make_loss
 from semanir.train.optimizers import OPTIMIZERS
-from semanir.train.patches import Pairs
+from semanir.train.patches import TrainingPatches
 from semanir.train.recipe import Recipe
 
 
@@ -48,7 +48,7 @@ class Training:
     network: Network
     optimizer: torch.optim.Optimizer
     loss: Loss
-    pairs: Pairs
+    pairs: TrainingPatches
     recipe: Recipe
     seed: int
     folder: Path
@@ -236,7 +236,7 @@ def make_training(
 ) -> Training:
     """Network, optimizer and data of a training, seeded; nothing is written yet but `folder`.
 
-    data: the prepared sets with their degraded partners, see `semanir.train.patches.Pairs`.
+    data: the prepared sets with their degraded partners, see `TrainingPatches`.
     code: hash of the code that trains; a state of other code is refused. switches: of the network,
     see `semanir.build`.
     """
@@ -255,7 +255,7 @@ def make_training(
         fused=True,
     )
     loss = make_loss(recipe.loss, device)
-    pairs = Pairs(data, task, recipe.holdout, recipe.patch)
+    pairs = TrainingPatches(data, task, recipe.holdout, recipe.patch)
     identity = {
         "recipe": asdict(recipe),
         "network": to_dict(network.config),

@@ -1,12 +1,10 @@
-"""The first ten layers of VGG16, whose features a training loss compares: python -m semanir.train.vgg OUT
+"""The first seven convolutions of VGG16, whose features the loss for bad weather compares.
 
 Simonyan and Zisserman, Very Deep Convolutional Networks, ICLR 2015; torchvision's weights
 (BSD-3-Clause) as published without pickle. The SHA-256 of the first download is recorded in
 data/lock.json and another file refused.
 """
 
-import argparse
-from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,8 +13,7 @@ from torch import Tensor, nn
 
 from data_prep.download import remember
 from data_prep.fetch import fetch
-from data_prep.mirror import mirror_from_environment
-from semanir.errors import InputError, one_line_errors
+from semanir.errors import InputError
 
 URL = (
     "https://huggingface.co/timm/vgg16.tv_in1k/resolve/"
@@ -40,12 +37,12 @@ class Features(nn.Module):
         self.features = nn.Sequential(*layers[:-1])
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        found = []
-        for place, layer in enumerate(self.features):
+        features = []
+        for index, layer in enumerate(self.features):
             x = layer(x)
-            if place in self.ends:
-                found.append(x)
-        return found
+            if index in self.ends:
+                features.append(x)
+        return features
 
 
 def load(path: str | Path) -> Features:
@@ -59,14 +56,11 @@ def load(path: str | Path) -> Features:
     return network.eval().requires_grad_(False)
 
 
-@one_line_errors
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m semanir.train.vgg", description=__doc__)
-    parser.add_argument("out", type=Path, help="where to put the weights (553 MB), below data/")
-    out = parser.parse_args(argv).out
-    digest = fetch([URL], out, mirror=mirror_from_environment())
+def fetch_vgg16(out: Path, mirror: str | None = None) -> None:
+    """Put the released weights (553 MB) at `out`, a file in a folder below data/.
+
+    mirror: folder or server that is asked first, or "A,B". Raises InputError where the file cannot
+    be had, or has another SHA-256 than the first download.
+    """
+    digest = fetch([URL], out, mirror=mirror)
     remember(out.parent, f"weights/{out.name}", digest)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""Prepared sets made for tests, and the training pairs of them."""
+"""Prepared sets made for tests, and the training patches of them."""
 
 import json
 
@@ -7,7 +7,7 @@ from PIL import Image
 
 from data_prep.tasks import get_task
 from semanir.files import sha256
-from semanir.train.patches import Pairs
+from semanir.train.patches import TrainingPatches
 
 
 def write_set(folder, photographs):
@@ -46,5 +46,5 @@ def static(names, height, width, seed=0):
 
 
 def pairs_of(folder, task, holdout, patch, degraded=None):
-    """Pairs of one prepared set, and its degraded set if given."""
-    return Pairs([(folder, degraded)], get_task(task), holdout, patch)
+    """Training patches of one prepared set, and its degraded set if given."""
+    return TrainingPatches([(folder, degraded)], get_task(task), holdout, patch)

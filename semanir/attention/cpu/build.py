@@ -1,4 +1,4 @@
-"""The CPU kernels: compiled for this machine's instruction set on first use, kept for the next.
+"""The CPU kernels: compiled for this machine's instruction set on first use, and stored.
 
 They lie in $TORCH_EXTENSIONS_DIR or ~/.cache/torch_extensions, one folder for each version of their
 source, of torch and of Python and for each instruction set. Loading one that was cut short would
@@ -36,17 +36,17 @@ INSTRUCTIONS = {
     "AVX512": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"],
     "AVX2": ["-mavx2", "-mfma"],
 }
-SUM = ".sha256"  # ending of the file beside a library
+CHECKSUM = ".sha256"  # ending of the file beside a library
 UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, *FULL)
 FLAGS = ["-O3", "-fopenmp", "-fno-math-errno", "-fno-trapping-math"]
 
 
-_problem = ""
+_failure = ""
 
 
-def why_not() -> str:
+def why_unavailable() -> str:
     """Why `kernels()` gave None, and what to do about it."""
-    return _problem
+    return _failure
 
 
 @cache
@@ -55,15 +55,15 @@ def kernels() -> ModuleType | None:
 
     ATEN_CPU_CAPABILITY=avx2 or default chooses another instruction set, as it does for torch.
     """
-    global _problem
+    global _failure
     try:
         return _load(_library())
     except (OSError, ImportError, RuntimeError, subprocess.SubprocessError) as error:
-        _problem = _explain(error)
+        _failure = _explain(error)
         log.warning(
             "no fused CPU kernels: %s. Attention goes through SDPA with a mask, which is several "
             "times slower",
-            _problem,
+            _failure,
         )
         return None
 
@@ -82,17 +82,18 @@ def _explain(error: Exception) -> str:
 
 
 def _root() -> Path:
-    given = os.environ.get("TORCH_EXTENSIONS_DIR")
-    return Path(given) if given else Path.home() / ".cache" / "torch_extensions"
+    folder = os.environ.get("TORCH_EXTENSIONS_DIR")
+    return Path(folder) if folder else Path.home() / ".cache" / "torch_extensions"
 
 
 def _library() -> Path:
     """The compiled library, built if no whole one is there; one process builds, others wait."""
     instructions = torch.backends.cpu.get_cpu_capability()
     flags = FLAGS + INSTRUCTIONS.get(instructions, [])
-    about = [torch.__version__, platform.machine(), str(sysconfig.get_config_var("SOABI")), *flags]
-    about += [path.read_text(encoding="utf-8") for path in visible(SOURCES.iterdir())]
-    digest = hashlib.sha256("\0".join(about).encode()).hexdigest()[:16]
+    abi = str(sysconfig.get_config_var("SOABI"))
+    identity = [torch.__version__, platform.machine(), abi, *flags]
+    identity += [path.read_text(encoding="utf-8") for path in visible(SOURCES.iterdir())]
+    digest = hashlib.sha256("\0".join(identity).encode()).hexdigest()[:16]
     folder = _root() / f"semanir-{instructions.lower()}-{digest}"
     library = folder / "semanir_cpu.so"
     if _is_whole(library):
@@ -106,7 +107,7 @@ def _library() -> Path:
 
 def _is_whole(library: Path) -> bool:
     try:
-        return library.with_suffix(SUM).read_bytes() == sha256(library).encode()
+        return library.with_suffix(CHECKSUM).read_bytes() == sha256(library).encode()
     except FileNotFoundError:
         return False
 
@@ -117,19 +118,19 @@ def _compile(flags: list[str], library: Path) -> None:
     log.warning("compiling the CPU attention kernels, once for this machine: %s", library)
     # ninja may lie beside a Python that was started without its environment being activated
     os.environ["PATH"] += os.pathsep + str(Path(sys.executable).parent)
-    with tempfile.TemporaryDirectory(dir=library.parent) as place:
+    with tempfile.TemporaryDirectory(dir=library.parent) as folder:
         cpp_extension.load(
             name="semanir_cpu",
             sources=[str(SOURCES / "module.cpp")],
             extra_cflags=flags,
             extra_ldflags=["-fopenmp"],
-            build_directory=place,
+            build_directory=folder,
             is_python_module=False,
         )
-        made = Path(place) / "semanir_cpu.so"
-        digest = sha256(made)
-        os.replace(made, library)
-    library.with_suffix(SUM).write_text(digest, encoding="ascii")
+        compiled = Path(folder) / "semanir_cpu.so"
+        digest = sha256(compiled)
+        os.replace(compiled, library)
+    library.with_suffix(CHECKSUM).write_text(digest, encoding="ascii")
 
 
 def _load(library: Path) -> ModuleType:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
-from semanir.attention.cpu.build import kernels, why_not
+from semanir.attention.cpu.build import kernels, why_unavailable
 from semanir.attention.dictionary import Dictionary
 from semanir.attention.operators import cpu_operator
 from semanir.errors import InputError
@@ -39,7 +39,9 @@ def attend(
             f"{q.dtype} on {q.device}, {q.shape[-1]} wide; pass backend='mask'"
         )
     if not q.is_meta and kernels() is None:
-        raise InputError(f"the fused back end is not there: {why_not()}; or pass backend='mask'")
+        raise InputError(
+            f"the fused back end is not there: {why_unavailable()}; or pass backend='mask'"
+        )
     height, width = window or (q.shape[2], 1)
     out, _ = attend_op(q, k, v, dictionary.indices, dictionary.counts, bias_table, height, width)
     return out
@@ -88,10 +90,10 @@ def backward_op(
     width: int,
 ) -> tuple[Tensor, Tensor]:
     """Gradients of q, k, v [3,B,H,N,D], a view of [B,N,3,H,D], and of the table [H,T] or [H,0]."""
-    made: tuple[Tensor, Tensor] = _kernels().attend_backward(
+    grads, table_grad = _kernels().attend_backward(
         grad, q, k, v, out, lse, indices, counts, table, height, width
     )
-    return made
+    return grads, table_grad
 
 
 @torch.library.impl("semanir::attend_backward", "meta")
@@ -146,7 +148,7 @@ def fvcore_attend(inputs: list[Any], outputs: list[Any]) -> int:
 
 
 def _kernels() -> Any:
-    found = kernels()
-    if found is None:
-        raise InputError(f"no fused CPU kernels: {why_not()}")
-    return found
+    module = kernels()
+    if module is None:
+        raise InputError(f"no fused CPU kernels: {why_unavailable()}")
+    return module

@@ -121,8 +121,8 @@ class Blocks:
 
 
 def blocks_of(dictionary: Dictionary) -> Blocks:
-    """Kept in the dictionary itself, as its other derived tensors are."""
-    made: Blocks = vars(dictionary).setdefault(
+    """Cached in the dictionary itself, as its other derived tensors are."""
+    blocks: Blocks = vars(dictionary).setdefault(
         "triton_blocks", Blocks(dictionary.indices, dictionary.counts)
     )
-    return made
+    return blocks

@@ -1,4 +1,4 @@
-"""A program per query reads the rows of its keys; the plain reference of triton_flash.py.
+"""A program per query reads the rows of its keys; the plain reference of flash.py.
 
 The faster of the two where a query has few of its window's keys. Tested and tuned on an H100
 (sm_90); for sm_80 compiled and run by Triton's interpreter only.
@@ -19,7 +19,8 @@ from torch import Tensor
 
 from semanir.attention.dictionary import Dictionary
 from semanir.attention.gpu.blocks import PIECE
-from semanir.attention.gpu.flash import LN2, SIZES, Grads, Inputs, attention, codes
+from semanir.attention.gpu.common import LN2, SIZES, Inputs, codes
+from semanir.attention.gpu.launch import Grads, attention
 
 SLOTS = 32  # keys or queries read at a time
 WARPS = 1

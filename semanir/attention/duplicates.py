@@ -4,7 +4,7 @@ A matrix product rounds columns at the edge of its tiles in another order than t
 same key in two places can get two similarities that differ in the last bit, and "the lowest index
 wins ties" would fail on flat regions. Seen with MKL in about a third of shapes in AVX2 code, and in
 AVX-512 code where a product has a single row. The remedy: each key takes the value of its first
-twin. The compiled products (kernels/product.h) round all columns alike and need no remedy.
+duplicate. The compiled products (kernels/product.h) round all columns alike and need no remedy.
 
 # B windows, N tokens, C channels
 """
@@ -15,7 +15,7 @@ from torch import Tensor
 from semanir.attention.constant import constant
 
 
-def first_twins(tokens: Tensor) -> Tensor | None:
+def first_duplicates(tokens: Tensor) -> Tensor | None:
     """tokens [B,N,C] float32 or float64 -> [B,N] int64, the first token identical to each.
 
     None where no two tokens of a window are identical.
@@ -30,11 +30,11 @@ def first_twins(tokens: Tensor) -> Tensor | None:
     # the sort is stable: the first of each run of equal hashes has the lowest token index
     ranks = torch.arange(n, device=tokens.device)
     lead = torch.where(leads, ranks, 0).cummax(-1).values
-    twins = torch.empty_like(order).scatter_(-1, order, order.gather(-1, lead))
+    firsts = torch.empty_like(order).scatter_(-1, order, order.gather(-1, lead))
 
     # a hash may collide: such a token keeps its own value
-    same = (tokens == tokens.gather(1, twins[..., None].expand_as(tokens))).all(-1)
-    return torch.where(same, twins, ranks)
+    same = (tokens == tokens.gather(1, firsts[..., None].expand_as(tokens))).all(-1)
+    return torch.where(same, firsts, ranks)
 
 
 def _hashes(tokens: Tensor) -> Tensor:
