@@ -22,6 +22,16 @@ settings.register_profile("any", deadline=None, suppress_health_check=[HealthChe
 settings.load_profile("any")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Tests run in a worker for each core, four at most, unless -n, --dist or --pdb is given."""
+    option = config.option
+    controls = hasattr(option, "numprocesses") and not hasattr(config, "workerinput")
+    if controls and option.numprocesses is None and option.dist == "no" and not option.usepdb:
+        option.numprocesses = min(4, len(os.sched_getaffinity(0)))
+        option.dist = "worksteal"
+
+
 def pytest_configure() -> None:
     """One torch thread for each worker: they share the cores."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")

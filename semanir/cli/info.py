@@ -45,10 +45,10 @@ def run_info(args: argparse.Namespace) -> None:
     shape = parse_input(args.input) if args.input else None
     backend = "gather"  # all count alike; this one does so on any machine
     if args.network not in PRESETS and (path.suffix == ".safetensors" or path.exists()):
-        told = {key: value for key, value in facts(path).items() if key != "config"}
+        metadata = {key: value for key, value in facts(path).items() if key != "config"}
         network = load(path, backend=backend)
-        lines = [("weights", str(path)), ("trained on", str(told.pop("task", "not said")))]
-        lines += [(key, str(value)) for key, value in told.items()]
+        lines = [("weights", str(path)), ("trained on", str(metadata.pop("task", "not said")))]
+        lines += [(key, str(value)) for key, value in metadata.items()]
     else:
         from semanir.network import build
         from semanir.network.config import ColumnarConfig, configure
@@ -64,8 +64,8 @@ def run_info(args: argparse.Namespace) -> None:
     switches = ", ".join(f"{k}={v}" for k, v in asdict(config).items() if k != "backend")
     lines.append(("parameters", f"{parameters / 1e6:.2f} M ({parameters})"))
     cost = multiply_adds(network, (1, *shape))
-    told_shape = "x".join(map(str, shape))
-    lines.append(("multiply-adds", f"{cost / 1e9:.2f} G for an input of {told_shape} ({cost})"))
+    size = "x".join(map(str, shape))
+    lines.append(("multiply-adds", f"{cost / 1e9:.2f} G for an input of {size} ({cost})"))
     lines.append(("configuration", switches))
     for key, value in lines:
         print(textwrap.fill(value, 100, initial_indent=f"{key:15}", subsequent_indent=" " * 15))

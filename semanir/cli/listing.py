@@ -1,6 +1,8 @@
-"""Networks, tasks, shipped weights and back ends, on one screen and without torch."""
+"""Networks, tasks, shipped weights and back ends, on one screen."""
 
+# torch is imported where it is used: help answers at once
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,30 +22,35 @@ def add(commands: Any) -> None:
 
 def run_list(args: argparse.Namespace) -> None:
     """Print the lists."""
-    print(listing())
+    backends = [f"{name:16} {description}" for name, description in CHOICES.items()]
+    weights = [f"{name:24} {_about_weights(path)}" for name, path in shipped().items()]
+    sections = {
+        "networks": _networks(),
+        "tasks (restore --task)": _tasks(),
+        "shipped weights": weights or ["none"],
+        "attention back ends (restore --backend)": backends,
+    }
+    for number, (title, lines) in enumerate(sections.items()):
+        print("\n" * bool(number) + title)
+        for line in lines:
+            print(f"  {line}".rstrip())
 
 
-def listing() -> str:
-    """Networks, tasks, shipped weights and back ends; one screen."""
-    lines = ["networks"]
-    lines += [f"  {name:16} {preset.size}  {preset.purpose}" for name, preset in PRESETS.items()]
-    lines += ["", "tasks (restore --task)"]
+def _networks() -> Iterator[str]:
+    for name, preset in PRESETS.items():
+        yield f"{name:16} {preset.size}  {preset.purpose}"
+
+
+def _tasks() -> Iterator[str]:
     for name, (groups, option, _) in TASKS.items():
-        levels = families()[groups[0]]["levels"].values()
-        told = f"--{option} {'|'.join(map(str, levels))}" if option else ""
-        blind = BLIND in families()[groups[0]]["networks"]
-        told += ", or none for all levels" if option and blind else ""
-        kinds = {families()[group]["channels"] for group in groups}
-        told_kinds = "grey, colour" if kinds == {1, 3} else "colour"
-        lines.append(f"  {name:10} {told_kinds:13} {told}".rstrip())
-    lines += ["", "shipped weights"]
-    lines += [f"  {name:24} {_short(path)}" for name, path in shipped().items()] or ["  none"]
-    lines += ["", "attention back ends (restore --backend)"]
-    lines += [f"  {name:16} {description}" for name, description in CHOICES.items()]
-    return "\n".join(lines)
+        family = families()[groups[0]]
+        level = f"--{option} {'|'.join(map(str, family['levels'].values()))}" if option else ""
+        level += ", or none for all levels" if option and BLIND in family["networks"] else ""
+        channels = {families()[group]["channels"] for group in groups}
+        yield f"{name:10} {'grey, colour' if channels == {1, 3} else 'colour':13} {level}"
 
 
-def _short(path: Path) -> str:
+def _about_weights(path: Path) -> str:
     try:
         channels = facts(path)["config"]["channels"]
     except (InputError, KeyError, TypeError):

@@ -24,16 +24,13 @@ from data_prep.tasks import families
 from semanir.arguments import threads, whole
 from semanir.attention import backends
 from semanir.cli import options
-from semanir.cli.places import left_out, pair_of_file, pairs_in_folder
+from semanir.cli.outputs import left_out, output_of_picture, outputs_of_folder
 from semanir.errors import InputError, OutputError
 from semanir.files import check_writable
 from semanir.inference.shipped import LEVEL_OPTIONS, TASKS, choose_weights, facts, tasks_of
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from data_prep.pictures import Picture
-    from semanir.network import Network
+    from semanir.inference.pictures import TrainedNetwork
 
 
 def add(commands: Any) -> None:
@@ -89,28 +86,32 @@ def _levels(args: argparse.Namespace) -> dict[str, str | None]:
 
 def run_restore(args: argparse.Namespace) -> None:
     """Restore one picture or a folder; exits with 1 where a folder had pictures that failed."""
-    names = tasks_of(args.task, _levels(args), any_level=bool(args.weights)) if args.task else []
+    tasks = tasks_of(args.task, _levels(args), any_level=bool(args.weights)) if args.task else []
     if not args.task and not args.weights:
         raise InputError("say what to restore: --task, see semanir list, or --weights FILE")
     if not args.task and any(value is not None for value in _levels(args).values()):
         raise InputError("--sigma, --scale and --qf tell the level of a --task; pass that as well")
-    paths = [args.weights] if args.weights else choose_weights(names)
-    folder = args.input.is_dir()
-    if args.format and not folder:
+    weights = [args.weights] if args.weights else choose_weights(tasks)
+    is_folder = args.input.is_dir()
+    if args.format and not is_folder:
         raise InputError("--format is for folders; the name after -o tells that of one picture")
-    pairs = pairs_in_folder(args) if folder else [pair_of_file(args)]
-    waiting = [pair for pair in pairs if args.overwrite or not pair[1].exists()]
+    outputs = outputs_of_folder(args) if is_folder else output_of_picture(args)
+    waiting = {
+        source: target
+        for source, target in outputs.items()
+        if args.overwrite or not target.exists()
+    }
     failures: dict[Path, str] = {}
     if waiting:
-        check_writable(*(target for _, target in waiting))
-    if folder and (told := left_out(args, [source for source, _ in pairs])):
-        _note(told)
+        check_writable(*waiting.values())
+    if is_folder and (others := left_out(args, outputs)):
+        _note(others)
     if waiting:
-        failures = _restore_all(waiting, paths, names, args, folder)
+        failures = _restore_all(waiting, weights, tasks, args)
     for path, message in failures.items():
         _note(f"failed: {path}: {message.removeprefix(f'{path}: ')}")
-    if folder:
-        done, there = len(waiting) - len(failures), len(pairs) - len(waiting)
+    if is_folder:
+        done, there = len(waiting) - len(failures), len(outputs) - len(waiting)
         print(f"{done} restored, {there} there already, {len(failures)} failed: {args.output}")
     else:
         print(args.output)
@@ -119,143 +120,59 @@ def run_restore(args: argparse.Namespace) -> None:
 
 
 def _restore_all(
-    pairs: list[tuple[Path, Path]],
-    paths: list[Path],
-    names: list[str],
-    args: argparse.Namespace,
-    folder: bool,
+    outputs: dict[Path, Path], weights: list[Path], tasks: list[str], args: argparse.Namespace
 ) -> dict[Path, str]:
     """Restore pictures, all with the same few networks; of a folder, {failed picture: why}."""
     import torch
     from tqdm import tqdm
+
+    from semanir.inference import pictures
 
     if args.threads:
         torch.set_num_threads(args.threads)
     device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: torch finds no GPU here; leave it out")
-    networks = [_load(path, args.backend, device) for path in paths]
-    tasks = [_task_of(path, names) for path in paths]
+    networks = [_load(path, tasks, args.backend, device) for path in weights]
+    is_folder, terminal = args.input.is_dir(), sys.stderr.isatty()
+    options = {"k": args.k, "tile": args.tile, "overlap": args.overlap}
+    options["progress"] = terminal and not is_folder
     failures: dict[Path, str] = {}
-    terminal = sys.stderr.isatty()
     with tqdm(
-        pairs,
+        outputs.items(),
         unit="picture",
         dynamic_ncols=True,
-        disable=not folder,
+        disable=not is_folder,
         mininterval=0.5 if terminal else 60,
         delay=0 if terminal else 60,
     ) as bar:
         for source, target in bar:
             try:
-                progress = terminal and not folder
-                _restore_file(source, target, networks, tasks, args, progress=progress)
+                in_colour = pictures.restore_file(source, target, networks, **options).ndim == 3
             except OutputError:
                 raise  # the next one could not be written either
             except (InputError, OSError) as error:
-                if not folder:
+                if not is_folder:
                     raise
                 failures[source] = getattr(error, "strerror", None) or str(error)
+                continue
+            if in_colour and all(trained.channels == 1 for trained in networks):
+                _note_once("grey network, colour picture: each channel is denoised on its own")
     return failures
 
 
-def _restore_file(
-    source: Path,
-    target: Path,
-    networks: "list[Network]",
-    tasks: list[str],
-    args: argparse.Namespace,
-    progress: bool,
-) -> None:
-    from data_prep.pictures import check_output, read_picture, resized, write_picture
-    from semanir.memory import check_memory
-
-    picture = read_picture(source)
-    channels = 1 if picture.pixels.ndim == 2 else 3
-    # the network of the picture's kind, where there is one
-    index = next((i for i, net in enumerate(networks) if net.config.channels == channels), 0)
-    network, task = networks[index], tasks[index]
-    scale = getattr(network.config, "upscale", 1)
-    check_output(target, picture, scale)
-    size = scale**2 * picture.pixels.size // channels
-    # with the encoder's own picture, which may hold four bytes for three
-    needed = scale**2 * picture.pixels.nbytes * 7 // 3
-    check_memory(needed, size, f"{source}: the restored picture")
-    try:
-        restored = restore_channels(network, picture, task, source, args, progress)
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(error):  # torch's allocators
-            raise
-        raise InputError(f"{source}: not enough memory; pass --tile, for example 192") from None
-    except FloatingPointError:
-        raise InputError(f"{source}: the network gave NaN; its weights are no good") from None
-    picture = resized(picture, restored)  # the input's pixels are let go
-    write_picture(target, picture)
-
-
-def restore_channels(
-    network: "Network",
-    picture: "Picture",
-    task: str,
-    source: Path,
-    args: argparse.Namespace,
-    progress: bool,
-) -> "NDArray":
-    """Restore the pixels of a picture: [H,W] stays grey, [H,W,3] colour, whole numbers their type.
-
-    A grey denoiser takes the channels of a colour picture one by one: white noise is independent in
-    each. All other grey networks refuse colour, whose channels are degraded together.
-    A colour network gets a grey picture three times and its outputs are averaged: blur, lost
-    resolution, blocks and weather are the same in all channels of a grey scene. Not so noise, which
-    colour denoisers tell from the scene by its difference between the channels, and not mosaics:
-    these are refused.
-    """
-    import numpy as np
-
-    from semanir.inference.restore import ForGrey, restore
-    from semanir.inference.tiling import choose_tile
-
-    pixels, channels = picture.pixels, network.config.channels
-    tile = args.tile
-    if tile is None:
-        tile = choose_tile(network, (channels, *pixels.shape[:2]))
-    options = {"k": args.k, "tile": tile or None, "overlap": args.overlap}
-    options |= {"progress": progress, "dtype": pixels.dtype}
-
-    family = task.rpartition("-")[0]
-    if pixels.ndim == 3 and channels == 1:
-        if not family.startswith("denoise"):
-            raise InputError(
-                f"{source} is in colour, the network is grey ({task or 'of an unknown task'}); "
-                f"pass --weights of a colour network" + ("" if task else " or the --task")
-            )
-        _note_once("grey network, colour picture: each channel is denoised on its own")
-        out = np.empty_like(pixels)
-        for channel in range(3):
-            out[..., channel] = restore(network, pixels[..., channel], **options)
-        return out
-    if pixels.ndim == 2 and channels == 3:
-        if not family or family.startswith(("denoise", "demosaick")):
-            raise InputError(
-                f"{source} is grey, the network is for colour ({task or 'of an unknown task'}); "
-                f"pass --weights of a grey network" + ("" if task else " or the --task")
-            )
-        return restore(ForGrey(network), pixels, **options)
-    return restore(network, pixels, **options)
-
-
-def _load(path: Path, backend: str | None, device: str = "cpu") -> "Network":
+def _load(
+    path: Path, tasks: list[str], backend: str | None, device: str = "cpu"
+) -> "TrainedNetwork":
+    """The network of a weights file, and its task: as the file says, else the first of `tasks`."""
     from semanir.inference.checkpoint import load
+    from semanir.inference.pictures import TrainedNetwork
 
-    return load(path, device=device, **({"backend": backend} if backend else {}))
-
-
-def _task_of(path: Path, names: list[str]) -> str:
-    """What a network was trained on: as its file says, else the first of `names`, else ""."""
-    told = str(facts(path).get("task", ""))
-    if told and names and told not in names:
-        _note(f"warning: {path} was trained on {told}, which is not what --task says")
-    return told or (names[0] if names else "")
+    task = str(facts(path).get("task", ""))
+    if task and tasks and task not in tasks:
+        _note(f"warning: {path} was trained on {task}, which is not what --task says")
+    network = load(path, device=device, **({"backend": backend} if backend else {}))
+    return TrainedNetwork(network, task or (tasks[0] if tasks else ""))
 
 
 @cache

@@ -57,7 +57,8 @@ NOT_RUN = {
     "pytest": TESTS,
     "pytest -m slow": TESTS,
     'pytest -m ""': TESTS,
-    "ruff check . && ruff format --check . && mypy && snakefmt --check Snakefile ./*/*.smk": TESTS,
+    "python .ci/policy.py && ruff check . && ruff format --check . && mypy"
+    " && snakefmt --check Snakefile ./*/*.smk": TESTS,
     "snakemake all --executor slurm --jobs 50 --config scale=mini": "needs a Slurm cluster",
     "semanir bench": TIMES,
     "semanir bench --device cuda": "needs a GPU",
@@ -195,6 +196,7 @@ def test_python_of_the_documents_runs(tmp_path, monkeypatch):
     path = Path("results/smoke/train/sr-x2/semanir-s/seed0/weights.safetensors")
     path.parent.mkdir(parents=True)
     checkpoint.save(path, semanir.build("semanir-s-tiny", upscale=2))
+    Image.new("L", (30, 20)).save("noisy.png")
     tokens, q = torch.rand(1, 64, 12), torch.rand(1, 2, 64, 6)
     names = {"tokens": tokens, "q": q, "k": q, "v": q, "bias_table": torch.rand(2, 225)}
     names |= {"h": 8, "w": 8}
@@ -206,6 +208,7 @@ def test_python_of_the_documents_runs(tmp_path, monkeypatch):
     assert names["restored"].shape == (96, 80, 3)
     assert names["out"].shape == (1, 2, 64, 6)
     assert isinstance(names["network"], torch.nn.Module)
+    assert [Image.open(f"{name}.png").size for name in ("restored", "clean")] == [(30, 20)] * 2
 
 
 def follow(page, folder):

@@ -1,0 +1,65 @@
+"""The policy of the repository (.ci/policy.py) finds what it is there to find."""
+
+import subprocess
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+
+import pytest
+from checkout import REPOSITORY
+
+SCRIPT = REPOSITORY / ".ci" / "policy.py"
+spec = spec_from_file_location("policy", SCRIPT)
+policy = module_from_spec(spec)
+spec.loader.exec_module(policy)
+
+HOST = "https://photographs.example.net/a"
+HOME, REGISTRY = "/ho" + "me/someone", "--index-" + "url"  # in parts: this file is looked at, too
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "fault"),
+    [
+        ("docs/a.md", f"x\nsee {HOME}/x", "docs/a.md:2: names a path"),
+        ("tests/a.py", f"'{HOME}'", "names a path"),
+        ("docs/a.md", "cd /tmp/x", "names a path"),
+        ("tests/a.py", "cd /tmp/x", ""),
+        ("docs/a.md", "C:" + r"\Users\me", "names a path"),
+        ("docs/a.md", f"pip install {REGISTRY} x", "package registry"),
+        ("docs/a.md", HOST, "unknown host photographs.example.net"),
+        ("data_prep/datasets.yaml", f"a: {HOST}", ""),
+        ("docs/a.md", "https://github.com/a/b", ""),
+        ("docs/a.md", "on 2026-01-02", "the date 2026-01-02"),
+        ("reports/accepted/a.csv", "2026-01-02", ""),
+        ("docs/a.md", "line ", "ends in white space"),
+        ("a.yaml", "a: 1\nb: 2\na: 3", "key twice"),
+        ("a.yaml", "x: {a: 1, a: 1}", "key twice"),
+        ("a.yaml", "base: &b {a: 1}\nx: {<<: *b, c: 2}", ""),
+        ("a.yml", "a: [", "does not parse"),
+        ("a.cff", "", "holds nothing"),
+        ("a.json", "{,}", "does not parse"),
+        ("data/a.txt", "x", "is generated"),
+        ("results/smoke/results.csv", "x", "is generated"),
+        ("reports/table04.html", "x", "is generated"),
+        ("reports/paper/table04.csv", "x", ""),
+        ("weights.safetensors", "x", "is generated"),
+        ("semanir/weights/a.safetensors", "x", ""),
+        ("a.png", "x" * 1_000_001, "more than 1000000"),
+        ("semanir/weights/a.safetensors", "x" * 1_000_001, ""),
+        ("semanir/weights/a.safetensors", "x" * 3_000_001, "more than 3000000"),
+    ],
+)
+def test_faults_are_named(name, text, fault):
+    faults = list(policy.faults(name, text.encode()))
+    assert len(faults) == bool(fault) and all(fault in line for line in faults)
+
+
+def test_bytes_are_photographs_weights_or_results():
+    assert "is no text" in next(policy.faults("docs/a.bin", b"\xff\xfe"))
+    assert list(policy.faults("docs/a.png", b"\xff\xfe")) == []
+
+
+def test_the_script_names_faults_and_fails(tmp_path):
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    (tmp_path / "a.json").write_text("{")
+    ended = subprocess.run([sys.executable, SCRIPT, tmp_path], capture_output=True, text=True)
+    assert ended.returncode == 1 and ended.stdout.startswith("a.json: does not parse")
