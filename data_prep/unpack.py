@@ -26,8 +26,8 @@ RATIO, EXTRA = 20, 100_000_000  # bytes allowed: RATIO times the archive plus EX
 MOST_MEMBERS = 1_000_000
 CHUNK = 1 << 20
 # zipfile raises RuntimeError for what is encrypted or packed in a way it does not know
-BROKEN = (zipfile.BadZipFile, tarfile.TarError, rarfile.Error, zlib.error)
-BROKEN += (EOFError, OSError, RuntimeError, ValueError)
+BROKEN: tuple[type[Exception], ...] = (zipfile.BadZipFile, tarfile.TarError, rarfile.Error)
+BROKEN += (zlib.error, EOFError, OSError, RuntimeError, ValueError)
 
 
 @dataclass(frozen=True)
