@@ -1,7 +1,7 @@
 """Unpacking archives from strangers: zip, tar, tar.gz and rar, whole or not at all.
 
 No path leaves the folder, no links, no devices, no more bytes than fit. That a member has the bytes
-and the checksum that it declares is seen to by zipfile, tarfile and rarfile. tarfile's data filter
+and the checksum that it declares is seen to by zipfile, gzip and rarfile. tarfile's data filter
 is not used: it cuts off a leading slash and lets links inside the folder pass, which are refused
 here in all formats alike.
 """
@@ -150,8 +150,9 @@ def _tar(archive: Path) -> Iterator[Iterator[Member]]:
                 continue
             if not info.isreg():
                 raise InputError(f"{archive}: member {info.name!r} is a link or device; refused")
-
             yield Member(info.name, info.size, partial(file.extractfile, info))
+        while file.fileobj and file.fileobj.read(CHUNK):
+            pass  # the checksum of a tar.gz stands at its end
 
     with tarfile.open(archive, "r:*") as file:
         yield members(file)
