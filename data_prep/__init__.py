@@ -1,1 +1,1 @@
-"""Photographs, degradations and test sets. Imports no other package and never torch."""
+"""Photographs, degradations and test sets; imports of ours only the basement, never torch."""

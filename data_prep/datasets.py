@@ -21,7 +21,11 @@ IMAGES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff")
 
 @dataclass(frozen=True)
 class PreparedSet:
-    """One folder data/sets/<name>/; fields as in datasets.yaml, raw names the entry it reads."""
+    """One folder data/sets/<name>/; fields as in datasets.yaml.
+
+    raw: the entry whose files it is made of; pairs: rules of data_prep.real_pairs, none for a set
+    of clean photographs alone; megapixels: of one photograph, on average.
+    """
 
     name: str
     raw: str
@@ -49,6 +53,8 @@ class Remote:
 @cache
 def datasets() -> dict[str, dict[str, Any]]:
     """All entries by name. Raises InputError that names the entry and the field that is wrong."""
+    # not one of DATA_FILES: jobs get the definition of their set as a parameter of Snakemake, and
+    # downloads are held against their sums
     entries = read_yaml(HERE / "datasets.yaml")
     schema = read_yaml(HERE / "datasets.schema.yaml")
     problem = jsonschema.exceptions.best_match(
@@ -63,16 +69,16 @@ def datasets() -> dict[str, dict[str, Any]]:
 @cache
 def prepared_sets() -> dict[str, PreparedSet]:
     """All prepared sets by name; an entry without `sets` is one set of its own name."""
-    found = {}
+    sets = {}
     for name, entry in datasets().items():
         default = {name: {"images": entry["images"]}}
-        for set_name, given in entry.get("sets", default).items():
-            options = {key: tuple(v) if isinstance(v, list) else v for key, v in given.items()}
+        for set_name, fields in entry.get("sets", default).items():
+            options = {key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}
             base = {key: entry[key] for key in ("role", "channels", "megapixels") if key in entry}
-            if set_name in found:
+            if set_name in sets:
                 raise InputError(f"datasets.yaml: two sets are called {set_name}")
-            found[set_name] = PreparedSet(set_name, entry.get("from", name), **(base | options))
-    return found
+            sets[set_name] = PreparedSet(set_name, entry.get("from", name), **(base | options))
+    return sets
 
 
 def get_set(name: str) -> PreparedSet:
@@ -89,6 +95,7 @@ def entry_of(set_name: str) -> str:
 
 
 def in_scale(set_name: str, scale: str) -> bool:
+    """Whether datasets.yaml says that a scale uses the set."""
     return scale in datasets()[entry_of(set_name)]["scales"]
 
 
@@ -104,17 +111,17 @@ def downloads(scale: str) -> list[str]:
 
 def remote_files(source: dict[str, Any]) -> list[Remote]:
     """What one source of an entry consists of; empty where a person has to get it."""
-    found = []
+    files = []
     for folder, manifest in source.get("manifests", {}).items():
         path = HERE / "manifests" / f"{manifest}.tsv"
         with path.open(encoding="utf-8", newline="") as file:
             for line in csv.DictReader(file, delimiter="\t"):
                 name = unquote(line["url"].rpartition("/")[2])
-                also = [address.format(name=name) for address in source.get("also", [])]
+                further = [address.format(name=name) for address in source.get("also", [])]
                 place = f"{folder}/{name}" if folder else name
-                urls = (line["url"], *also)
-                found.append(Remote(place, urls, int(line["bytes"]), line["sha256"]))
+                urls = (line["url"], *further)
+                files.append(Remote(place, urls, int(line["bytes"]), line["sha256"]))
     for name, archive in source.get("archives", {}).items():
         urls = tuple(archive["urls"])
-        found.append(Remote(name, urls, archive.get("bytes"), archive.get("sha256")))
-    return found
+        files.append(Remote(name, urls, archive.get("bytes"), archive.get("sha256")))
+    return files

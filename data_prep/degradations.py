@@ -1,45 +1,28 @@
-"""The degradations of the paper's tasks: pure functions (image, level, seed) -> degraded image.
+"""Degradations of one image: pure functions (image, level, seed) -> degraded image.
 
-The same functions make the test sets and the training pairs. Those of data_prep.synthetic stand in
-for real pairs, and no score on them compares with a printed number.
+DEGRADATIONS names those of tasks.yaml. data_prep.degrade applies them to whole test sets,
+semanir.train.patches to training images. motion_blur and weather are synthetic stand-ins for real
+pairs; no score on them compares with a printed number.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 from hashlib import sha256
-from importlib import import_module
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from data_prep.images import check_image, to_y
+from data_prep.images import check_image
 from data_prep.resize import imresize
-from data_prep.synthetic import Random, motion_blur, rain_fog, raindrop, snow, weather
+from data_prep.synthetic import Random, motion_blur, weather
 from semanir.errors import InputError
 from semanir.names import known_name
 
-__all__ = [
-    "Random",
-    "awgn",
-    "bayer",
-    "degradation",
-    "downscale",
-    "jpeg",
-    "malvar",
-    "mosaic",
-    "motion_blur",
-    "name_seed",
-    "rain_fog",
-    "raindrop",
-    "snow",
-    "to_y",
-    "weather",
-]
-
 # Malvar, He, Cutler, "High-quality linear interpolation for demosaicing of Bayer-patterned color
 # images", ICASSP 2004, figure 2, times 16: the sums are whole and hence exact
-_GREEN = np.array(
+_GREEN = np.array(  # green at a red or blue pixel
     [
         [0, 0, -2, 0, 0],
         [0, 0, 4, 0, 0],
@@ -49,7 +32,7 @@ _GREEN = np.array(
     ],
     np.float64,
 )
-_BESIDE = np.array(  # red or blue at a green pixel, from its left and right neighbours
+_FROM_ROW = np.array(  # red or blue at a green pixel, from its left and right neighbours
     [
         [0, 0, 1, 0, 0],
         [0, -2, 0, -2, 0],
@@ -59,7 +42,7 @@ _BESIDE = np.array(  # red or blue at a green pixel, from its left and right nei
     ],
     np.float64,
 )
-_ACROSS = np.array(  # red at a blue pixel, blue at a red one, from the four diagonal neighbours
+_FROM_DIAGONALS = np.array(  # red at a blue pixel, blue at a red one
     [
         [0, 0, -3, 0, 0],
         [0, 4, 0, 4, 0],
@@ -91,7 +74,7 @@ def awgn(image: NDArray[np.uint8], sigma: float, seed: int | Random = 0) -> NDAr
 
 @lru_cache(maxsize=2)
 def _standard_normal(seed: int, count: int) -> NDArray[np.float64]:
-    """The draws of RandomState(seed), kept: all photographs of one size have the same noise.
+    """The draws of RandomState(seed), cached: all photographs of one size have the same noise.
 
     RandomState.normal(0, scale) is scale times these to the bit.
     """
@@ -133,15 +116,15 @@ def jpeg(image: NDArray[np.uint8], quality: int, seed: int | Random = 0) -> NDAr
 
 
 def bayer(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """What a sensor with an RGGB filter sees: uint8 RGB [H,W,3] -> uint8 [H,W], red at (0, 0).
+    """The mosaic of an RGGB Bayer filter: uint8 RGB [H,W,3] -> uint8 [H,W], red at (0, 0).
 
     Raises InputError for an image that is not uint8 [H,W,3].
     """
     check_image(image, 3)
-    seen = image[..., 1].copy()
-    seen[::2, ::2] = image[::2, ::2, 0]
-    seen[1::2, 1::2] = image[1::2, 1::2, 2]
-    return seen
+    sensor = image[..., 1].copy()
+    sensor[::2, ::2] = image[::2, ::2, 0]
+    sensor[1::2, 1::2] = image[1::2, 1::2, 2]
+    return sensor
 
 
 def malvar(mosaic: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -152,18 +135,18 @@ def malvar(mosaic: NDArray[np.uint8]) -> NDArray[np.float64]:
     Table 9. All sums are exact. Raises InputError for an image that is not uint8 [H,W].
     """
     check_image(mosaic, 1)
-    seen = mosaic.astype(np.float64)
-    green, beside, above, across = (
-        cv2.filter2D(seen, -1, kernel, borderType=cv2.BORDER_REFLECT_101) / 16
-        for kernel in (_GREEN, _BESIDE, _BESIDE.T, _ACROSS)
+    sensor = mosaic.astype(np.float64)
+    green, from_row, from_column, from_diagonals = (
+        cv2.filter2D(sensor, -1, kernel, borderType=cv2.BORDER_REFLECT_101) / 16
+        for kernel in (_GREEN, _FROM_ROW, _FROM_ROW.T, _FROM_DIAGONALS)
     )
-    full = np.repeat(seen[..., None], 3, axis=2)
+    full = np.repeat(sensor[..., None], 3, axis=2)
     for channel, row in ((0, 0), (2, 1)):  # red lies on even rows and columns, blue on odd ones
         other = 1 - row
         full[row::2, row::2, 1] = green[row::2, row::2]
-        full[row::2, other::2, channel] = beside[row::2, other::2]
-        full[other::2, row::2, channel] = above[other::2, row::2]
-        full[other::2, other::2, channel] = across[other::2, other::2]
+        full[row::2, other::2, channel] = from_row[row::2, other::2]
+        full[other::2, row::2, channel] = from_column[other::2, row::2]
+        full[other::2, other::2, channel] = from_diagonals[other::2, other::2]
     return full
 
 
@@ -189,7 +172,17 @@ def name_seed(name: str) -> int:
     return int.from_bytes(sha256(name.encode()).digest()[:4], "little")
 
 
-def degradation(dotted: str) -> Any:
-    """The function that a task names, e.g. "data_prep.degradations.awgn"."""
-    module, _, name = dotted.rpartition(".")
-    return getattr(import_module(module), name)
+# key `degradation` of tasks.yaml -> function (image, level, seed) -> degraded image
+DEGRADATIONS: dict[str, Callable[..., NDArray[Any]]] = {
+    "awgn": awgn,
+    "downscale": downscale,
+    "jpeg": jpeg,
+    "mosaic": mosaic,
+    "motion_blur": motion_blur,
+    "weather": weather,
+}
+
+
+def degradation(name: str) -> Callable[..., NDArray[Any]]:
+    """The function of a name of DEGRADATIONS; UnknownNameError names the nearest valid ones."""
+    return DEGRADATIONS[known_name(name, DEGRADATIONS, "degradation")]

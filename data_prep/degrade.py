@@ -1,4 +1,4 @@
-"""Degraded test sets: data/degraded/<task>/<dataset>/<level>/, one file per photograph.
+"""Whole degraded test sets: data/degraded/<task>/<dataset>/<level>/, one file per photograph.
 
 Noisy and demosaicked images are float32 .npy (never clipped, never quantised), all others PNG.
 Where the prepared set has real pairs, these are the degraded files of the pairs; <level> "blind"
@@ -41,13 +41,13 @@ def degrade_set(family: str, level: str, clean: Path, out: Path, raw: Path = RAW
 
 
 def _degrade(task: dict[str, Any], value: Any, clean: Path, out: Path) -> list[dict[str, Any]]:
-    function = degradation(task["degradation"])
+    degrade = degradation(task["degradation"])
     index = []
     for entry in tqdm(load_index(clean), desc=f"degrade {clean.name}", unit="image", delay=10):
         path = clean / entry["file"]
         image = match_channels(read_image(path), task["channels"], path, task.get("gray", "full"))
         seed = name_seed(path.name) if task["seed"] == "name" else task["seed"]
-        degraded = function(image, value, seed)
+        degraded = degrade(image, value, seed)
         if degraded.dtype == np.uint8:
             target = out / f"{path.stem}.png"
             write_image(target, degraded)
@@ -62,13 +62,12 @@ def _degrade(task: dict[str, Any], value: Any, clean: Path, out: Path) -> list[d
 def _copy_real(clean: Path, out: Path, raw: Path) -> list[dict[str, Any]]:
     prepared = prepared_sets()[clean.name]
     folder = raw / prepared.raw
-    known = {entry["file"] for entry in load_index(clean)}
+    names = {entry["file"] for entry in load_index(clean)}
     index = []
-    for degraded, partner in tqdm(pairs_of(prepared, raw), unit="image", delay=10):
-        target, name = (
-            f"{Path(flat_name(path.relative_to(folder))).stem}.png" for path in (degraded, partner)
-        )
-        if name not in known:
+    for pair in tqdm(pairs_of(prepared, raw), unit="image", delay=10):
+        degraded = pair[0]
+        target, name = (f"{Path(flat_name(path.relative_to(folder))).stem}.png" for path in pair)
+        if name not in names:
             raise InputError(
                 f"{clean} has no {name}, the clean image of {degraded}; "
                 f"{remake(clean / 'index.json')}"
@@ -79,11 +78,14 @@ def _copy_real(clean: Path, out: Path, raw: Path) -> list[dict[str, Any]]:
 
 
 def read_degraded(path: Path) -> NDArray[np.float32]:
-    """A degraded image as float32 on the [0,1] scale, [H,W] or [H,W,3]."""
+    """A degraded image as float32 on the [0,1] scale, [H,W] or [H,W,3].
+
+    Noisy ones have values outside it. Raises InputError that names a broken file.
+    """
     if path.suffix != ".npy":
         return (read_image(path) / 255).astype(np.float32)
     try:
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        again = remake(path.with_name("index.json"))
-        raise InputError(f"cannot read {path}: {error}; {again}") from None
+        remedy = remake(path.with_name("index.json"))
+        raise InputError(f"cannot read {path}: {error}; {remedy}") from None

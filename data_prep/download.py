@@ -1,8 +1,7 @@
 """Raw photographs on disk: data/raw/<entry>/ with files.json, which is written last.
 
-Whatever way the bytes came (an address, a mirror, a person who filled the folder), they are held
-against the same sums: published SHA-256 where there are any, else those of the first time, kept in
-data/lock.json.
+Bytes from an address, from a mirror or put there by a person are held against the same sums: the
+published SHA-256 where there is one, else that of the first download, recorded in data/lock.json.
 """
 
 import glob
@@ -26,7 +25,7 @@ from semanir.errors import InputError, OutputError
 from semanir.files import is_hidden, read_json, read_list, replacing, sha256, write_json
 from semanir.names import known_name
 
-AT_ONCE = 8  # small files fetched side by side
+AT_ONCE = 8  # small files fetched in parallel
 LOCK = RAW.parent / "lock.json"
 
 
@@ -57,8 +56,8 @@ def download(name: str, raw: Path = RAW, mirror: str | None = None) -> None:
         missing = adopt(name, folder)
         if not missing:
             return
-        # what is wrong with a folder that somebody filled
-        problems = [missing] if matching(folder, ("**/*",)) else []
+        # a folder that somebody filled: what is wrong with it comes first
+        problems = [missing] if images_below(folder) else []
         for source in entry["sources"]:
             try:
                 _from_source(name, source, folder, mirror)
@@ -79,7 +78,7 @@ def adopt(name: str, folder: Path) -> str:
     if (folder / "files.json").is_file():
         load_listing(folder)
         return ""
-    files = found_by_manifest(name, folder)
+    files = files_of_manifest(name, folder)
     if files is None and _has_manifest(name):
         return f"{folder} does not hold all files of the list"
     try:
@@ -91,23 +90,23 @@ def adopt(name: str, folder: Path) -> str:
     return ""
 
 
-def found_by_manifest(name: str, folder: Path) -> list[Path] | None:
+def files_of_manifest(name: str, folder: Path) -> list[Path] | None:
     """The files of an entry's list of SHA-256 sums, if all of them are in the folder.
 
     A file may lie in another subfolder, as archives have them: it is linked to its place.
     """
     for source in datasets()[name]["sources"]:
         if "manifests" in source:
-            found = {remote: _find(folder, remote) for remote in remote_files(source)}
-            if None not in found.values():
-                for remote, path in found.items():
+            paths = {remote: _locate(folder, remote) for remote in remote_files(source)}
+            if None not in paths.values():
+                for remote, path in paths.items():
                     if path is not None:
-                        _put(path, folder / remote.path)
-                return [folder / remote.path for remote in found]
+                        _link(path, folder / remote.path)
+                return [folder / remote.path for remote in paths]
     return None
 
 
-def _find(folder: Path, remote: Remote) -> Path | None:
+def _locate(folder: Path, remote: Remote) -> Path | None:
     """The file of a manifest: in its place, or else anywhere below the folder by name and sum."""
     place = folder / remote.path
     if place.is_file():
@@ -116,7 +115,8 @@ def _find(folder: Path, remote: Remote) -> Path | None:
     return next((path for path in others if sha256(path) == remote.sha256), None)
 
 
-def _put(path: Path, place: Path) -> None:
+def _link(path: Path, place: Path) -> None:
+    """Make `place` a hard link to `path`, or a copy of it."""
     if path == place:
         return
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -133,22 +133,22 @@ def load_listing(folder: Path) -> dict[str, Path]:
     Raises InputError that names the first file that is missing or whose SHA-256 differs.
     """
     listing = folder / "files.json"
-    again = f"delete {listing} and run python -m data_prep download {folder.name}"
+    remedy = f"delete {listing} and run semanir data download {folder.name}"
     try:
-        entries = read_list(listing, {"file": str, "bytes": int, "sha256": str}, again)
+        entries = read_list(listing, {"file": str, "bytes": int, "sha256": str}, remedy)
     except FileNotFoundError:
         raise InputError(
-            f"{folder.name} is not downloaded: run python -m data_prep download {folder.name}"
+            f"{folder.name} is not downloaded: run semanir data download {folder.name}"
         ) from None
-    found = {}
+    files = {}
     for entry in tqdm(entries, desc=f"verify {folder.name}", unit="file", delay=10):
         path = folder / entry["file"]
         if not path.is_file():
-            raise InputError(f"missing file {path}; {again}")
+            raise InputError(f"missing file {path}; {remedy}")
         if path.stat().st_size != entry["bytes"] or sha256(path) != entry["sha256"]:
-            raise InputError(f"{path} changed since it was downloaded (SHA-256 differs); {again}")
-        found[entry["file"]] = path
-    return found
+            raise InputError(f"{path} changed since it was downloaded (SHA-256 differs); {remedy}")
+        files[entry["file"]] = path
+    return files
 
 
 def remember(raw: Path, key: str, digest: str) -> None:
@@ -159,19 +159,19 @@ def remember(raw: Path, key: str, digest: str) -> None:
     """
     path = raw.parent / "lock.json"
     with FileLock(raw.parent / ".lock.json.lock"):
-        known = read_lock(path)
-        if known.get(key, digest) != digest:
+        recorded = read_lock(path)
+        if recorded.get(key, digest) != digest:
             # a dataset goes with its archives, weights one by one
             name = key if key.startswith("weights/") else key.partition("/")[0]
-            where = "" if path == LOCK else f" --lock {path}"
+            option = "" if path == LOCK else f" --lock {path}"
             raise ChangedError(
-                f"{key} is not what was downloaded first: SHA-256 {digest}, recorded {known[key]}; "
-                "if the publisher announced a new version: python -m data_prep forget "
-                f"{name}{where}"
+                f"{key} is not what was downloaded first: SHA-256 {digest}, recorded "
+                f"{recorded[key]}; if the publisher announced a new version: semanir data forget "
+                f"{name}{option}"
             )
-        if key not in known:
+        if key not in recorded:
             print(f"{key}: no SHA-256 was published; recorded {digest} in {path}", flush=True)
-            write_json(path, dict(sorted({**known, key: digest}.items())))
+            write_json(path, dict(sorted({**recorded, key: digest}.items())))
 
 
 def forget(key: str, path: Path = LOCK) -> list[str]:
@@ -183,27 +183,27 @@ def forget(key: str, path: Path = LOCK) -> list[str]:
     if not path.is_file():
         raise InputError(f"nothing is recorded yet: there is no {path}")
     with FileLock(path.with_name(f".{path.name}.lock")):
-        known = read_lock(path)
-        found = [name for name in known if name == key or name.startswith(f"{key}/")]
-        if not found:
-            known_name(key, known, f"entry of {path}")
-        write_json(path, {name: digest for name, digest in known.items() if name not in found})
-    return found
+        recorded = read_lock(path)
+        forgotten = [name for name in recorded if name == key or name.startswith(f"{key}/")]
+        if not forgotten:
+            known_name(key, recorded, f"entry of {path}")
+        write_json(path, {name: recorded[name] for name in recorded if name not in forgotten})
+    return forgotten
 
 
 def read_lock(path: Path = LOCK) -> dict[str, str]:
     """The recorded sums by key, none where there is no file; LockError names a broken line."""
     if not path.is_file():
         return {}
-    again = f"mend it, or move {path} elsewhere to record all sums anew"
+    remedy = f"mend it, or move {path} elsewhere to record all sums anew"
     try:
-        known: dict[str, str] = read_json(path, dict, again)
+        recorded: dict[str, str] = read_json(path, dict, remedy)
     except InputError as error:
         raise LockError(str(error)) from None
-    for key, digest in known.items():
+    for key, digest in recorded.items():
         if not isinstance(digest, str):
-            raise LockError(f"broken {path}: {key} has no SHA-256, but {digest!r}; {again}")
-    return known
+            raise LockError(f"broken {path}: {key} has no SHA-256, but {digest!r}; {remedy}")
+    return recorded
 
 
 def _from_source(name: str, source: dict[str, Any], folder: Path, mirror: str | None) -> None:
@@ -230,10 +230,10 @@ def _from_source(name: str, source: dict[str, Any], folder: Path, mirror: str | 
 
 
 def _fetch_all(name: str, wanted: Sequence[Remote], folder: Path, mirror: str | None) -> None:
-    """Many small files side by side; the first failure stops what has not begun."""
+    """Many small files in parallel; the first failure stops what has not begun."""
     total = sum(remote.bytes or 0 for remote in wanted)
 
-    def one(remote: Remote) -> int:
+    def fetch_one(remote: Remote) -> int:
         target = folder / remote.path
         fetch(
             remote.urls,
@@ -248,7 +248,7 @@ def _fetch_all(name: str, wanted: Sequence[Remote], folder: Path, mirror: str | 
     bar = tqdm(total=total, desc=name, unit="B", unit_scale=True, delay=5)
     with bar, ThreadPoolExecutor(AT_ONCE) as pool:
         try:
-            for count in pool.map(one, wanted):
+            for count in pool.map(fetch_one, wanted):
                 bar.update(count)
         except BaseException:
             pool.shutdown(cancel_futures=True)
@@ -258,33 +258,32 @@ def _fetch_all(name: str, wanted: Sequence[Remote], folder: Path, mirror: str | 
 def _check_sets(name: str, folder: Path) -> list[Path]:
     """All raw files of an entry's prepared sets, in as many photographs as there must be."""
     files: dict[Path, None] = {}
-    made_here = [each for each in prepared_sets().values() if each.raw == name]
-    for prepared in made_here:
+    for prepared in (each for each in prepared_sets().values() if each.raw == name):
         if prepared.pairs:
             for pair in find_pairs(folder, prepared.pairs, prepared.name, prepared.images):
                 files |= dict.fromkeys(pair)
             continue
-        found = matching(folder, prepared.files)
-        if len(found) != prepared.images:
+        images = images_below(folder, prepared.files)
+        if len(images) != prepared.images:
             raise InputError(
-                f"{prepared.name}: found {len(found)} images where {prepared.images} belong: "
+                f"{prepared.name}: found {len(images)} images where {prepared.images} belong: "
                 f"{', '.join(prepared.files)} in {folder}"
             )
-        files |= dict.fromkeys(found)
+        files |= dict.fromkeys(images)
     if _has_manifest(name):
-        files |= dict.fromkeys(found_by_manifest(name, folder) or [])
-    return sorted(files or matching(folder, ("**/*",)))
+        files |= dict.fromkeys(files_of_manifest(name, folder) or [])
+    return sorted(files or images_below(folder))
 
 
-def matching(folder: Path, globs: Sequence[str]) -> list[Path]:
+def images_below(folder: Path, globs: Sequence[str] = ("**/*",)) -> list[Path]:
     """Image files below a folder that one of the globs names, sorted, without hidden ones."""
-    found = {
+    paths = {
         path
         for pattern in globs
         for path in folder.glob(pattern)
         if path.suffix.lower() in IMAGES and path.is_file()
     }
-    return sorted(path for path in found if not any(map(is_hidden, path.relative_to(folder).parts)))
+    return sorted(path for path in paths if not any(map(is_hidden, path.relative_to(folder).parts)))
 
 
 def _has_manifest(name: str) -> bool:

@@ -9,11 +9,11 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -41,7 +41,7 @@ class FetchError(Exception):
     """An address does not have the file; the message is the reason."""
 
 
-class _AgainError(Exception):
+class _RetryError(Exception):
     """Worth another attempt, after `wait` seconds if the server said so."""
 
     def __init__(self, reason: str, wait: float | None = None) -> None:
@@ -68,16 +68,15 @@ def fetch(
     none; OutputError on a full disk.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _full_disk_named(target), FileLock(beside(target, "lock")):
+    with _naming_full_disk(target), FileLock(beside(target, "lock")):
         if target.is_file() and size in (None, target.stat().st_size):
-            found = sha256_of(target)
-            if sha256 in (None, found):
-                return found
+            digest = sha256_of(target)
+            if sha256 in (None, digest):
+                return digest
         reasons = []
         for url in urls:
-            copies = [mirrored(url, one) for one in all_mirrors(mirror)]
-            places = [*(place for place in copies if place), address(url)]
-            for place in places:
+            copies = [mirrored(url, each) for each in all_mirrors(mirror)]
+            for place in (*(copy for copy in copies if copy), address(url)):
                 try:
                     if isinstance(place, Path):
                         _copy(place, target, sha256, size)
@@ -93,7 +92,7 @@ def fetch(
 
 
 def _copy(source: Path, target: Path, sha256: str | None, size: int | None) -> None:
-    """From a mirror folder."""
+    """Copy a file of a mirror folder; FetchError where its size or sum is another."""
     _check_size(size, source.stat().st_size)
     _check_disk(target, source.stat().st_size)
     part = beside(target, "copy")
@@ -106,7 +105,7 @@ def _copy(source: Path, target: Path, sha256: str | None, size: int | None) -> N
 
 
 def _download(url: str, target: Path, sha256: str | None, size: int | None, progress: bool) -> None:
-    """From a server; once more from the start if what a resume put together is wrong."""
+    """Download from a server; once more from the start if a resumed file has a wrong sum."""
     download = _Download(target, sha256, size, progress)
     for first in (True, False):
         download.run(url)
@@ -122,7 +121,7 @@ def _download(url: str, target: Path, sha256: str | None, size: int | None, prog
 
 
 class _Download:
-    """What came so far lies in .<name>.part beside the target, its origin in .<name>.part.json."""
+    """A download: its bytes so far in .<name>.part, their origin in .<name>.part.json."""
 
     def __init__(self, target: Path, sha256: str | None, size: int | None, progress: bool) -> None:
         self.target, self.sha256, self.size, self.progress = target, sha256, size, progress
@@ -135,8 +134,8 @@ class _Download:
             try:
                 self._receive(url)
                 return
-            except (_AgainError, *NETWORK_ERRORS) as error:
-                reason = _short(error)
+            except (_RetryError, *NETWORK_ERRORS) as error:
+                reason = _reason(error)
                 hopeless = reason == NO_HOST and not self.part.exists()
                 if attempt == ATTEMPTS or hopeless or isinstance(error, InvalidSchema):
                     raise FetchError(f"{reason} (attempt {attempt})") from None
@@ -177,15 +176,15 @@ class _Download:
         return (have, "") if self.sha256 else (0, "")
 
     def _accept(self, response: requests.Response, have: int) -> int:
-        """How many bytes at hand the answer continues; FetchError, _AgainError if it is no file."""
+        """How many bytes at hand the answer continues; FetchError, _RetryError if it is no file."""
         status = response.status_code
         if status == 416 and have:
             if response.headers.get("Content-Range", "") == f"bytes */{have}":
                 return have
             self.part.unlink()
-            raise _AgainError("the server cannot continue the part", wait=0)
+            raise _RetryError("the server cannot continue the part", wait=0)
         if status in TRY_AGAIN:
-            raise _AgainError(f"HTTP {status} {response.reason}", _retry_after(response))
+            raise _RetryError(f"HTTP {status} {response.reason}", _retry_after(response))
         if status >= 400 or status not in (200, 206):
             raise FetchError(f"HTTP {status} {response.reason}")
         if "text/html" in response.headers.get("Content-Type", ""):
@@ -193,7 +192,7 @@ class _Download:
         if status == 206:
             if not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
                 self.part.unlink(missing_ok=True)
-                raise _AgainError("the server continued at another place", wait=0)
+                raise _RetryError("the server continued at another place", wait=0)
             return have
         return 0
 
@@ -223,7 +222,7 @@ class _Download:
             file.flush()
             os.fsync(file.fileno())
         if total is not None and received < total:
-            raise _AgainError(f"the connection ended after {received} of {total} bytes")
+            raise _RetryError(f"the connection ended after {received} of {total} bytes")
 
     def _refuse_page(self, response: requests.Response, page: bytes) -> None:
         if self.target.suffix in (".html", ".htm"):
@@ -239,35 +238,33 @@ class _Download:
         raise FetchError(f"{kind} instead of the file; open the address in a browser")
 
 
-class _full_disk_named:  # noqa: N801, a context manager reads as a verb
-    """Turn "no space left" into one error that keeps the part and says so."""
-
-    def __init__(self, target: Path) -> None:
-        self.target = target
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, OSError) and error.errno in FULL:
-            raise OutputError(
-                f"the disk is full at {self.target.parent}; free some space and run the same "
-                "command again, it resumes"
-            ) from None
+@contextmanager
+def _naming_full_disk(target: Path) -> Iterator[None]:
+    """Turn "no space left" into one OutputError; the part is left in place."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise OutputError(
+            f"the disk is full at {target.parent}; free some space and run the same command "
+            "again, it resumes"
+        ) from None
 
 
-def _check_size(expected: int | None, found: int | None) -> None:
-    if expected is not None and found is not None and expected != found:
-        raise FetchError(f"it has {found} bytes where {expected} are expected")
+def _check_size(expected: int | None, size: int | None) -> None:
+    if expected is not None and size is not None and expected != size:
+        raise FetchError(f"it has {size} bytes where {expected} are expected")
 
 
 def _check_sum(path: Path, sha256: str | None) -> None:
-    found = sha256_of(path) if sha256 else None
-    if found != sha256:
-        raise FetchError(f"SHA-256 is {found}, expected {sha256}")
+    digest = sha256_of(path) if sha256 else None
+    if digest != sha256:
+        raise FetchError(f"SHA-256 is {digest}, expected {sha256}")
 
 
 def _check_disk(target: Path, needed: int) -> None:
+    """Raise OutputError unless the folder of `target` has room for so many more bytes."""
     free = shutil.disk_usage(target.parent).free
     if needed > free:
         raise OutputError(
@@ -293,10 +290,10 @@ def _retry_after(response: requests.Response) -> float | None:
         return None
 
 
-def _short(error: Exception) -> str:
-    """A network library's error without its nest of reasons."""
+def _reason(error: Exception) -> str:
+    """The reason of a network library's error, in a few words."""
     text = " ".join(str(error).split())
-    if isinstance(error, _AgainError | InvalidSchema):
+    if isinstance(error, _RetryError | InvalidSchema):
         return text
     if "resolve" in text or "resolution" in text:
         return NO_HOST

@@ -48,7 +48,10 @@ def write_image(path: str | Path, image: NDArray[np.uint8]) -> None:
 
 
 def to_grey(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Full-range BT.601 luma, rounded: the grey of the denoising sets (not the 16..235 Y of SR)."""
+    """Full-range BT.601 luma, rounded: the grey of the denoising sets (not the 16..235 Y of SR).
+
+    image uint8 [H,W,3] -> uint8 [H,W]; a grey image [H,W] is returned as it is.
+    """
     if image.ndim == 2:
         return image
     return np.rint(image @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)
@@ -85,9 +88,9 @@ def check_image(image: NDArray[np.uint8], channels: int | None = None) -> None:
     """
     shapes = {1: "[H,W]", 3: "[H,W,3]", None: "[H,W] or [H,W,3]"}
     dtype, shape = getattr(image, "dtype", type(image).__name__), np.shape(image)
-    found = 1 if len(shape) == 2 else 3 if len(shape) == 3 and shape[2] == 3 else 0
-    whole = isinstance(image, np.ndarray) and dtype == np.uint8 and image.size > 0
-    if not whole or not found or channels not in (None, found):
+    own = 1 if len(shape) == 2 else 3 if len(shape) == 3 and shape[2] == 3 else 0
+    eight_bit = isinstance(image, np.ndarray) and dtype == np.uint8 and image.size > 0
+    if not eight_bit or not own or channels not in (None, own):
         raise InputError(
             f"expected a non-empty uint8 image {shapes[channels]}, got {dtype} {shape}; convert it"
         )

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from tabulate import tabulate
+
 from data_prep.datasets import RAW, datasets, downloads, prepared_sets, remote_files
-from data_prep.download import load_listing, matching
+from data_prep.download import images_below, load_listing
 from data_prep.mirror import address
 from data_prep.prepare import clean_files
 from semanir.errors import InputError
@@ -85,12 +87,8 @@ def human(size: int | None) -> str:
 
 def columns(lines: Sequence[Sequence[str]]) -> str:
     """Lines of text in aligned columns, the first line as a header."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    ruler = ["-" * width for width in widths]
-    return "\n".join(
-        "  ".join(field.ljust(width) for field, width in zip(line, widths, strict=True)).rstrip()
-        for line in [lines[0], ruler, *lines[1:]]
-    )
+    text = tabulate(lines[1:], headers=lines[0], tablefmt="simple", disable_numparse=True)
+    return "\n".join(line.rstrip() for line in text.splitlines())
 
 
 def _state(name: str, entry: dict[str, Any], raw: Path) -> tuple[str, str, int | None, str]:
@@ -104,18 +102,18 @@ def _state(name: str, entry: dict[str, Any], raw: Path) -> tuple[str, str, int |
         folder = raw / entry.get("from", name)
         if "folder" in entry or (folder / "files.json").is_file():
             return "yes", "NO", None, str(error)
-        found = len(matching(folder, ("**/*",)))
-        return f"{found} files" if found else "no", "-", None, _how_to_get(name, entry)
+        count = len(images_below(folder))
+        return f"{count} files" if count else "no", "-", None, _how_to_get(name, entry)
     return "yes", "yes", sum(path.stat().st_size for path in paths), ""
 
 
 def _how_to_get(name: str, entry: dict[str, Any]) -> str:
     if "from" in entry:
-        return f"python -m data_prep download {entry['from']}, of which it is made"
+        return f"semanir data download {entry['from']}, of which it is made"
     if "by_hand" in entry["sources"][0]:
         return f"{entry['sources'][0]['by_hand']} into data/raw/{name}"
     size, _ = download_size(entry)
-    return f"python -m data_prep download {name} ({human(size)})"
+    return f"semanir data download {name} ({human(size)})"
 
 
 def _duration(seconds: float) -> str:

@@ -31,7 +31,7 @@ def mirror_from_environment() -> str | None:
     return os.environ.get("SEMANIR_MIRROR") or None
 
 
-def place(url: str) -> tuple[str, ...]:
+def mirror_path(url: str) -> tuple[str, ...]:
     """Folders and name of a URL below a mirror: host, then the decoded path, once decoded.
 
     Raises InputError for a URL that could name something outside: `..`, an empty or hidden part, a
@@ -63,7 +63,7 @@ def mirrored(url: str, mirror: str) -> Path | str | None:
     None where a folder does not hold it. Links inside a mirror folder may not lead out of it.
     Raises InputError for a folder that does not exist and for URLs that name no file inside.
     """
-    names = place(url)
+    names = mirror_path(url)
     if mirror.startswith(("http://", "https://")):
         return "/".join([mirror.rstrip("/"), *(quote(name, safe="") for name in names)])
     root = Path(mirror).expanduser().resolve()

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from data_prep.datasets import HERE, RAW, PreparedSet, datasets, get_set
-from data_prep.download import load_listing, matching
+from data_prep.download import images_below, load_listing
 from data_prep.images import read_image, write_image
 from data_prep.pictures import is_plain_png
 from data_prep.real_pairs import find_pairs, flat_name, resize_as_transweather
 from semanir.errors import InputError, remake
 from semanir.files import read_json, read_list, replacing, sha256, write_json
+
+DATA_FILES: tuple[str, ...] = ("embedded/MANIFEST.json",)  # part of this module's source hash
 
 
 def prepare(name: str, out: Path, raw: Path = RAW) -> None:
@@ -50,10 +52,10 @@ def clean_files(prepared: PreparedSet, raw: Path = RAW) -> dict[str, Path]:
     folder = raw / prepared.raw
     listed = set(load_listing(folder).values())
     if prepared.pairs:
-        found = [clean for _, clean in pairs_of(prepared, raw)]
+        sources = [clean for _, clean in pairs_of(prepared, raw)]
     else:
-        found = [path for path in matching(folder, prepared.files) if path in listed]
-    files = {f"{Path(flat_name(path.relative_to(folder))).stem}.png": path for path in found}
+        sources = [path for path in images_below(folder, prepared.files) if path in listed]
+    files = {f"{Path(flat_name(path.relative_to(folder))).stem}.png": path for path in sources}
     if not prepared.pairs and len(files) != prepared.images:
         raise InputError(
             f"{prepared.name}: {len(files)} images of different names in {folder}, "
@@ -70,7 +72,10 @@ def pairs_of(prepared: PreparedSet, raw: Path = RAW) -> list[tuple[Path, Path]]:
 
 
 def convert(image: NDArray[np.uint8], prepared: PreparedSet) -> NDArray[np.uint8]:
-    """A decoded photograph as the set wants it; the very same array where nothing changes."""
+    """A decoded photograph [H,W] or [H,W,3] with the channels, crop and size of the set.
+
+    The very same array where nothing changes.
+    """
     if prepared.channels == 3 and image.ndim == 2:
         image = np.repeat(image[..., None], 3, axis=2)
     if prepared.crop == "kodak24":
@@ -115,21 +120,21 @@ def load_index(folder: Path, **fields: type) -> list[dict[str, Any]]:
 def _embedded_files(prepared: PreparedSet) -> dict[str, Path]:
     """The committed photographs of a set, each held against embedded/MANIFEST.json."""
     folder = HERE / datasets()[prepared.raw]["folder"]
-    again = "restore it with git checkout"
-    manifest = read_json(folder.parent / "MANIFEST.json", dict, again)
+    remedy = "restore it with git checkout"
+    manifest = read_json(HERE / DATA_FILES[0], dict, remedy)
     listed = [file for file in manifest["files"] if Path(file["path"]).parent.name == folder.name]
     if len(listed) != prepared.images:
         raise InputError(
             f"{prepared.name}: manifest lists {len(listed)} images, not {prepared.images}"
         )
-    found = {}
+    files = {}
     for file in sorted(listed, key=lambda file: file["path"]):
         path = folder.parent / file["path"]
         if not path.is_file():
-            raise InputError(f"{prepared.name}: missing {path}; {again}")
+            raise InputError(f"{prepared.name}: missing {path}; {remedy}")
         if sha256(path) != file["sha256"]:
             raise InputError(
                 f"{prepared.name}: {path} is not the file of the manifest (SHA-256 differs)"
             )
-        found[path.name] = path
-    return found
+        files[path.name] = path
+    return files

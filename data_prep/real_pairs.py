@@ -1,4 +1,4 @@
-r"""Real pairs: which degraded file belongs to which clean one, under what name and at what size.
+r"""Real pairs, a degraded photograph and its clean one: their files, names and sizes.
 
 A rule is a plain mapping, as it stands under `pairs` in datasets.yaml:
 
@@ -18,6 +18,7 @@ import os
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from itertools import takewhile
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
@@ -32,7 +33,7 @@ from semanir.errors import InputError
 from semanir.files import is_hidden
 
 _FRAMES = ("blur", "blur_gamma", "sharp")
-_AGAIN = "the archive may be incomplete, fetch and unpack it again"
+_INCOMPLETE = "the archive may be incomplete, fetch and unpack it again"
 
 
 def find_pairs(
@@ -51,18 +52,18 @@ def find_pairs(
     if not folder.is_dir():
         raise InputError(f"{name}: no folder {folder}; unpack the archive there")
     files, links = _files_below(folder)
-    rule, degraded, lists = _first_fit(folder, rules, files, links, name)
+    rule, degraded, lists = _first_matching_rule(folder, rules, files, links, name)
     chosen = _listed(folder, lists, degraded, name) if lists else degraded
     pairs = _with_clean(folder, chosen, rule, files, name)
 
     # files that the list leaves out and those of other sets use their clean files, too
     others = _matching(files, rule["others"]) if "others" in rule else []
-    used = {_find(_clean_path(path, rule), files) for path in (*degraded, *others)}
+    used = {_in_any_case(_clean_path(path, rule), files) for path in (*degraded, *others)}
     _check_orphans(folder, set(pairs.values()), used, files, name)
     _check_names(pairs, name)
     _check_names(pairs.values(), name)
     if count is not None and len(pairs) != count:
-        hint = _AGAIN if len(pairs) < count else "remove what does not belong to it"
+        hint = _INCOMPLETE if len(pairs) < count else "remove what does not belong to it"
         raise InputError(
             f"{name}: found {len(pairs)} pairs where {count} belong: {rule['degraded']} in "
             f"{folder}; {hint}"
@@ -111,15 +112,15 @@ def resize_as_transweather(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _files_below(folder: Path) -> tuple[dict[str, str], list[str]]:
     """Paths of all files in sorted order, by their case-folded spelling too, and linked folders."""
-    found, links = [], []
+    paths, links = [], []
     for parent, folders, names in os.walk(folder):
         folders[:] = [each for each in folders if not is_hidden(each)]
         place = Path(parent).relative_to(folder)
         links += [(place / each).as_posix() for each in folders if Path(parent, each).is_symlink()]
-        found += [(place / each).as_posix() for each in names if not is_hidden(each)]
-    found.sort(key=lambda path: path.split("/"))
-    files = {path.casefold(): path for path in found}
-    return files | {path: path for path in found}, sorted(links)
+        paths += [(place / each).as_posix() for each in names if not is_hidden(each)]
+    paths.sort(key=lambda path: path.split("/"))
+    files = {path.casefold(): path for path in paths}
+    return files | {path: path for path in paths}, sorted(links)
 
 
 def _matching(files: Mapping[str, str], pattern: str, images: bool = True) -> list[str]:
@@ -129,19 +130,20 @@ def _matching(files: Mapping[str, str], pattern: str, images: bool = True) -> li
         path
         for path in dict.fromkeys(files.values())
         if not images or path.lower().endswith(IMAGES)
-        if _fits(path.casefold().split("/"), wanted)
+        if _matches(path.casefold().split("/"), wanted)
     ]
 
 
-def _fits(parts: Sequence[str], wanted: Sequence[str]) -> bool:
+def _matches(parts: Sequence[str], wanted: Sequence[str]) -> bool:
+    """Whether the components of a path match those of a glob."""
     if not wanted:
         return not parts
     if wanted[0] == "**":
-        return any(_fits(parts[start:], wanted[1:]) for start in range(len(parts) + 1))
-    return bool(parts) and fnmatchcase(parts[0], wanted[0]) and _fits(parts[1:], wanted[1:])
+        return any(_matches(parts[start:], wanted[1:]) for start in range(len(parts) + 1))
+    return bool(parts) and fnmatchcase(parts[0], wanted[0]) and _matches(parts[1:], wanted[1:])
 
 
-def _first_fit(
+def _first_matching_rule(
     folder: Path,
     rules: Sequence[Mapping[str, Any]],
     files: Mapping[str, str],
@@ -184,7 +186,7 @@ def _listed(folder: Path, lists: Sequence[str], degraded: Sequence[str], name: s
         parts = [part for part in line.casefold().split("/") if part not in ("", ".")]
         if not parts:
             continue
-        best = _best_tails(parts, same_name.get(parts[-1], []), PurePosixPath(lists[0]).parent)
+        best = _nearest(parts, same_name.get(parts[-1], []), PurePosixPath(lists[0]).parent)
         place = f"{lists[0]}, line {number}"
         if not best:
             missing.append(f"{place} names {line}")
@@ -199,15 +201,15 @@ def _listed(folder: Path, lists: Sequence[str], degraded: Sequence[str], name: s
         else:
             lines[best[0]] = number
     if missing:
-        raise InputError(
-            f"{name}: {missing[0]}, which is not in {folder}{_more(missing, 'line')}; {_AGAIN}"
-        )
+        others = _and_more(missing, "line")
+        raise InputError(f"{name}: {missing[0]}, which is not in {folder}{others}; {_INCOMPLETE}")
     if not lines:
         raise InputError(f"{name}: {lists[0]} in {folder} is empty; fetch it again")
     return [path for path in degraded if path in lines]
 
 
 def _read_lines(path: Path) -> list[str]:
+    """The lines of a list, with `/` for backslashes and without a byte order mark."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -215,23 +217,22 @@ def _read_lines(path: Path) -> list[str]:
     return [line.strip().replace("\\", "/") for line in text.splitlines()]
 
 
-def _best_tails(line: Sequence[str], paths: Iterable[str], root: PurePosixPath) -> list[str]:
-    """The paths whose last components are the line's: file and its folder, if the line has one.
+def _nearest(line: Sequence[str], paths: Iterable[str], root: PurePosixPath) -> list[str]:
+    """The paths that end with the components of a line: the file, and its folder if it names one.
 
     The lists were written for other roots than ours. A path that the line spells out as seen from
     the list's folder goes before all others, then the one with the longest common tail.
     """
-    found: dict[tuple[bool, int], list[str]] = {}
+    ranked: dict[tuple[bool, int], list[str]] = {}
     for path in paths:
         parts = path.casefold().split("/")
-        pairs = zip(reversed(parts), reversed(line), strict=False)
-        common = next((n for n, (one, two) in enumerate(pairs) if one != two), None)
-        common = min(len(parts), len(line)) if common is None else common
+        equal = (a == b for a, b in zip(reversed(parts), reversed(line), strict=False))
+        common = len(list(takewhile(bool, equal)))
         if common >= min(2, len(line)):
             below = PurePosixPath(path).is_relative_to(root)
             whole = below and common >= len(parts) - len(root.parts)
-            found.setdefault((whole, common), []).append(path)
-    return found[max(found)] if found else []
+            ranked.setdefault((whole, common), []).append(path)
+    return ranked[max(ranked)] if ranked else []
 
 
 def _clean_path(path: str, rule: Mapping[str, Any]) -> str | None:
@@ -241,7 +242,7 @@ def _clean_path(path: str, rule: Mapping[str, Any]) -> str | None:
     return clean if matches == 1 else None
 
 
-def _find(path: str | None, files: Mapping[str, str]) -> str | None:
+def _in_any_case(path: str | None, files: Mapping[str, str]) -> str | None:
     """The file of this path, or else one that differs in upper and lower case only."""
     return None if path is None else files.get(path) or files.get(path.casefold())
 
@@ -261,13 +262,15 @@ def _with_clean(
             raise InputError(
                 f"{name}: the rule {rule['clean'][0]} must match {path} exactly once; mend the rule"
             )
-        found = _find(clean, files)
-        if found is None:
+        actual = _in_any_case(clean, files)
+        if actual is None:
             missing.append(f"{path} has no clean image {clean}")
         else:
-            pairs[path] = found
+            pairs[path] = actual
     if missing:
-        raise InputError(f"{name}: {missing[0]} in {folder}{_more(missing, 'image')}; {_AGAIN}")
+        raise InputError(
+            f"{name}: {missing[0]} in {folder}{_and_more(missing, 'image')}; {_INCOMPLETE}"
+        )
     root = folder.resolve()
     for path in (*pairs, *pairs.values()):
         link = folder / path
@@ -294,11 +297,12 @@ def _check_orphans(
     if orphans:
         raise InputError(
             f"{name}: no degraded image belongs to {orphans[0]} in {folder}"
-            f"{_more(orphans, 'image')}; {_AGAIN}"
+            f"{_and_more(orphans, 'image')}; {_INCOMPLETE}"
         )
 
 
 def _check_names(paths: Iterable[str], name: str) -> None:
+    """No two files may have the same flat name, endings and case apart."""
     seen: dict[str, str] = {}
     for path in paths:
         flat = flat_name(PurePosixPath(path))
@@ -314,14 +318,15 @@ def _check_sizes(folder: Path, pairs: Mapping[str, str], name: str) -> None:
     sizes = {path: shown_size(folder / path) for path in dict.fromkeys((*pairs, *pairs.values()))}
     for path, clean in pairs.items():
         if sizes[path] != sizes[clean]:
-            one, two = ("{}x{}".format(*sizes[each]) for each in (path, clean))
+            degraded_size, clean_size = ("{}x{}".format(*sizes[each]) for each in (path, clean))
             raise InputError(
-                f"{name}: {path} is {one}, its clean image {clean} is {two} in {folder}; "
+                f"{name}: {path} is {degraded_size}, its clean image {clean} is {clean_size} in "
+                f"{folder}; "
                 "fetch both again"
             )
 
 
-def _more(found: Sequence[str], kind: str) -> str:
-    """', and 2 more images' for what a message does not name."""
-    rest = len(found) - 1
+def _and_more(names: Sequence[str], kind: str) -> str:
+    """', and 2 more images' for those that a message does not name, all but the first."""
+    rest = len(names) - 1
     return f", and {rest} more {kind}{'s' if rest > 1 else ''}" if rest else ""

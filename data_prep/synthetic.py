@@ -40,7 +40,7 @@ def snow(
     over the photograph and a thin white veil by alpha compositing.
     Raises InputError for another image, strength or seed.
     """
-    rng = _start(image, strength, seed)
+    rng = _check(image, strength, seed)
     unit, share = _size(image)
     fall = math.radians(90 + rng.uniform(-30, 30))
     # flakes, radius, length over width, opacity, blur
@@ -51,7 +51,7 @@ def snow(
     )
     density = rng.uniform(0.85, 1.15) * strength * share
     veil = np.full(image.shape[:2], 0.03 * strength, np.float32)
-    scene = _over(image.astype(np.float32), _colour(236, 240, 245), veil)
+    scene = _blend(image.astype(np.float32), _colour(236, 240, 245), veil)
     for count, radius, stretch, opacity, blur in layers:
         number = int(rng.poisson(count * density))
         radii = radius * np.exp(rng.normal(0, 0.35, number))
@@ -60,7 +60,7 @@ def snow(
         alpha = _particles(
             image.shape, rng, radii * stretch * unit, radii * unit, angles, opacities, lumps=0.22
         )
-        scene = _over(scene, _colour(247, 250, 255), _soften(alpha, blur * unit))
+        scene = _blend(scene, _colour(247, 250, 255), _blur(alpha, blur * unit))
     return _eight_bit(scene)
 
 
@@ -75,13 +75,13 @@ def rain_fog(
     photograph's mean. Streaks at three depths share one direction and are brighter than the fog.
     Raises InputError for another image, strength or seed.
     """
-    rng = _start(image, strength, seed)
+    rng = _check(image, strength, seed)
     unit, share = _size(image)
     ambient = 95 + 0.65 * float(image.mean()) + rng.uniform(-8, 8)
     light = _colour(0.97 * ambient, ambient, 1.03 * ambient)
     density = strength * rng.uniform(0.20, 0.30)
     fog = 1 - np.exp(-density * _depth(image.shape, rng))
-    scene = _over(image.astype(np.float32), light, fog)
+    scene = _blend(image.astype(np.float32), light, fog)
     fall = math.radians(90 + rng.uniform(-22, 22))
     # streaks, half length, half width, opacity, blur
     layers = (
@@ -96,7 +96,7 @@ def rain_fog(
         angles = fall + rng.normal(0, 0.03, number)
         opacities = opacity * rng.uniform(0.5, 1.4, number)
         alpha = _particles(image.shape, rng, lengths * unit, widths * unit, angles, opacities)
-        scene = _over(scene, 1.25 * light, _soften(alpha, blur * unit))
+        scene = _blend(scene, 1.25 * light, _blur(alpha, blur * unit))
     return _eight_bit(scene)
 
 
@@ -110,23 +110,23 @@ def raindrop(
     highlight. Its outline is soft, since the camera focuses behind the window.
     Raises InputError for another image, strength or seed.
     """
-    rng = _start(image, strength, seed)
+    rng = _check(image, strength, seed)
     height, width = image.shape[:2]
     unit, share = _size(image)
     number = round(26 * strength * share * rng.uniform(0.85, 1.15))
     centres = rng.uniform(0, 1, (number, 2)) * (width, height)
     radii = -np.sort(-unit * 8.0 * np.exp(rng.normal(0, 0.38, number)))
     shapes = rng.uniform(-1, 1, (number, 5))
-    kept: list[int] = []  # from large to small, those that stay clear of all before
+    placed: list[int] = []  # from large to small, those that stay clear of all before
     for drop in range(number):
-        gaps = np.hypot(*(centres[kept] - centres[drop]).T) - radii[kept] - radii[drop]
-        if not kept or gaps.min() > 0:
-            kept.append(drop)
+        gaps = np.hypot(*(centres[placed] - centres[drop]).T) - radii[placed] - radii[drop]
+        if not placed or gaps.min() > 0:
+            placed.append(drop)
 
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
     row, column = rows[:, :1].copy(), columns[:1].copy()
     alpha, shade = np.zeros((2, height, width), np.float32)
-    drops = np.column_stack([centres, radii, shapes])[kept]
+    drops = np.column_stack([centres, radii, shapes])[placed]
     for x, y, radius, *shape in drops.tolist():
         reach = 1.6 * radius + 2
         top, left = max(int(y - reach), 0), max(int(x - reach), 0)
@@ -149,10 +149,10 @@ def raindrop(
         shade[box] = np.where(inside, glint, shade[box])
         alpha[box] = np.maximum(alpha[box], cover)
 
-    blurred = _soften(image.astype(np.float32), 1.6 * unit)
+    blurred = _blur(image.astype(np.float32), 1.6 * unit)
     lens = cv2.remap(blurred, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
     lens = np.minimum(lens * shade[..., None] + 12, 255)
-    return _eight_bit(_over(image.astype(np.float32), lens, alpha))
+    return _eight_bit(_blend(image.astype(np.float32), lens, alpha))
 
 
 def weather(image: NDArray[np.uint8], kind: str, seed: int | Random = 0) -> NDArray[np.uint8]:
@@ -215,7 +215,8 @@ def shake_kernel(length_px: float, seed: int | Random = 0) -> Float:
 # --- parts ------------------------------------------------------------------------------------
 
 
-def _start(image: NDArray[np.uint8], strength: float, seed: int | Random) -> Random:
+def _check(image: NDArray[np.uint8], strength: float, seed: int | Random) -> Random:
+    """Raise InputError for a wrong image, strength or seed; returns the generator of the seed."""
     check_image(image, 3)
     if not 0 <= strength <= 2:
         raise InputError(f"strength must be 0..2, got {strength}; 1 is the task's")
@@ -291,12 +292,12 @@ def _colour(red: float, green: float, blue: float) -> Float:
     return np.array([red, green, blue], np.float32)
 
 
-def _over(scene: Float, colour: Float, alpha: Float) -> Float:
+def _blend(scene: Float, colour: Float, alpha: Float) -> Float:
     """Lay a colour [3] or a picture [H,W,3] over the scene with opacity [H,W]."""
     return scene + (colour - scene) * alpha[..., None]
 
 
-def _soften(image: Float, sigma: float) -> Float:
+def _blur(image: Float, sigma: float) -> Float:
     if sigma < 0.1:
         return image
     blurred: Any = cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)

@@ -10,6 +10,7 @@ from semanir.names import known_name
 
 BLIND = "blind"  # one network for all levels of the tables
 MULTI = "multi"  # one network for these and the further levels of Figure 5
+DATA_FILES: tuple[str, ...] = ("tasks.yaml",)  # beside this module; part of its source hash
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,10 @@ class Task:
     """A task at one level, or over many with one model ("blind", "multi").
 
     name "denoise_gray-sigma50" or "denoise_gray-blind"; family "denoise_gray"; levels: level name
-    -> value given to the degradation; gray: how colour becomes grey, "full" or "y"; seed 0, or
-    "name" where each photograph has a seed of its own; synthetic: real pairs exist in the paper.
+    -> value given to the degradation, a name of data_prep.degradations.DEGRADATIONS; channels 1 or
+    3; gray: how colour becomes grey, "full" or "y"; degrades: "patch", "image" or "region", how
+    training degrades; seed "0", or "name" where each photograph has a seed of its own; synthetic:
+    the paper has real pairs here.
     """
 
     name: str
@@ -33,6 +36,7 @@ class Task:
     _protocol: str
 
     def protocol(self, level: str) -> str:
+        """The protocol of semanir.evaluate.metrics that scores this level."""
         return self._protocol.format(level=level)
 
     @property
@@ -43,7 +47,8 @@ class Task:
 
 @cache
 def families() -> dict[str, dict[str, Any]]:
-    return read_yaml(Path(__file__).parent / "tasks.yaml")
+    """The entries of tasks.yaml by family, e.g. "denoise_gray"; its head explains the fields."""
+    return read_yaml(Path(__file__).parent / DATA_FILES[0])
 
 
 def all_levels(family: str) -> dict[str, Any]:
@@ -70,11 +75,11 @@ def get_task(name: str) -> Task:
     known_name(name, task_names(), "task")
     family, _, level = name.rpartition("-")
     entry = families()[family]
-    together = {BLIND: entry["levels"], MULTI: all_levels(family)}
+    several = {BLIND: entry["levels"], MULTI: all_levels(family)}
     return Task(
         name=name,
         family=family,
-        levels=together.get(level) or {level: entry["levels"][level]},
+        levels=several.get(level) or {level: entry["levels"][level]},
         channels=entry["channels"],
         gray=entry.get("gray", "full"),
         degradation=entry["degradation"],

@@ -51,17 +51,18 @@ def read_picture(path: Path) -> Picture:
     that is not read exactly: several pages or frames, inks (CMYK), floats, signed numbers, other
     depths, samples of no stated meaning, premultiplied alpha.
     """
-    return _reading(path, _decode)
+    return _decoding(path, _decode)
 
 
 def shown_size(path: Path) -> tuple[int, int]:
     """(width, height) as a viewer shows the picture; only its header is read. As `read_picture`."""
-    opened = _reading(path, _open)
-    sides = opened.size[::-1] if blocks.orientation(opened.exif) in (5, 6, 7, 8) else opened.size
+    header = _decoding(path, _read_header)
+    sides = header.size[::-1] if blocks.orientation(header.exif) in (5, 6, 7, 8) else header.size
     return sides[0], sides[1]
 
 
-def _reading(path: Path, read: Callable[[BinaryIO, Path], Any]) -> Any:
+def _decoding(path: Path, read: Callable[[BinaryIO, Path], Any]) -> Any:
+    """What `read` makes of a file; whatever goes wrong is one InputError that names it."""
     try:
         with path.open("rb") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # large pictures, odd EXIF: neither needs a word
@@ -96,8 +97,8 @@ def _without_limit() -> Iterator[None]:
 
 
 @dataclass
-class _Opened:
-    """A file whose header is read: size (width, height) as stored, bits a sample, and the rest.
+class _Header:
+    """What the header of a file says: size (width, height) as stored, bits a sample, and the rest.
 
     grey: 16-bit grey with alpha, which Pillow takes for colour; chunks: those of a PNG.
     """
@@ -111,7 +112,7 @@ class _Opened:
     chunks: dict[bytes, bytes] = field(default_factory=dict)
 
 
-def _open(file: BinaryIO, path: Path) -> _Opened:
+def _read_header(file: BinaryIO, path: Path) -> _Header:
     """Read the header; InputError names what the picture has that is not read."""
     file.seek(0)
     head = file.read(128)
@@ -121,38 +122,40 @@ def _open(file: BinaryIO, path: Path) -> _Opened:
             f"cannot decode picture {path}: not a PNG, JPEG, TIFF, WebP or BMP; "
             "convert it to one, or get it again"
         )
-    told, entries, found = None, {}, ""
+    directories, entries, unsupported = None, {}, ""
     if kind == "TIFF":
-        told = blocks.Directories(file)
-        entries = told.entries(told.first)
-        big = told.big and told.order == ">"
-        found = "the form of a big-endian BigTIFF" if big else tiff.refusal(told, entries)
+        directories = blocks.Directories(file)
+        entries = directories.entries(directories.first)
+        big = directories.big and directories.order == ">"
+        unsupported = "the form of a big-endian BigTIFF" if big else ""
+        unsupported = unsupported or tiff.refusal(directories, entries)
     elif kind == "BMP" and head[70:74] in (b"DEBM", b"KNIL"):
-        found = "a colour profile inside a BMP"
-    _refuse(found, path)
-    opened = _Opened(OPENERS[kind](_rewound(file), ""), (0, 0))
-    image = opened.image
-    opened.size = image.size
-    if told is not None:
-        width, height = (told.numbers(entries.get(tag))[0] for tag in (256, 257))
-        opened.size, opened.bits = (width, height), told.numbers(entries.get(258), (1,))[0]
-        opened.exif, opened.density = blocks.of_tiff(told), tiff.density_of(told, entries)
+        unsupported = "a colour profile inside a BMP"
+    _refuse(unsupported, path)
+    header = _Header(OPENERS[kind](_rewound(file), ""), (0, 0))
+    image = header.image
+    header.size = image.size
+    if directories is not None:
+        width, height = (directories.numbers(entries.get(tag))[0] for tag in (256, 257))
+        header.size, header.bits = (width, height), directories.numbers(entries.get(258), (1,))[0]
+        header.exif = blocks.of_tiff(directories)
+        header.density = tiff.density_of(directories, entries)
     elif kind == "PNG":
-        opened.chunks = png.chunks(_rewound(file), (*png.BEFORE, b"eXIf"))
-        opened.bits, opened.grey = head[24], head[24] == 16 and head[25] in png.GREY
-        opened.exif = opened.chunks.get(b"eXIf", b"") or _exif_in_text(image)
-        opened.density = densities.of_png(opened.chunks.get(b"pHYs", b""))
+        header.chunks = png.chunks(_rewound(file), (*png.BEFORE, b"eXIf"))
+        header.bits, header.grey = head[24], head[24] == 16 and head[25] in png.GREY
+        header.exif = header.chunks.get(b"eXIf", b"") or _exif_in_text(image)
+        header.density = densities.of_png(header.chunks.get(b"pHYs", b""))
     else:
-        opened.exif = image.info.get("exif") or b""
-        opened.density = _density(image)
-    opened.exif = opened.exif.removeprefix(b"Exif\0\0")  # which JPEG puts before it
+        header.exif = image.info.get("exif") or b""
+        header.density = _density(image)
+    header.exif = header.exif.removeprefix(b"Exif\0\0")  # which JPEG puts before it
     # phones write MPO: a photograph first, then previews of it
     frames = getattr(image, "n_frames", 1)
     if frames > 1 and image.format != "MPO":
         raise InputError(f"{path} has {frames} pages or frames; save them one by one")
     if image.mode not in PLAIN:
         _refuse("inks (CMYK)" if image.mode == "CMYK" else f"pixels of type {image.mode}", path)
-    return opened
+    return header
 
 
 def _kind(head: bytes) -> str:
@@ -164,9 +167,9 @@ def _kind(head: bytes) -> str:
     return next((kind for start, kind in starts.items() if head.startswith(start)), "")
 
 
-def _refuse(found: str, path: Path) -> None:
-    if found:
-        raise InputError(f"{path} has {found}, which is not read; {CONVERT}")
+def _refuse(unsupported: str, path: Path) -> None:
+    if unsupported:
+        raise InputError(f"{path} has {unsupported}, which is not read; {CONVERT}")
 
 
 def _rewound(file: BinaryIO) -> BinaryIO:
@@ -185,10 +188,10 @@ def _density(image: Image.Image) -> densities.Density | None:
     if "jfif_density" in image.info:
         x, y = image.info["jfif_density"]
         unit = dict(enumerate(densities.JFIF_UNITS)).get(image.info["jfif_unit"], "")
-        return densities.density(x, y, unit)
+        return densities.make_density(x, y, unit)
     if image.format == "BMP" and "dpi" in image.info:
         x, y = (round(value * 39.3701) for value in image.info["dpi"])  # as Pillow divided
-        return densities.density(x, y, "metre")
+        return densities.make_density(x, y, "metre")
     return None
 
 
@@ -196,33 +199,33 @@ def _density(image: Image.Image) -> densities.Density | None:
 
 
 def _decode(file: BinaryIO, path: Path) -> Picture:
-    opened = _open(file, path)
-    image, chunks = opened.image, opened.chunks
+    header = _read_header(file, path)
+    image, chunks = header.image, header.chunks
     mode = CONVERTED.get(image.mode, image.mode)
     if image.mode == "P" and "transparency" in image.info:
         mode = "RGBA"
-    _check_memory(opened, mode, path)
-    picture = Picture(np.empty(0), exif=opened.exif)
-    if image.format == "TIFF":  # which Pillow turns as it loads; told here, XMP has no say
+    _check_memory(header, mode, path)
+    picture = Picture(np.empty(0), exif=header.exif)
+    if image.format == "TIFF":  # which Pillow turns as it loads; as said here, not in XMP
         image.getexif()[blocks.ORIENTATION] = picture.orientation
     if image.mode == "P":
         _check_palette(image, chunks, path)
-    colour = opened.bits == 16 and mode not in DEEP
+    colour = header.bits == 16 and mode not in DEEP
     pixels = _deep_colour(image, path) if colour else _pixels(image, mode)
     turned = image.format == "TIFF" and blocks.ORIENTATION not in image.getexif()
     icc = image.info.get("icc_profile") or b""
     image.close()
 
-    # alpha is a channel of its own, whichever way the file tells it
+    # alpha is a channel of its own, whichever way the file holds it
     alpha = None
-    if opened.grey and pixels.ndim == 3:
+    if header.grey and pixels.ndim == 3:
         pixels, alpha = pixels[..., 0], pixels[..., 3]
     elif mode in ("LA", "RGBA"):
         pixels, alpha = pixels[..., :-1], pixels[..., -1]
     pixels = pixels[..., 0] if pixels.shape[2:] == (1,) else pixels
     if b"tRNS" in chunks and image.mode != "P":
         pixels = pixels[..., :3] if pixels.ndim == 3 else pixels
-        alpha = _alpha_of_key(pixels, chunks[b"tRNS"], opened.bits)
+        alpha = _alpha_of_key(pixels, chunks[b"tRNS"], header.bits)
     if turned:
         pixels = turn_back(pixels, picture.orientation)
         alpha = None if alpha is None else turn_back(alpha, picture.orientation)
@@ -230,25 +233,25 @@ def _decode(file: BinaryIO, path: Path) -> Picture:
         np.ascontiguousarray(pixels),
         None if alpha is None else np.ascontiguousarray(alpha),
         icc,
-        opened.exif,
+        header.exif,
         {name: data for name, data in chunks.items() if name in png.COLOUR},
-        opened.density,
+        header.density,
     )
 
 
-def _check_memory(opened: _Opened, mode: str, path: Path) -> None:
+def _check_memory(header: _Header, mode: str, path: Path) -> None:
     """InputError if Pillow's picture and the array made of it do not fit into the free memory.
 
     OpenCV holds colour of 16 bits twice while it decodes a PNG.
     """
-    deep = opened.bits == 16
+    deep = header.bits == 16
     colour = mode not in ("L", "LA", *DEEP)
     array = (len(mode) if mode not in DEEP else 1) * (2 if deep else 1)
-    copies = 2 if mode in ("LA", "RGBA") or blocks.orientation(opened.exif) > 1 else 1
-    each = PILLOW_BYTES.get(opened.image.mode, 4) + copies * array
+    copies = 2 if mode in ("LA", "RGBA") or blocks.orientation(header.exif) > 1 else 1
+    each = PILLOW_BYTES.get(header.image.mode, 4) + copies * array
     if deep and colour:
         each = max(each, 2 * array)
-    pixels = opened.size[0] * opened.size[1]
+    pixels = header.size[0] * header.size[1]
     check_memory(pixels * each, pixels, f"reading {path}")
 
 

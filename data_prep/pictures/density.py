@@ -22,7 +22,7 @@ class Density:
         return self.x * factor, self.y * factor
 
 
-def density(x: Fraction | int, y: Fraction | int, unit: str) -> Density | None:
+def make_density(x: Fraction | int, y: Fraction | int, unit: str) -> Density | None:
     """None where nothing is said: no numbers, or square pixels of no size."""
     if x <= 0 or y <= 0 or (not unit and x == y):
         return None
@@ -34,34 +34,34 @@ def of_png(phys: bytes) -> Density | None:
     if len(phys) != 9:
         return None
     x, y, unit = struct.unpack(">IIB", phys)
-    return density(x, y, "metre" if unit == 1 else "")
+    return make_density(x, y, "metre" if unit == 1 else "")
 
 
-def as_png(found: Density) -> bytes:
+def as_png(density: Density) -> bytes:
     """The nearest chunk pHYs, in whole pixels a metre."""
-    x, y = _whole_ratio(found) if not found.unit else map(round, found.per("metre"))
-    return struct.pack(">IIB", *_fit(x, y, 2**31 - 1), int(bool(found.unit)))
+    x, y = _whole_ratio(density) if not density.unit else map(round, density.per("metre"))
+    return struct.pack(">IIB", *_fit(x, y, 2**31 - 1), int(bool(density.unit)))
 
 
-def as_jfif(found: Density) -> bytes:
+def as_jfif(density: Density) -> bytes:
     """The five bytes of a JFIF header: unit and two whole numbers, the nearest there are."""
-    if not found.unit:
-        return struct.pack(">BHH", 0, *_fit(*_whole_ratio(found), 2**16 - 1))
-    unit = "cm" if found.unit == "cm" else "inch"
-    x, y = map(round, found.per(unit))
+    if not density.unit:
+        return struct.pack(">BHH", 0, *_fit(*_whole_ratio(density), 2**16 - 1))
+    unit = "cm" if density.unit == "cm" else "inch"
+    x, y = map(round, density.per(unit))
     return struct.pack(">BHH", JFIF_UNITS.index(unit), *_fit(x, y, 2**16 - 1))
 
 
-def as_tiff(found: Density) -> tuple[Fraction, Fraction, int]:
+def as_tiff(density: Density) -> tuple[Fraction, Fraction, int]:
     """The numbers of the tags XResolution, YResolution, ResolutionUnit."""
-    unit = "cm" if found.unit == "metre" else found.unit
-    x, y = found.per(unit) if unit else (found.x, found.y)
+    unit = "cm" if density.unit == "metre" else density.unit
+    x, y = density.per(unit) if unit else (density.x, density.y)
     number = next(number for number, name in TIFF_UNITS.items() if name == unit)
     return x.limit_denominator(2**16), y.limit_denominator(2**16), number
 
 
-def _whole_ratio(found: Density) -> tuple[int, int]:
-    return (found.x / found.y).as_integer_ratio()
+def _whole_ratio(density: Density) -> tuple[int, int]:
+    return (density.x / density.y).as_integer_ratio()
 
 
 def _fit(x: int, y: int, most: int) -> tuple[int, int]:

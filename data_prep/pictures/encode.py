@@ -23,7 +23,7 @@ CARRIES: dict[str, set[str]] = {
     "JPEG": {"profile", "exif"},
     "BMP": set(),
 }
-LONGEST = {"JPEG": 65500, "WEBP": 16383}  # pixels on a side
+LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383}  # pixels on a side
 LONGEST_BLOCK = {"JPEG": 65533 - len(b"Exif\0\0")}  # bytes of EXIF: one segment
 LONGEST_PROFILE = {"JPEG": 255 * (65533 - 14)}  # bytes: 255 segments
 MOST_BYTES = {"TIFF": 2**32, "BMP": 2**32}  # of a file, whose places have 32 bits
@@ -54,8 +54,8 @@ def check_output(path: Path, picture: Picture, scale: int = 1) -> None:
         missing = "a grey profile"
     elif kind != "PNG" and png.colour_beyond_srgb(picture.colour, bool(picture.icc)):
         missing = png.colour_beyond_srgb(picture.colour, bool(picture.icc))
-    elif max(sides) > LONGEST.get(kind, np.inf):
-        missing = f"sides above {LONGEST[kind]} pixels"
+    elif max(sides) > LONGEST_SIDE.get(kind, np.inf):
+        missing = f"sides above {LONGEST_SIDE[kind]} pixels"
     elif len(picture.exif) > LONGEST_BLOCK.get(kind, np.inf):
         missing = f"EXIF of {len(picture.exif)} bytes, but {LONGEST_BLOCK[kind]} at most"
     elif len(picture.icc) > LONGEST_PROFILE.get(kind, np.inf):
@@ -93,8 +93,8 @@ def write_picture(path: Path, picture: Picture) -> None:
 
 
 def _write(kind: str, file: BinaryIO, pixels: NDArray, picture: Picture) -> None:
-    found = picture.density
-    beside: dict[str, Any] = dict(OPTIONS.get(kind, {}))
+    density = picture.density
+    options: dict[str, Any] = dict(OPTIONS.get(kind, {}))
     if kind == "TIFF":
         _write_tiff(file, pixels, picture)
         return
@@ -104,30 +104,30 @@ def _write(kind: str, file: BinaryIO, pixels: NDArray, picture: Picture) -> None
     target: Any = file
     if kind == "PNG":
         target = png.Inserting(file, _chunks(picture))
-    elif kind == "BMP" and found and found.unit:
-        beside["dpi"] = tuple(round(value) / 39.3701 for value in found.per("metre"))
+    elif kind == "BMP" and density and density.unit:
+        options["dpi"] = tuple(round(value) / 39.3701 for value in density.per("metre"))
     elif kind in ("JPEG", "WEBP"):
         # Pillow takes an absent block, not an empty one
         if picture.icc:
-            beside["icc_profile"] = picture.icc
+            options["icc_profile"] = picture.icc
         if picture.exif:
-            beside["exif"] = b"Exif\0\0" + picture.exif
-    Image.fromarray(pixels).save(target, kind, **beside)
-    if kind == "JPEG" and found:
+            options["exif"] = b"Exif\0\0" + picture.exif
+    Image.fromarray(pixels).save(target, kind, **options)
+    if kind == "JPEG" and density:
         file.seek(len(JFIF))
-        file.write(densities.as_jfif(found))
+        file.write(densities.as_jfif(density))
 
 
 def _chunks(picture: Picture) -> bytes:
     """What stands between the header of a PNG and its pixels."""
-    found = dict(picture.colour)
+    chunks = dict(picture.colour)
     if picture.icc:
-        found[b"iCCP"] = b"ICC Profile\0\0" + zlib.compress(picture.icc)
+        chunks[b"iCCP"] = b"ICC Profile\0\0" + zlib.compress(picture.icc)
     if picture.density:
-        found[b"pHYs"] = densities.as_png(picture.density)
+        chunks[b"pHYs"] = densities.as_png(picture.density)
     if picture.exif:
-        found[b"eXIf"] = picture.exif
-    return b"".join(png.chunk(name, data) for name, data in found.items())
+        chunks[b"eXIf"] = picture.exif
+    return b"".join(png.chunk(name, data) for name, data in chunks.items())
 
 
 def _write_tiff(file: BinaryIO, pixels: NDArray, picture: Picture) -> None:

@@ -66,7 +66,7 @@ class Directories:
 
     def entries(self, at: int) -> dict[int, Entry]:
         """{tag: entry} of the directory at a place, without those whose bytes the file lacks."""
-        found = {}
+        entries = {}
         for tag, kind, count, place in self.fields(at):
             size = SIZES.get(kind, 0) * count
             room = 8 if self.big else 4
@@ -75,8 +75,8 @@ class Directories:
                 place = struct.unpack(self.order + ("Q" if self.big else "I"), word)[0]
             data = self._read(place, size) if kind in SIZES else b""
             if kind in SIZES and len(data) == size:
-                found[tag] = Entry(kind, count, data)
-        return found
+                entries[tag] = Entry(kind, count, data)
+        return entries
 
     def fields(self, at: int) -> Iterator[tuple[int, int, int, int]]:
         """(tag, type, count, place of the value or of its place) of a directory."""
@@ -99,17 +99,17 @@ class Directories:
             return default
         return struct.unpack(f"{self.order}{entry.count}{CODES[entry.kind]}", entry.data)
 
-    def tree(self, at: int, deep: tuple[int, ...] = (EXIF, GPS, INTEROP)) -> Tree:
+    def tree(self, at: int, subdirectories: tuple[int, ...] = (EXIF, GPS, INTEROP)) -> Tree:
         """As `entries`, with the directories that entries point to in their places."""
-        found: Tree = {}
+        tree: Tree = {}
         for tag, entry in self.entries(at).items():
-            found[tag] = entry
-            if tag in deep and (place := self.numbers(entry)):
+            tree[tag] = entry
+            if tag in subdirectories and (place := self.numbers(entry)):
                 try:
-                    found[tag] = self.tree(place[0], (INTEROP,) if tag == EXIF else ())
+                    tree[tag] = self.tree(place[0], (INTEROP,) if tag == EXIF else ())
                 except BrokenError:
-                    del found[tag]
-        return found
+                    del tree[tag]
+        return tree
 
     def _read(self, at: int, size: int) -> bytes:
         """So many bytes, or none where the file ends before."""
@@ -123,10 +123,10 @@ class Directories:
 
 
 def orientation(block: bytes) -> int:
-    """As the block says, else 1."""
+    """The orientation that a block tells, else 1."""
     try:
-        told = Directories(io.BytesIO(block))
-        return told.numbers(told.entries(told.first).get(ORIENTATION), (1,))[0]
+        directories = Directories(io.BytesIO(block))
+        return directories.numbers(directories.entries(directories.first).get(ORIENTATION), (1,))[0]
     except (BrokenError, IndexError):
         return 1
 
@@ -135,54 +135,56 @@ def with_size(block: bytes, width: int, height: int) -> bytes:
     """The block with the picture's size in the entries that tell it; nothing else is changed."""
     changed = bytearray(block)
     try:
-        told = Directories(io.BytesIO(block))
-        first = told.entries(told.first)
-        for at in (told.first, *told.numbers(first.get(EXIF))):
-            for tag, kind, count, place in told.fields(at):
+        directories = Directories(io.BytesIO(block))
+        first = directories.entries(directories.first)
+        for at in (directories.first, *directories.numbers(first.get(EXIF))):
+            for tag, kind, count, place in directories.fields(at):
                 size = width if tag in WIDTHS else height if tag in HEIGHTS else 0
                 if size and kind in (SHORT, LONG) and count == 1:
-                    struct.pack_into(told.order + "HII", changed, place - 6, LONG, 1, size)
+                    struct.pack_into(directories.order + "HII", changed, place - 6, LONG, 1, size)
     except BrokenError:
         pass  # it tells no size
     return bytes(changed)
 
 
-def of_tiff(told: Directories) -> bytes:
+def of_tiff(directories: Directories) -> bytes:
     """What a TIFF says in the manner of EXIF, as a block; without what only that file needs."""
-    tree = told.tree(told.first)
+    tree = directories.tree(directories.first)
     tree = {tag: entry for tag, entry in tree.items() if tag not in STRUCTURE}
-    return _block(told.order, tree) if tree else b""
+    return _block(directories.order, tree) if tree else b""
 
 
 def is_whole(block: bytes) -> bool:
     """Whether a TIFF can be made of the block."""
     try:
-        told = Directories(io.BytesIO(block))
-        list(told.fields(told.first))
+        directories = Directories(io.BytesIO(block))
+        list(directories.fields(directories.first))
     except BrokenError:
         return False
-    return not told.big
+    return not directories.big
 
 
 def as_tiff(block: bytes, structure: dict[int, tuple[int, tuple[int | Fraction, ...]]]) -> bytes:
     """A TIFF up to its pixels: the block as it is, and a directory of its and further entries.
 
     structure: {tag: (type, values)}; type UNDEFINED takes bytes as its values. Strip 273 is put
-    behind the directory. Nothing of the block is moved, so places told in it stay right.
+    behind the directory. Nothing of the block is moved, so places named in it stay right.
     """
     block = block or struct.pack("<2sHI", b"II", 42, 0)
-    told = Directories(io.BytesIO(block))
-    kept: dict[int, Entry] = {}
-    if told.first:
-        kept = {t: e for t, e in told.entries(told.first).items() if t not in STRUCTURE}
+    directories = Directories(io.BytesIO(block))
+    of_block: dict[int, Entry] = {}
+    if directories.first:
+        of_block = {
+            t: e for t, e in directories.entries(directories.first).items() if t not in STRUCTURE
+        }
     start = len(block) + len(block) % 2
     end = start
     for _ in range(2):  # the first pass tells where the directory ends
         new = structure | {273: (LONG, (end,))}
-        made = {tag: _entry(told.order, kind, values) for tag, (kind, values) in new.items()}
-        directory = _directory(told.order, kept | made, start)
+        made = {tag: _entry(directories.order, kind, values) for tag, (kind, values) in new.items()}
+        directory = _directory(directories.order, of_block | made, start)
         end = start + len(directory)
-    head = block[:4] + struct.pack(told.order + "I", start) + block[8:]
+    head = block[:4] + struct.pack(directories.order + "I", start) + block[8:]
     return head.ljust(start, b"\0") + directory
 
 

@@ -47,8 +47,8 @@ class Picture:
     @property
     def orientation(self) -> int:
         """How a viewer turns the pixels, 1 (not at all) to 8, as EXIF counts them."""
-        found = block.orientation(self.exif)
-        return found if found in _TURNS else 1
+        value = block.orientation(self.exif)
+        return value if value in _TURNS else 1
 
 
 def is_picture(path: Path) -> bool:

@@ -25,19 +25,19 @@ BAND = 2**24  # bytes of rows that are encoded at a time
 
 def chunks(file: BinaryIO, wanted: Collection[bytes]) -> dict[bytes, bytes]:
     """{name: data} of the first chunk of each wanted name; a file cut short ends the search."""
-    found: dict[bytes, bytes] = {}
+    first: dict[bytes, bytes] = {}
     ahead = set(wanted) <= set(BEFORE)
     file.seek(len(MAGIC))
     while len(head := file.read(8)) == 8:
         size, name = struct.unpack(">I4s", head)
         if name == b"IEND" or (name == b"IDAT" and ahead):
             break
-        if name in wanted and name not in found:
-            found[name] = file.read(size)
+        if name in wanted and name not in first:
+            first[name] = file.read(size)
             file.seek(4, 1)
         else:
             file.seek(size + 4, 1)
-    return found
+    return first
 
 
 def chunk(name: bytes, data: bytes) -> bytes:
@@ -51,7 +51,7 @@ def colour_beyond_srgb(colour: dict[bytes, bytes], profile: bool) -> str:
     stands above sRGB, gAMA and cHRM; cICP stands above all.
     """
     if b"cICP" in colour:
-        return "" if colour[b"cICP"] == CICP_OF_SRGB else "colours told by cICP"
+        return "" if colour[b"cICP"] == CICP_OF_SRGB else "colours of cICP"
     if profile or b"sRGB" in colour:
         return ""
     gamma = int.from_bytes(colour.get(b"gAMA", struct.pack(">I", GAMMA_OF_SRGB)), "big")
@@ -97,7 +97,7 @@ class Inserting:
 def write_deep(file: BinaryIO, pixels: NDArray[np.uint16], extra: bytes) -> None:
     """Write [H,W] or [H,W,2 to 4] (grey, with alpha, RGB, RGBA) with `extra` chunks, by bands.
 
-    No library here writes grey with alpha of 16 bits. Rows are told as differences to the row
+    No library here writes grey with alpha of 16 bits. Rows are stored as differences to the row
     above, filter "Up".
     """
     height, width = pixels.shape[:2]

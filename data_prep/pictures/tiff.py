@@ -3,7 +3,7 @@
 import struct
 from fractions import Fraction
 
-from data_prep.pictures.density import TIFF_UNITS, Density, density
+from data_prep.pictures.density import TIFF_UNITS, Density, make_density
 from data_prep.pictures.exif import RATIONAL, RESOLUTION, Directories, Entry
 
 SAMPLES = {0: 1, 1: 1, 2: 3, 3: 1, 6: 3}  # photometric interpretation -> samples of a colour
@@ -13,11 +13,11 @@ FORMATS = {2: "signed numbers", 3: "floating-point numbers", 4: "numbers of no s
 PREMULTIPLIED, PLAIN_ALPHA = (1,), (2,)
 
 
-def refusal(told: Directories, entries: dict[int, Entry]) -> str:
+def refusal(directories: Directories, entries: dict[int, Entry]) -> str:
     """What the first picture has that is not read exactly, "" if nothing."""
 
     def numbers(tag: int, *default: int) -> tuple[int, ...]:
-        return told.numbers(entries.get(tag), default)
+        return directories.numbers(entries.get(tag), default)
 
     bits, colour = numbers(258, 1), (numbers(262) or (-1,))[0]
     samples, meaning = (numbers(277) or (len(bits),))[0], numbers(338)
@@ -49,11 +49,11 @@ def _refusal_of_16_bits(colour: int, further: int) -> str:
     return "16 bits of grey with alpha, as a TIFF" if colour == 1 and further else ""
 
 
-def density_of(told: Directories, entries: dict[int, Entry]) -> Density | None:
+def density_of(directories: Directories, entries: dict[int, Entry]) -> Density | None:
     """The resolution of the first picture."""
     across, down, unit = (entries.get(tag) for tag in RESOLUTION)
-    x, y = (_rational(told.order, entry) for entry in (across, down))
-    return density(x, y, TIFF_UNITS.get((told.numbers(unit) or (2,))[0], ""))
+    x, y = (_rational(directories.order, entry) for entry in (across, down))
+    return make_density(x, y, TIFF_UNITS.get((directories.numbers(unit) or (2,))[0], ""))
 
 
 def _rational(order: str, entry: Entry | None) -> Fraction:

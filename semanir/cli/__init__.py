@@ -14,11 +14,22 @@ more was done, one line says why; 130 interrupted, finished files stay.
 import argparse
 from collections.abc import Sequence
 
-from semanir.cli import bench, evaluate, info, listing, measure, price, restore, train, weights
+from semanir.cli import (
+    bench,
+    data,
+    evaluate,
+    info,
+    listing,
+    measure,
+    price,
+    restore,
+    train,
+    weights,
+)
 from semanir.errors import one_line_errors
 
 # in the order of `semanir --help`; every module has `add(commands)`, which sets `run` of the verb
-VERBS = (restore, info, listing, train, evaluate, measure, price, bench, weights)
+VERBS = (restore, info, listing, train, evaluate, measure, price, bench, data, weights)
 
 
 def make_parser() -> argparse.ArgumentParser:

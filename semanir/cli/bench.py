@@ -67,8 +67,8 @@ def text(measured: dict[str, Any]) -> str:
         where if where != "cpu" else f"{measured['threads']} threads, {measured['instructions']}"
     )
     lines = [
-        f"{measured['tokens']} tokens, 6 heads of 30, float32, {where}; median ms (times faster than "
-        f"dense window attention)",
+        f"{measured['tokens']} tokens, 6 heads of 30, float32, {where}; median ms (times faster "
+        f"than dense window attention)",
         "",
         " " * 22 + "".join(f"{name:>18}" for name in names) + f"{'dense':>10}",
     ]

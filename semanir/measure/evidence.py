@@ -22,7 +22,7 @@ from semanir.measure.timing import peak_bytes, peak_bytes_cuda
 from semanir.network.flops import Operators
 
 # Table 1 states neither its batch nor what the other sweep's value was. Batches over N and over k:
-# those with which a model fits the printed numbers (reports/tables/memory.py), smaller ones for a CPU
+# those with which a model fits the printed numbers (reports/tables/memory.py), smaller for a CPU
 BATCHES = {"cuda": (4, 512), "cpu": (1, 8)}
 TOKENS, KEYS = (512, 1024, 2048, 4096, 8192), (32, 64, 128, 256, 512)
 SWEEPS: dict[str, list[dict[str, Any]]] = {

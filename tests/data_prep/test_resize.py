@@ -13,8 +13,8 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from data_prep.resize import imresize, modcrop
+from semanir.errors import InputError
 
-EMBEDDED = REPOSITORY / "data_prep" / "embedded"
 SET5 = (
     "raw.githubusercontent.com/JingyunLiang/SwinIR/"
     "6545850fbf8df298df73d81f3e8cba638787c8bd/testsets/Set5"
@@ -46,25 +46,21 @@ def read(path):
 
 
 @pytest.mark.parametrize("name", SET5_NAMES)
-@pytest.mark.parametrize("scale", [2, 3, 4], ids="x{}".format)
+@pytest.mark.parametrize("scale", [2, 3, 4, 8], ids="x{}".format)
 def test_every_pixel_equals_the_shipped_input(mirror, scale, name):
     photograph = modcrop(read(mirror / SET5 / "HR" / f"{name}.png"), scale)
     shipped = read(mirror / SET5 / f"LR_bicubic/X{scale}" / f"{name}x{scale}.png")
-    np.testing.assert_array_equal(imresize(photograph, 1 / scale), shipped)
-
-
-@pytest.mark.parametrize("name", SET5_NAMES)
-def test_float_passes_equal_the_shipped_x8_input(mirror, name):
-    # the x8 files of the same folder were rounded once, after both passes
-    photograph = modcrop(read(mirror / SET5 / "HR" / f"{name}.png"), 8)
-    shipped = read(mirror / SET5 / "LR_bicubic/X8" / f"{name}x8.png")
-    resized = imresize(photograph.astype(np.float64), 1 / 8)
-    np.testing.assert_array_equal(np.floor(resized.clip(0, 255) + 0.5), shipped)
+    if scale == 8:  # these files were rounded once, after both passes
+        resized = np.floor(imresize(photograph.astype(np.float64), 1 / 8).clip(0, 255) + 0.5)
+    else:
+        resized = imresize(photograph, 1 / scale)
+    np.testing.assert_array_equal(resized, shipped)
 
 
 @pytest.mark.parametrize(("name", "scale"), HASHES, ids=lambda part: str(part).split("/")[-1])
 def test_pixels_of_embedded_photographs_never_change(name, scale):
-    image = imresize(modcrop(read(EMBEDDED / f"{name}.png"), scale), 1 / scale)
+    photograph = read(REPOSITORY / "data_prep" / "embedded" / f"{name}.png")
+    image = imresize(modcrop(photograph, scale), 1 / scale)
     assert hashlib.sha256(image.tobytes()).hexdigest() == HASHES[name, scale]
 
 
@@ -119,43 +115,34 @@ def harsh(shape, seed=0):
 FACTORS = ["1/2", "1/3", "1/4", "1/5", "1/6", "1/8", "1/12", "1", "2", "3", "4"]
 OTHERS = ["37/100", "7/10", "2/3", "9/10", "11/10", "3/2", "27/10"]
 SHAPES = [(1, 1), (1, 6), (5, 1), (2, 3), (11, 8), (9, 14)]
+borders = pytest.mark.parametrize("border", ["mirror", "replicate"])
 
 
-@pytest.mark.parametrize("border", ["mirror", "replicate"])
+@borders
 @pytest.mark.parametrize("shape", SHAPES, ids="{0[0]}x{0[1]}".format)
 @pytest.mark.parametrize("scale", [*FACTORS, *OTHERS])
 def test_uint8_equals_exact_fractions(scale, shape, border):
-    image, scale = harsh(shape), Fraction(scale)
-    expected = resize_plane(image, scale, border)
-    resized = imresize(image, float(scale), border=border)
+    resized = imresize(harsh(shape), float(Fraction(scale)), border=border)
     assert resized.dtype == np.uint8
-    np.testing.assert_array_equal(resized, expected)
+    np.testing.assert_array_equal(resized, resize_plane(harsh(shape), Fraction(scale), border))
 
 
-@pytest.mark.parametrize("border", ["mirror", "replicate"])
+@borders
 @pytest.mark.parametrize("scale", ["1/3", "1/4", "7/10", "1", "3", "27/10"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_float_equals_exact_fractions(dtype, scale, border):
-    image, scale = np.random.RandomState(1).rand(7, 10).astype(dtype), Fraction(scale)
-    resized = imresize(image, float(scale), border=border)
+    """Neither clipped nor rounded; float32 is float64 rounded once."""
+    image = np.random.RandomState(1).rand(7, 10).astype(dtype)
+    image[:, 5:] = 1  # a step, at which the kernel overshoots
+    resized = imresize(image, float(Fraction(scale)), border=border)
     assert resized.dtype == dtype
-    expected = resize_plane(image, scale, border)
+    if scale in ("3", "27/10"):
+        assert resized.max() > 1.05
     atol = 1e-13 if dtype == np.float64 else 6e-8
+    expected = resize_plane(image, Fraction(scale), border)
     np.testing.assert_allclose(resized, expected, rtol=0, atol=atol)
-
-
-def test_float32_is_float64_rounded_once():
-    image = np.random.RandomState(2).rand(9, 9, 3).astype(np.float32)
-    expected = imresize(image.astype(np.float64), 0.4).astype(np.float32)
-    np.testing.assert_array_equal(imresize(image, 0.4), expected)
-
-
-def test_float_is_neither_clipped_nor_rounded():
-    step = np.zeros((1, 8))
-    step[:, 4:] = 1
-    resized = imresize(step, 2)
-    assert resized.min() < -0.05
-    assert resized.max() > 1.05
+    double = imresize(image.astype(np.float64), float(Fraction(scale)), border=border)
+    np.testing.assert_array_equal(resized, double.astype(dtype))
 
 
 # --- whole images -------------------------------------------------------------------------------
@@ -180,7 +167,6 @@ def test_blocks_and_channels_do_not_show(scale):
         ((7, 9, 3), 1 / 3, (3, 3, 3)),
         ((5, 4, 1), 1 / 4, (2, 1, 1)),
         ((3, 2), 4, (12, 8)),
-        ((1, 1), 1 / 100, (1, 1)),
         ((3, 2), 1 / 20_000, (1, 1)),
         ((10, 11), 0.37, (4, 5)),
     ],
@@ -189,28 +175,14 @@ def test_output_size_is_rounded_up(shape, scale, expected):
     assert imresize(np.zeros(shape, np.uint8), scale).shape == expected
 
 
-def test_scale_one_is_a_copy():
-    image = harsh((5, 6))
-    same = imresize(image, 1)
-    np.testing.assert_array_equal(same, image)
-    assert not np.shares_memory(same, image)
-
-
 def test_views_are_accepted_and_left_alone():
     image = harsh((12, 14, 3))
     view, before = image[::-1, ::2].swapaxes(0, 1), image.copy()
-    resized = imresize(view, 1 / 2)
+    resized, same = imresize(view, 1 / 2), imresize(view, 1)
     np.testing.assert_array_equal(resized, imresize(np.ascontiguousarray(view), 1 / 2))
+    np.testing.assert_array_equal(same, view)
+    assert resized.flags.c_contiguous and not np.shares_memory(same, image)
     np.testing.assert_array_equal(image, before)
-    assert resized.flags.c_contiguous
-
-
-def test_borders_differ_only_near_the_edge():
-    image = harsh((48, 48))
-    mirrored = imresize(image, 1 / 4, border="mirror")
-    replicated = imresize(image, 1 / 4, border="replicate")
-    assert (mirrored != replicated).any()
-    np.testing.assert_array_equal(mirrored[2:-2, 2:-2], replicated[2:-2, 2:-2])
 
 
 @settings(max_examples=30)
@@ -233,15 +205,11 @@ def test_flips_commute_with_whole_factors(image, scale, flip):
 # --- modcrop and misuse -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("shape", "scale", "expected"),
-    [((7, 9), 4, (4, 8)), ((7, 9, 3), 3, (6, 9, 3)), ((8, 8), 1, (8, 8))],
-)
-def test_modcrop_cuts_at_the_bottom_and_right(shape, scale, expected):
+@pytest.mark.parametrize(("shape", "scale"), [((7, 9), 4), ((7, 9, 3), 3), ((8, 8), 1)])
+def test_modcrop_cuts_at_the_bottom_and_right(shape, scale):
     image = harsh(shape)
-    cropped = modcrop(image, scale)
-    assert cropped.shape == expected
-    np.testing.assert_array_equal(cropped, image[: expected[0], : expected[1]])
+    height, width = shape[0] // scale * scale, shape[1] // scale * scale
+    np.testing.assert_array_equal(modcrop(image, scale), image[:height, :width])
 
 
 @pytest.mark.parametrize(
@@ -254,31 +222,27 @@ def test_modcrop_cuts_at_the_bottom_and_right(shape, scale, expected):
     ],
 )
 def test_modcrop_refuses(shape, scale, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(InputError, match=message):
         modcrop(np.zeros(shape, np.uint8), scale)
 
 
-@pytest.mark.parametrize(
-    ("image", "scale", "border", "message"),
-    [
-        (np.zeros((4, 4), np.int32), 0.5, "mirror", "got int32"),
-        (np.zeros((4, 4), np.float16), 0.5, "mirror", "got float16"),
-        (np.zeros((4, 4), bool), 0.5, "mirror", "got bool"),
-        ([[1, 2]], 0.5, "mirror", "got list"),
-        (np.zeros(4, np.uint8), 0.5, "mirror", r"got shape \(4,\)"),
-        (np.zeros((1, 3, 4, 4), np.uint8), 0.5, "mirror", r"got shape \(1, 3, 4, 4\)"),
-        (np.zeros((0, 4), np.uint8), 0.5, "mirror", r"empty, shape \(0, 4\)"),
-        (np.zeros((4, 4, 0), np.uint8), 0.5, "mirror", r"empty, shape \(4, 4, 0\)"),
-        (np.full((4, 4), np.nan), 0.5, "mirror", "NaN"),
-        (np.full((4, 4), np.inf, np.float32), 0.5, "mirror", "infinite"),
-        (np.zeros((4, 4), np.uint8), 0, "mirror", "got 0"),
-        (np.zeros((4, 4), np.uint8), -0.5, "mirror", "got -0.5"),
-        (np.zeros((4, 4), np.uint8), math.nan, "mirror", "got nan"),
-        (np.zeros((4, 4), np.uint8), math.inf, "mirror", "got inf"),
-        (np.zeros((4, 4), np.uint8), 0.5, "reflect", "'reflect'; pass 'mirror' or 'replicate'"),
-    ],
-)
+IMAGE = np.zeros((4, 4), np.uint8)
+MISUSE = [
+    (IMAGE.astype(np.int32), 0.5, "mirror", "got int32"),
+    (IMAGE.astype(np.float16), 0.5, "mirror", "got float16"),
+    (IMAGE.astype(bool), 0.5, "mirror", "got bool"),
+    ([[1, 2]], 0.5, "mirror", "got list"),
+    (IMAGE[0], 0.5, "mirror", r"got shape \(4,\)"),
+    (IMAGE[None, None], 0.5, "mirror", r"got shape \(1, 1, 4, 4\)"),
+    (IMAGE[:0], 0.5, "mirror", r"empty, shape \(0, 4\)"),
+    (IMAGE + np.nan, 0.5, "mirror", "NaN"),
+    (IMAGE + np.float32(np.inf), 0.5, "mirror", "infinite"),
+    *((IMAGE, scale, "mirror", f"got {scale}") for scale in (0, -0.5, math.nan, math.inf)),
+    (IMAGE, 0.5, "reflect", "'reflect'; pass 'mirror' or 'replicate'"),
+]
+
+
+@pytest.mark.parametrize(("image", "scale", "border", "message"), MISUSE)
 def test_imresize_refuses(image, scale, border, message):
-    with pytest.raises(ValueError, match=message) as caught:
+    with pytest.raises(InputError, match=message):
         imresize(image, scale, border=border)
-    assert "\n" not in str(caught.value)

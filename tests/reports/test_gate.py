@@ -788,7 +788,8 @@ def test_other_noise_fails(photographs, command, tmp_path, monkeypatch, sigma):
     command("accept", "--results", scores_of(tmp_path, *place))
     assert command("check", "--candidate", scores_of(tmp_path, *place))[0] == 0
     right = degrade.awgn
-    monkeypatch.setattr(degrade, "awgn", lambda image, level, seed: right(image, sigma, seed))
+    other = {"awgn": lambda image, level, seed: right(image, sigma, seed)}
+    monkeypatch.setattr(degrade, "DEGRADATIONS", degrade.DEGRADATIONS | other)
     code, out, _ = command("check", "--candidate", scores_of(tmp_path, *place))
     assert code == 1
     cell = ("denoise_gray-sigma50", "input", "embedded_gray", "sigma50")
@@ -802,7 +803,8 @@ def test_another_jpeg_quality_fails(photographs, command, tmp_path, monkeypatch)
     place = ("jpeg_color-qf40", "embedded_rgb", "qf40")
     command("accept", "--results", scores_of(tmp_path, *place))
     right = degrade.jpeg
-    monkeypatch.setattr(degrade, "jpeg", lambda image, level, seed: right(image, level + 1, seed))
+    other = {"jpeg": lambda image, level, seed: right(image, level + 1, seed)}
+    monkeypatch.setattr(degrade, "DEGRADATIONS", degrade.DEGRADATIONS | other)
     code, out, _ = command("check", "--candidate", scores_of(tmp_path, *place))
     assert code == 1
     assert ("jpeg_color-qf40", "input", "embedded_rgb", "qf40", "psnr", "changed") in failures(out)

@@ -1,0 +1,259 @@
+"""Synthetic stand-ins for real pairs, by their properties."""
+
+import hashlib
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from checkout import REPOSITORY
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from photographs import EMBEDDED, mean_psnr, pixels
+from scipy.ndimage import binary_erosion, find_objects, label
+
+from data_prep.degradations import DEGRADATIONS, name_seed
+from data_prep.images import read_image
+from data_prep.synthetic import motion_blur, rain_fog, raindrop, shake_kernel, snow, weather
+from semanir.errors import InputError
+from semanir.names import UnknownNameError
+
+WEATHER = {"snow": snow, "rain_fog": rain_fog, "raindrop": raindrop}
+LEVELS = {**{kind: ("weather", kind) for kind in WEATHER}, "motion_blur": ("motion_blur", 15)}
+every_kind = pytest.mark.parametrize("kind", LEVELS)
+every_weather = pytest.mark.parametrize("kind", WEATHER)
+
+
+def degraded_by(kind, image, seed):
+    name, level = LEVELS[kind]
+    return DEGRADATIONS[name](image, level, seed)
+
+
+def flat(value, side=192):
+    return np.full((side, side, 3), value, np.uint8)
+
+
+@every_kind
+def test_the_same_seed_gives_the_same_picture_in_another_process(kind):
+    image, seed = read_image(EMBEDDED[1]), name_seed("b.png")
+    code = (
+        "import sys, hashlib; from data_prep.degradations import DEGRADATIONS; "
+        "from data_prep.images import read_image; image = read_image(sys.argv[1]); "
+        f"degraded = DEGRADATIONS[{LEVELS[kind][0]!r}](image, {LEVELS[kind][1]!r}, {seed}); "
+        "print(hashlib.sha256(degraded.tobytes()).hexdigest())"
+    )
+    command = [sys.executable, "-c", code, str(EMBEDDED[1])]
+    finished = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    expected = hashlib.sha256(degraded_by(kind, image, seed).tobytes()).hexdigest()
+    assert finished.stdout.strip() == expected
+
+
+@every_kind
+def test_seeds_and_generators(kind):
+    image = read_image(EMBEDDED[2])
+    first = degraded_by(kind, image, 1)
+    assert np.array_equal(first, degraded_by(kind, image, np.int64(1)))
+    assert not np.array_equal(first, degraded_by(kind, image, 2))
+    running = np.random.RandomState(1)
+    assert np.array_equal(first, degraded_by(kind, image, running))
+    assert not np.array_equal(first, degraded_by(kind, image, running))
+    drawn = degraded_by(kind, image, np.random.default_rng(1))
+    assert np.array_equal(drawn, degraded_by(kind, image, np.random.default_rng(1)))
+
+
+@every_kind
+@pytest.mark.parametrize("path", EMBEDDED, ids=lambda path: path.stem)
+def test_photographs_are_degraded_as_much_as_real_ones(kind, path):
+    image = read_image(path)
+    before = image.copy()
+    degraded = degraded_by(kind, image, name_seed(path.name))
+    assert np.array_equal(image, before)
+    assert 17 < mean_psnr(degraded, image) < 30
+
+
+@settings(max_examples=40)
+@given(
+    *(st.sampled_from(list(LEVELS)), st.integers(1, 75), st.integers(1, 75)),
+    st.integers(0, 2**32 - 1),
+)
+def test_every_size(kind, height, width, seed):
+    degraded = degraded_by(kind, pixels(height, width, 3), seed)
+    assert degraded.dtype == np.uint8 and degraded.shape == (height, width, 3)
+    assert degraded.flags["C_CONTIGUOUS"]
+
+
+@every_weather
+def test_strength(kind):
+    image, function = read_image(EMBEDDED[4]), WEATHER[kind]
+    assert np.array_equal(function(image, 0, 3), image)
+    scores = [
+        np.mean([mean_psnr(function(image, strength, seed), image) for seed in range(4)])
+        for strength in (0.3, 1, 2)
+    ]
+    assert scores == sorted(scores, reverse=True)
+    assert np.array_equal(weather(image, kind, 3), function(image, 1.0, 3))
+
+
+@every_weather
+def test_small_and_large_images_are_degraded_alike(kind):
+    changes = [
+        np.mean([WEATHER[kind](flat(30, side), 1.0, seed) - 30.0 for seed in range(number)])
+        for side, number in ((36, 30), (96, 8), (192, 4), (576, 3))
+    ]
+    assert max(np.abs(changes)) < 1.35 * min(np.abs(changes))
+
+
+def test_snow_is_white_and_of_several_sizes():
+    bare = snow(flat(20), 1.0, 0)
+    assert (bare >= 20).all()  # it only ever brightens the dark
+    assert np.ptp(bare.astype(int), axis=2).max() < 12
+    flakes, number = label(bare[..., 1] > 70)
+    areas = np.bincount(flakes.ravel())[1:]
+    assert number > 150 and bare.max() > 170
+    assert np.percentile(areas, 98) > 12 * np.percentile(areas, 30)
+    assert np.median(bare) < 40  # the veil between them is thin
+
+
+def test_fog_thickens_with_height_and_hides_contrast():
+    y, x = np.indices((192, 192))
+    checks = np.where((x // 16 + y // 16) % 2, 160, 20).astype(np.uint8)
+    foggy = np.mean([rain_fog(np.dstack([checks] * 3), 1.0, seed) for seed in range(12)], axis=0)
+    contrast = [
+        foggy[top : top + 48][checks[top : top + 48] == 160].mean()
+        - foggy[top : top + 48][checks[top : top + 48] == 20].mean()
+        for top in (0, 48, 96, 144)
+    ]
+    assert contrast == sorted(contrast)  # from the far top to the near bottom
+    assert 60 < contrast[0] < 0.93 * contrast[3] < 125
+
+
+def test_rain_falls_along_one_direction():
+    """The structure tensor of the streaks: the slope across them is far above that along them."""
+    for seed in range(5):
+        streaks = rain_fog(flat(60), 1.0, seed).astype(np.float32)[..., 1]
+        streaks -= cv2.GaussianBlur(streaks, (0, 0), 8)
+        dy, dx = np.gradient(cv2.GaussianBlur(streaks, (0, 0), 1))
+        tensor = np.array([[(dx * dx).sum(), (dx * dy).sum()], [(dx * dy).sum(), (dy * dy).sum()]])
+        (small, large), vectors = np.linalg.eigh(tensor)
+        assert large > 5 * small
+        assert abs(vectors[1, 0]) > np.cos(np.radians(35))  # within 35 degrees of the vertical
+
+
+def test_raindrops_show_the_scene_upside_down_and_leave_the_rest():
+    ramp = np.linspace(30, 220, 192).round().astype(np.uint8)
+    image = np.repeat(np.repeat(ramp[:, None], 192, axis=1)[..., None], 3, axis=2)
+    slopes, shares = [], []
+    for seed in range(4):
+        degraded = raindrop(image, 1.0, seed)
+        changed = (degraded != image).any(axis=2)
+        shares.append(changed.mean())
+        drops, number = label(changed)
+        for drop in range(1, number + 1):
+            rows, columns = np.nonzero(drops == drop)
+            if len(rows) > 200 and columns.min() > 0 and columns.max() < 191:
+                # the middle column, away from the rim
+                middle = rows[columns == round(columns.mean())]
+                inner = middle[len(middle) // 4 : -len(middle) // 4]
+                values = degraded[inner, round(columns.mean()), 1].astype(float)
+                slopes.append(np.polyfit(inner, values, 1)[0])
+    assert len(slopes) > 15 and np.mean(np.array(slopes) < 0) > 0.9
+    assert min(shares) > 0.04 and max(shares) < 0.4
+
+
+def test_raindrops_are_round_soft_and_apart():
+    noise, filled, contrast = pixels(192, 192, 3), [], []
+    for seed in range(8):
+        drops, _ = label((raindrop(flat(100), 2.0, seed) != 100).any(axis=2))
+        for drop, box in enumerate(find_objects(drops), start=1):
+            filled.append((drops[box] == drop).mean())
+        blurred = raindrop(noise, 2.0, seed)[binary_erosion(drops > 0, iterations=4)]
+        contrast.append(blurred.std() / noise.std())
+    assert len(filled) > 190
+    assert np.mean(np.array(filled) > 0.6) > 0.9  # an ellipse fills 0.785 of its box
+    assert max(contrast) < 0.6
+
+
+# --- camera shake -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("length", [0, 0.5, 7, 15, 40])
+def test_shake_kernel(length, seed):
+    kernel = shake_kernel(length, seed)
+    side = len(kernel)
+    assert kernel.dtype == np.float32 and kernel.shape == (side, side) and side % 2 == 1
+    assert kernel.min() >= 0
+    assert kernel.sum(dtype=np.float64) == pytest.approx(1, abs=1e-6)
+    offsets = np.arange(side) - side // 2
+    centre = (kernel.sum(axis=0) @ offsets, kernel.sum(axis=1) @ offsets)
+    assert centre == pytest.approx((0, 0), abs=1e-5)
+    y, x = np.nonzero(kernel)
+    reach = np.hypot(y[:, None] - y, x[:, None] - x).max()
+    assert 0.35 * length <= reach <= length + 2 * np.sqrt(2)
+    _, pieces = label(kernel > 0, structure=np.ones((3, 3)))
+    assert pieces == 1  # one unbroken path
+
+
+def test_motion_blur_spreads_a_point_into_the_kernel():
+    image = flat(0, 61)
+    image[30, 30] = 255
+    kernel = shake_kernel(15, 4)
+    spread = motion_blur(image, 15, 4)[..., 0]
+    half = len(kernel) // 2
+    window = spread[30 - half : 31 + half, 30 - half : 31 + half]
+    assert spread.sum(dtype=int) == window.sum(dtype=int)
+    np.testing.assert_allclose(window[::-1, ::-1], kernel * 255, rtol=0, atol=0.501)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_motion_blur_keeps_the_mean_brightness(seed):
+    for value in (0, 1, 137, 255):
+        assert np.array_equal(motion_blur(flat(value, 40), 15, seed), flat(value, 40))
+    for path in EMBEDDED:
+        image = read_image(path)
+        shift = motion_blur(image, 15, seed).mean(axis=(0, 1)) - image.mean(axis=(0, 1))
+        assert np.abs(shift).max() < 0.5
+
+
+def test_motion_blur_mirrors_the_border_with_its_edge():
+    """Equal to the blur of a copy whose surroundings repeat it mirrored."""
+    image = pixels(30, 34, 3)
+    wide = np.pad(image, ((30, 30), (34, 34), (0, 0)), mode="symmetric")
+    expected = motion_blur(wide, 15, 2)[30:60, 34:68].astype(int)
+    assert np.abs(motion_blur(image, 15, 2) - expected).max() <= 1
+
+
+def test_a_longer_path_blurs_more():
+    image = pixels(30, 31, 3)
+    assert np.array_equal(motion_blur(image, 0, 5), image)
+    blurred = [mean_psnr(motion_blur(image, length, 5), image) for length in (2, 6, 15)]
+    assert blurred == sorted(blurred, reverse=True)
+
+
+# --- misuse -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("strength", [float("nan"), -0.1, 2.1, float("inf")])
+@every_weather
+def test_weather_refuses_a_wrong_strength(kind, strength):
+    with pytest.raises(InputError, match=f"0..2, got {strength}"):
+        WEATHER[kind](flat(0, 24), strength, 0)
+
+
+@pytest.mark.parametrize("length", [float("nan"), -1, 501, float("inf")])
+def test_motion_blur_refuses_a_wrong_length(length):
+    with pytest.raises(InputError, match=rf"0..500 pixels, got {length}"):
+        motion_blur(flat(0, 24), length, 0)
+
+
+@every_kind
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.5, "name", None])
+def test_a_wrong_seed_is_refused(kind, seed):
+    with pytest.raises(InputError, match=rf"0..4294967295, got {seed!r}"):
+        degraded_by(kind, flat(0, 24), seed)
+
+
+def test_unknown_weather_names_the_nearest():
+    with pytest.raises(UnknownNameError, match="did you mean rain_fog"):
+        weather(flat(0, 24), "rainfog", 0)
