@@ -14,11 +14,11 @@ more was done, one line says why; 130 interrupted, finished files stay.
 import argparse
 from collections.abc import Sequence
 
-from semanir.cli import bench, info, listing, restore
+from semanir.cli import bench, gate, info, listing, report, restore
 from semanir.errors import one_line_errors
 
 # in the order of `semanir --help`; every module has `add(commands)`, which sets `run` of the verb
-VERBS = (restore, info, listing, bench)
+VERBS = (restore, info, listing, bench, report, gate)
 
 
 def make_parser() -> argparse.ArgumentParser:
