@@ -1,20 +1,19 @@
-"""The one reader of records: JSON files -> one tidy table, a line per score of an image.
+"""The one reader of records: JSON files -> one tidy table, a line per score of an image."""
 
-python -m reports.collect results/smoke/results.csv RECORD.json ...
-"""
-
-import argparse
 import gzip
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from semanir.errors import InputError, one_line_errors, remake
+from semanir.errors import InputError, remake
 from semanir.files import replacing, visible
+from semanir.paths import ROOT
 from semanir.plan.record import broken_record, read_record
+
+DATA_FILES = ("accepted/evidence",)
 
 METRICS = (
     *("psnr", "psnr_rgb", "psnr_transweather_legacy", "psnr_tiled", "psnr_grey_full_range"),
@@ -26,13 +25,16 @@ BROKEN = (
     *(pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError),
     *(gzip.BadGzipFile, zlib.error, EOFError),
 )
-EVIDENCE = Path(__file__).parent / "accepted" / "evidence"
+ACCEPTED = ROOT / "reports" / "accepted"
+EVIDENCE = ACCEPTED / "evidence"
 COLUMNS = [
     *("scale", "model", "task", "seed", "dataset", "level", "metric", "image", "value", "images"),
     *("protocol", "network", "parameters", "k", "batch"),
     *("commit", "source", "created", "machine", "instruction_set", "threads", "torch", "record"),
 ]
 WHOLE = ("seed", "images", "parameters", "k", "batch", "threads")
+
+Row = dict[str, Any]
 
 
 def read_records(paths: Iterable[str | Path]) -> pd.DataFrame:
@@ -41,7 +43,7 @@ def read_records(paths: Iterable[str | Path]) -> pd.DataFrame:
     `value` is the score of an image (inf where every pixel is equal), or a count or time, whose
     `image` is empty. Raises InputError that names a broken record.
     """
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for path in dict.fromkeys(map(Path, paths)):
         record = read_record(path)
         try:
@@ -56,6 +58,12 @@ def read_records(paths: Iterable[str | Path]) -> pd.DataFrame:
         raise InputError(f"a record holds text where numbers belong: {error}") from None
 
 
+def write_results(paths: Iterable[str | Path], out: Path) -> None:
+    """Write the results.csv of some records."""
+    with replacing(out) as partial:
+        read_records(paths).to_csv(partial, index=False)
+
+
 def read_results(path: Path) -> pd.DataFrame:
     """What read_records gave when a results.csv was written. InputError names a broken file."""
     try:
@@ -64,20 +72,40 @@ def read_results(path: Path) -> pd.DataFrame:
         names = dict.fromkeys(TEXT, "str")
         frame = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=names)
     except FileNotFoundError:
-        raise InputError(f"no results {path}; run snakemake, or reports.collect") from None
+        raise InputError(f"no results {path}; run snakemake, or semanir report results") from None
     except BROKEN as error:
         raise InputError(f"broken results {path}: {error}; {remake(path)}") from None
     missing = [name for name in COLUMNS if name not in frame]
     if missing:
-        raise InputError(f"{path} has no column {missing[0]}; reports.collect writes such files")
+        raise InputError(
+            f"{path} has no column {missing[0]}; semanir report results writes such files"
+        )
     try:
         return typed(frame[COLUMNS])
     except (TypeError, ValueError) as error:
         raise InputError(f"broken results {path}: {error}; {remake(path)}") from None
 
 
+def check_scale(results: pd.DataFrame, scale: str, path: Path) -> None:
+    """Raise InputError where results of another scale are among those of a file."""
+    others = sorted(set(results["scale"]) - {scale})
+    if others:
+        raise InputError(f"{path} holds results of the {others[0]} scale, {scale} is asked for")
+
+
+def origin(results: pd.DataFrame) -> dict[str, str]:
+    """Where results come from: machine, torch, commit, and the date of the newest."""
+    machines = results[["machine", "instruction_set"]].dropna().drop_duplicates()
+    return {
+        "machine": "; ".join(f"{m.machine}, {m.instruction_set}" for m in machines.itertuples()),
+        "torch": "; ".join(results["torch"].dropna().unique()),
+        "commit": "; ".join(results["commit"].dropna().unique()),
+        "date": results["created"].dropna().max()[:10],
+    }
+
+
 def accepted_evidence() -> list[pd.DataFrame]:
-    """The committed results of machines that few people have, a GPU."""
+    """The accepted results of machines that few people have, a GPU."""
     return [read_results(path) for path in visible(EVIDENCE.glob("*.csv"))]
 
 
@@ -108,7 +136,10 @@ def collect(paths: Iterable[str | Path]) -> pd.DataFrame:
     return means(read_records(paths))
 
 
-def _rows(record: dict[str, Any], path: Path) -> list[dict[str, Any]]:
+# --- the rows of a record, by its kind -------------------------------------------------------
+
+
+def _rows(record: dict[str, Any], path: Path) -> list[Row]:
     made = record["provenance"]
     gpu = made.get("accelerator")
     common = {
@@ -123,99 +154,105 @@ def _rows(record: dict[str, Any], path: Path) -> list[dict[str, Any]]:
         "torch": made["versions"].get("torch"),
         "record": str(path),
     }
-    if record["kind"] == "memory":
-        return [
-            common
-            | {"model": row["backend"], "level": row["setting"], "k": row["k"], "batch": row["B"]}
-            | {"metric": f"memory_{kind}", "value": value}
-            for row in record["rows"]
-            for kind, value in ((record["device"], row["bytes"]), ("predicted", row["predicted"]))
-            if value is not None
-        ]
-    if record["kind"] == "bench":
-        return [
-            common
-            | {"model": name, "level": f"N={row['N']} k={row['K']}", "k": row["K"]}
-            | {"metric": f"{what}_ms", "value": milliseconds}
-            for row in record["layers"]
-            for what in ("forward", "forward_backward")
-            for name, milliseconds in row[what].items()
-        ]
-    if record["kind"] == "complexity":
-        return [
-            common
-            | {"model": row["form"], "level": _symbols(row), "metric": name, "value": row[name]}
-            for row in record["rows"]
-            for name in ("multiply_adds", "bias", "dictionary", "floats")
-        ]
-    if record["kind"] == "count":
-        return [
-            common
-            | {"level": row["variant"], "metric": row["metric"], "value": row["value"]}
-            | {"protocol": row.get("protocol")}
-            for row in record["rows"]
-        ]
-    if record["kind"] == "visual":
-        # names of their own: a mean over the images of a set must not take in a crop of one
-        protocol = f"{record['protocol']['name']} v{record['protocol']['version']}"
-        place = {name: record[name] for name in ("dataset", "level", "image")}
-        rows = [
-            common | place | {"metric": name, "value": value, "protocol": protocol}
-            for name, value in record["scores"].items()
-        ]
-        alien = {"network": "", "parameters": None, "metric": "psnr_crop", "protocol": protocol}
-        return rows + [
-            common | place | alien | {"model": other["model"], "value": other["psnr_crop"]}
-            for other in record["beside"]
-        ]
-    if record["kind"] == "train":
-        steps, taken = record["iterations_this_time"], record["seconds_this_time"]
-        # of the whole training, where it went on from an earlier one
-        whole = taken / steps * record["recipe"]["iterations"] if steps else None
-        weights = int(record.get("tensors_sha256", "0")[:8], 16)
-        told = {WEIGHTS: weights, "train_seconds": whole}
-        rows = [common | {"metric": name, "value": value} for name, value in told.items() if value]
-        return rows + [
-            common
-            | {"level": f"{level} step={point['step']}"}
-            | {"metric": "holdout_psnr", "value": psnr}
-            for point in record["history"]
-            for level, psnr in point["psnr"].items()
-        ]
-    if record["kind"] == "runtime":
-        return [
-            common
-            | {"model": row["network"], "task": row["group"], "level": row["input"]}
-            | {"metric": name, "value": row[name], "images": row["rounds"]}
-            for row in record["rows"]
-            for name in ("median_ms", "ratio")
-        ]
+    rows_of = ROWS_OF.get(record["kind"], _scores)
+    return [common | row for row in rows_of(record)]
+
+
+def _scores(record: dict[str, Any]) -> list[Row]:
     rows = []
     for score in record["scores"]:
-        place = common | {name: score[name] for name in ("dataset", "level", "image")}
+        place = {name: score[name] for name in ("dataset", "level", "image")}
         protocol = record["protocols"][score["level"]]
         place["protocol"] = f"{protocol['name']} v{protocol['version']}"
         rows += [place | {"metric": m, "value": score[m]} for m in METRICS if m in score]
     if "counted" in record:
         counted = record["counted"]
         row = {"level": counted["input"], "metric": "eval_multiply_adds"}
-        rows.append(common | row | {"value": counted["multiply_adds"]})
+        rows.append(row | {"value": counted["multiply_adds"]})
     return rows
 
 
-def _symbols(row: dict[str, Any]) -> str:
-    return " ".join(f"{name}={row[name]}" for name in ("H", "W", "C", "h", "M", "k") if name in row)
+def _training(record: dict[str, Any]) -> list[Row]:
+    steps, taken = record["iterations_this_time"], record["seconds_this_time"]
+    # of the whole training, where it went on from an earlier one
+    whole = taken / steps * record["recipe"]["iterations"] if steps else None
+    weights = int(record.get("tensors_sha256", "0")[:8], 16)
+    facts = {WEIGHTS: weights, "train_seconds": whole}
+    rows = [{"metric": name, "value": value} for name, value in facts.items() if value]
+    return rows + [
+        {"level": f"{level} step={point['step']}", "metric": "holdout_psnr", "value": psnr}
+        for point in record["history"]
+        for level, psnr in point["psnr"].items()
+    ]
 
 
-@one_line_errors
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m reports.collect", description=__doc__)
-    parser.add_argument("output", type=Path, help="results.csv to write")
-    parser.add_argument("records", nargs="+", type=Path, help="records of runs")
-    args = parser.parse_args(argv)
-    with replacing(args.output) as partial:
-        read_records(args.records).to_csv(partial, index=False)
+def _crops(record: dict[str, Any]) -> list[Row]:
+    # names of their own: a mean over the images of a set must not take in a crop of one
+    protocol = f"{record['protocol']['name']} v{record['protocol']['version']}"
+    place = {name: record[name] for name in ("dataset", "level", "image")}
+    place["protocol"] = protocol
+    own = [place | {"metric": name, "value": value} for name, value in record["scores"].items()]
+    other = {"network": "", "parameters": None, "metric": "psnr_crop"}
+    return own + [
+        place | other | {"model": system["model"], "value": system["psnr_crop"]}
+        for system in record["beside"]
+    ]
 
 
-if __name__ == "__main__":
-    main()
+def _counts(record: dict[str, Any]) -> list[Row]:
+    return [
+        {"level": row["variant"], "metric": row["metric"], "value": row["value"]}
+        | {"protocol": row.get("protocol")}
+        for row in record["rows"]
+    ]
+
+
+def _times(record: dict[str, Any]) -> list[Row]:
+    return [
+        {"model": row["network"], "task": row["group"], "level": row["input"]}
+        | {"metric": name, "value": row[name], "images": row["rounds"]}
+        for row in record["rows"]
+        for name in ("median_ms", "ratio")
+    ]
+
+
+def _memory(record: dict[str, Any]) -> list[Row]:
+    return [
+        {"model": row["backend"], "level": row["setting"], "k": row["k"], "batch": row["B"]}
+        | {"metric": f"memory_{kind}", "value": value}
+        for row in record["rows"]
+        for kind, value in ((record["device"], row["bytes"]), ("predicted", row["predicted"]))
+        if value is not None
+    ]
+
+
+def _back_ends(record: dict[str, Any]) -> list[Row]:
+    return [
+        {"model": name, "level": f"N={row['N']} k={row['K']}", "k": row["K"]}
+        | {"metric": f"{what}_ms", "value": milliseconds}
+        for row in record["layers"]
+        for what in ("forward", "forward_backward")
+        for name, milliseconds in row[what].items()
+    ]
+
+
+def _complexity(record: dict[str, Any]) -> list[Row]:
+    symbols = ("H", "W", "C", "h", "M", "k")
+    return [
+        {"model": row["form"], "metric": name, "value": row[name]}
+        | {"level": " ".join(f"{symbol}={row[symbol]}" for symbol in symbols if symbol in row)}
+        for row in record["rows"]
+        for name in ("multiply_adds", "bias", "dictionary", "floats")
+    ]
+
+
+ROWS_OF: dict[str, Callable[[dict[str, Any]], list[Row]]] = {
+    "eval": _scores,
+    "train": _training,
+    "visual": _crops,
+    "count": _counts,
+    "runtime": _times,
+    "memory": _memory,
+    "bench": _back_ends,
+    "complexity": _complexity,
+}

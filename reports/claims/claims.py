@@ -1,17 +1,14 @@
-"""Render the claims ledger: which sentences of the paper hold, by its own tables and by ours.
+"""The claims ledger: which sentences of the paper hold, by its own tables and by ours.
 
-python -m reports.claims.claims --scale smoke --results results/smoke/results.csv --out reports
-
-A claim (reports/claims/*.yaml) quotes the paper and has a form over cells (reports.claims.forms),
+A claim (reports/claims/entries/) quotes the paper and has a form over cells (reports.claims.forms),
 which is evaluated twice, on the printed values and on the measured ones; a claim over ablations is
-judged by reports.claims.conclusions. An entry with a text of ours in place of the quotation is a finding:
-what tables, released networks and our own kernels say that no sentence does. No verdict is written
-by hand.
+judged by comparisons. An entry with a text of ours in place of the quotation is a finding: what
+tables, released networks and our own kernels say that no sentence does. No verdict is written by
+hand.
 """
 
-import argparse
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -20,22 +17,27 @@ from typing import Any
 import jsonschema
 import pandas as pd
 
-from reports.claims.conclusions import Family, compare_all, judge_claim
-from reports.claims.forms import NotMeasuredError, evaluate, needs_values
-from reports.collect import accepted_evidence, means, read_results
-from reports.tables.tables import environment
+from reports.claims.forms import NotMeasuredError, evaluate, judge_two_models, needs_values
+from reports.collect import accepted_evidence, means
+from reports.legend import (
+    AS_PRINTED,
+    CLAIM_VERDICTS,
+    FAILS,
+    HOLDS,
+    NOTHING,
+    UNMEASURED,
+    UNPRINTED,
+)
+from reports.pages.template import write_page
+from reports.statistics.conclusions import Family, compare_all
 from reports.tables.verdicts import judge_table
-from semanir.errors import InputError, one_line_errors
-from semanir.files import read_yaml, replacing, visible, write_text
+from semanir.errors import InputError
+from semanir.files import read_yaml, replacing, visible
 from semanir.plan.cells import cells, tables
 from semanir.plan.models import get_scale
 
+DATA_FILES = ("entries", "schema.yaml")
 HERE = Path(__file__).parent
-HOLDS, FAILS, OPEN = "holds", "does not hold", "inconclusive"
-UNMEASURED, UNPRINTED = "not measured at this scale", "not printed"
-NOTHING = "nothing to measure"  # arithmetic of the paper
-VERDICTS = (HOLDS, FAILS, OPEN, UNMEASURED, UNPRINTED, NOTHING)
-AS_PRINTED = ("match", "differs", "better than printed")  # measured at full size, own photographs
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,12 @@ class Judged:
 
 
 @cache
-def claims() -> tuple[dict[str, Any], ...]:
+def read_claims() -> tuple[dict[str, Any], ...]:
     """Every claim, in the order of the files and of the paper. InputError names a broken one."""
     schema = read_yaml(HERE / "schema.yaml")
     validator = jsonschema.Draft202012Validator(schema)
-    found: list[dict[str, Any]] = []
-    for path in visible(HERE.glob("[0-9]-*.yaml")):
+    claims: list[dict[str, Any]] = []
+    for path in visible((HERE / "entries").glob("*.yaml")):
         entries = read_yaml(path, list)
         problem = jsonschema.exceptions.best_match(validator.iter_errors(entries))
         if problem is not None:
@@ -74,11 +76,11 @@ def claims() -> tuple[dict[str, Any], ...]:
                     f"{path.name}, {claim['id']}: either quote, words of the paper, or "
                     "text, what a finding says"
                 )
-        found += entries
-    repeated = [name for name, n in Counter(claim["id"] for claim in found).items() if n > 1]
+        claims += entries
+    repeated = [name for name, n in Counter(claim["id"] for claim in claims).items() if n > 1]
     if repeated:
         raise InputError(f"two claims are called {repeated[0]}")
-    return tuple(found)
+    return tuple(claims)
 
 
 def frame(scale: str, results: pd.DataFrame) -> pd.DataFrame:
@@ -106,8 +108,7 @@ def judge(
     if form is None or "reason" in form:
         verdict, detail = UNMEASURED, form["reason"] if form else ""
     elif "ablation" in form:
-        verdict, detail = judge_claim(form, compared)
-        verdict = {"": UNMEASURED, "yes": HOLDS, "no": FAILS, "open": OPEN}[verdict]
+        verdict, detail = judge_two_models(form, compared)
     elif not needs_values(form):
         verdict, detail = NOTHING, ""
     else:
@@ -118,10 +119,11 @@ def judge(
             verdict, detail = UNMEASURED, str(error)
     kind = "claim" if "quote" in claim else "finding"
     facts = (claim["id"], kind, claim["place"], claim.get("quote") or claim["text"])
-    return Judged(*facts, printed, printed_detail, verdict, detail, claim.get("note", ""))
+    note = claim.get("note", "")
+    return Judged(*facts, printed.name, printed_detail, verdict.name, detail, note)
 
 
-# --- pages -----------------------------------------------------------------------------------
+# --- the page --------------------------------------------------------------------------------
 
 
 def render(scale: str, by_image: pd.DataFrame, out: Path, source: str = "") -> list[Judged]:
@@ -132,44 +134,40 @@ def render(scale: str, by_image: pd.DataFrame, out: Path, source: str = "") -> l
     results = means(by_image)
     numbers = frame(scale, results)
     everywhere = pd.concat([results, *accepted_evidence()])
-    compared = compare_all(by_image, claims())
-    ledger = [judge(claim, numbers, everywhere, compared) for claim in claims()]
+    compared = compare_all(by_image, read_claims())
+    ledger = [judge(claim, numbers, everywhere, compared) for claim in read_claims()]
     with replacing(out / "claims.csv") as partial:
         pd.DataFrame(map(asdict, ledger)).to_csv(partial, index=False)
-    context = {
-        "stamp": get_scale(scale)["stamp"],
-        "scale": scale,
-        "source": source,
-        "claims": [one for one in ledger if one.kind == "claim"],
-        "findings": [one for one in ledger if one.kind == "finding"],
-        "printed": _tally(one.printed for one in ledger if one.kind == "claim"),
-        "measured": _tally(one.verdict for one in ledger if one.kind == "claim"),
-    }
-    write_text(out / "claims.html", environment().get_template("claims.html.j2").render(**context))
+    write_page(
+        out / "claims.html",
+        "claims.html.j2",
+        stamp=get_scale(scale)["stamp"],
+        scale=scale,
+        source=source,
+        claims=[one for one in ledger if one.kind == "claim"],
+        findings=[one for one in ledger if one.kind == "finding"],
+        printed=tally(one.printed for one in ledger if one.kind == "claim"),
+        measured=tally(one.verdict for one in ledger if one.kind == "claim"),
+    )
     return ledger
 
 
-def _tally(verdicts: Any) -> dict[str, int]:
+def tally(verdicts: Iterable[str]) -> dict[str, int]:
+    """Verdict -> how often it occurs, in the order of CLAIM_VERDICTS."""
     counted = Counter(verdicts)
-    return {name: counted[name] for name in VERDICTS if counted[name]}
+    return {
+        verdict.name: counted[verdict.name] for verdict in CLAIM_VERDICTS if counted[verdict.name]
+    }
 
 
-@one_line_errors
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m reports.claims.claims",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def summary(ledger: Iterable[Judged]) -> str:
+    """How many claims have each verdict, a line by the paper's own tables and one by ours."""
+    claims = [one for one in ledger if one.kind == "claim"]
+    lines = (
+        ("by the paper's own tables", tally(one.printed for one in claims)),
+        ("measured", tally(one.verdict for one in claims)),
     )
-    parser.add_argument("--scale", default="smoke")
-    parser.add_argument("--results", type=Path, required=True, help="results.csv of the scale")
-    parser.add_argument("--out", type=Path, default=Path("reports"), help="folder")
-    args = parser.parse_args(argv)
-    ledger = render(args.scale, read_results(args.results), args.out)
-    for title, attribute in (("by the paper's own tables", "printed"), ("measured", "verdict")):
-        counted = _tally(getattr(one, attribute) for one in ledger if one.kind == "claim")
-        print(f"{title}: {', '.join(f'{n} {name}' for name, n in counted.items())}")
-
-
-if __name__ == "__main__":
-    main()
+    return "\n".join(
+        f"{title}: {', '.join(f'{count} {name}' for name, count in counted.items())}"
+        for title, counted in lines
+    )

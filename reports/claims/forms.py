@@ -1,7 +1,7 @@
 """The forms of a claim: arithmetic, a rank, a relation of rows, a trend, a count, a reproduction.
 
-Each is evaluated on one column of the numbers that `reports.claims.claims.frame` makes: printed ones, or
-measured ones.
+Each is evaluated on one column of the numbers that `reports.claims.claims.frame` makes: printed
+ones, or measured ones. A claim about two models is judged by their comparisons.
 """
 
 import re
@@ -9,8 +9,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from reports.legend import BETTER, EQUAL, FAILS, HOLDS, UNDECIDED, UNMEASURED, Verdict
+from reports.statistics.conclusions import MARGIN, Family
 from semanir.errors import InputError
 
 PLACE = ["table", "task", "dataset", "setting", "metric"]
@@ -42,23 +45,23 @@ def needs_values(form: dict[str, Any]) -> bool:
     return "value" not in form or any(isinstance(c, dict) for c in form.get("cells", {}).values())
 
 
-def pick_cells(numbers: pd.DataFrame, wanted: dict[str, Any]) -> pd.DataFrame:
+def matching(numbers: pd.DataFrame, wanted: dict[str, Any]) -> pd.DataFrame:
     """The rows whose fields have the wanted values (one, or any of a list)."""
     chosen = pd.Series(True, index=numbers.index)
     for name, value in wanted.items():
         chosen &= numbers[name].isin(value if isinstance(value, list) else [value])
-    found = numbers[chosen]
-    if found.empty:
+    cells = numbers[chosen]
+    if cells.empty:
         raise InputError(f"no printed number has {wanted}")
-    return found
+    return cells
 
 
-def _known(found: pd.DataFrame, column: str) -> pd.DataFrame:
-    missing = found[found[column].isna()]
+def _known(cells: pd.DataFrame, column: str) -> pd.DataFrame:
+    missing = cells[cells[column].isna()]
     if len(missing):
-        count = f"{len(found) - len(missing)} of {len(found)} numbers measured at full size"
+        count = f"{len(cells) - len(missing)} of {len(cells)} numbers measured at full size"
         raise NotMeasuredError(f"{count} on the printed photographs; not {_name(missing.iloc[0])}")
-    return found
+    return cells
 
 
 def _value(
@@ -69,8 +72,7 @@ def _value(
         if not isinstance(wanted, dict):
             names[name] = wanted
         elif "table" in wanted:
-            found = _known(pick_cells(numbers, wanted), column)
-            names[name] = float(found[column].mean())
+            names[name] = float(_known(matching(numbers, wanted), column)[column].mean())
         else:
             chosen = pd.Series(True, index=results.index)
             for field, value in wanted.items():
@@ -93,12 +95,12 @@ def _rank(
     form: dict[str, Any], numbers: pd.DataFrame, column: str, results: pd.DataFrame
 ) -> tuple[bool, str]:
     """Whether fewer than `rank` rivals are as good or better: a tie is no lead."""
-    found = _known(pick_cells(numbers, form["cells"]), column)
+    cells = _known(matching(numbers, form["cells"]), column)
     ours = re.compile(form.get("ours", "SemanIR.*"))
     place = PLACE if form.get("across_groups") else [*PLACE, "single_model"]
     sign = -1 if form.get("smaller") else 1
     exceptions = []
-    for cell in found.to_dict("records"):
+    for cell in cells.to_dict("records"):
         same = numbers[
             (numbers[place] == pd.Series({name: cell[name] for name in place})).all(axis=1)
         ]
@@ -108,9 +110,9 @@ def _rank(
             best = as_good.sort_values(column, ascending=sign < 0, kind="stable")
             names = ", ".join(f"{row.method} {_number(row, column)}" for row in best.itertuples())
             exceptions.append(f"{_where(cell)}: {_text(cell, column)} not ahead of {names}")
-    held = len(found) - len(exceptions)
-    holds = held > len(found) / 2 if form.get("most") else not exceptions
-    return holds, _counted(held, len(found), exceptions)
+    held = len(cells) - len(exceptions)
+    holds = held > len(cells) / 2 if form.get("most") else not exceptions
+    return holds, _counted(held, len(cells), exceptions)
 
 
 RELATIONS = {
@@ -127,7 +129,7 @@ def _relation(
     form: dict[str, Any], numbers: pd.DataFrame, column: str, results: pd.DataFrame
 ) -> tuple[bool, str]:
     per = form.get("per", PLACE)
-    left, right = (_known(pick_cells(numbers, form[side]), column) for side in ("left", "right"))
+    left, right = (_known(matching(numbers, form[side]), column) for side in ("left", "right"))
     both = left.merge(right, on=per, suffixes=("", "_right"))
     if both.empty:
         raise InputError(f"no two numbers agree in {', '.join(per)}")
@@ -151,11 +153,11 @@ def _relation(
 def _trend(
     form: dict[str, Any], numbers: pd.DataFrame, column: str, results: pd.DataFrame
 ) -> tuple[bool, str]:
-    found = _known(pick_cells(numbers, form["cells"]), column)
+    cells = _known(matching(numbers, form["cells"]), column)
     per = form.get("per", ["table", "task", "dataset", "metric", "method", "single_model"])
     sign = 1 if form["trend"] == "up" else -1
     exceptions, steps = [], 0
-    for _, group in found.groupby(per, sort=False):
+    for _, group in cells.groupby(per, sort=False):
         along = group.assign(along=group["setting"].map(_last_number)).sort_values("along")
         rows = along.to_dict("records")
         for one, other in pairwise(rows):
@@ -167,16 +169,16 @@ def _trend(
 
 
 def _reproduced(form: dict[str, Any], numbers: pd.DataFrame) -> tuple[bool, str]:
-    found = _known(pick_cells(numbers, form["reproduced"]), "measured")
+    cells = _known(matching(numbers, form["reproduced"]), "measured")
     exceptions = [
         f"{_name(row)} {_text(row, 'printed')}, measured {row['measured']:.{row['decimals'] + 1}f}"
-        for row in found[found["verdict"] != "match"].to_dict("records")
+        for row in cells[cells["verdict"] != "match"].to_dict("records")
     ]
-    return not exceptions, _counted(len(found) - len(exceptions), len(found), exceptions, "numbers")
+    return not exceptions, _counted(len(cells) - len(exceptions), len(cells), exceptions, "numbers")
 
 
 def _count(form: dict[str, Any], numbers: pd.DataFrame) -> tuple[bool, str]:
-    names = pick_cells(numbers, form["count"])[form["of"]].drop_duplicates()
+    names = matching(numbers, form["count"])[form["of"]].drop_duplicates()
     left_out = re.compile(form.get("other_than", ""))
     counted = [name for name in names if not left_out.fullmatch(name)]
     holds = len(counted) == int(form["equals"])
@@ -185,6 +187,51 @@ def _count(form: dict[str, Any], numbers: pd.DataFrame) -> tuple[bool, str]:
 
 def _last_number(setting: str) -> float:
     return float(re.findall(r"[0-9.]+", setting)[-1])
+
+
+# --- two models ------------------------------------------------------------------------------
+
+
+def judge_two_models(form: dict[str, Any], family: Family) -> tuple[Verdict, str]:
+    """(the verdict, the numbers) of a claim over two models; UNMEASURED without results.
+
+    expect: "better", "worse", or "as good": better, or equal within `within` dB; it fails if the
+    loss is certainly larger. Sets without an interval are named, and decide nothing where others
+    have one.
+    """
+    comparisons = family.find(form["ablation"], form["against"])
+    for field in ("task", "dataset"):
+        wanted = np.atleast_1d(form.get(field, []))
+        comparisons = [
+            one for one in comparisons if not len(wanted) or getattr(one, field) in wanted
+        ]
+    if not comparisons:
+        return UNMEASURED, f"{form['ablation']} was not run beside {form['against']}"
+    margin = form.get("within", MARGIN)
+    known = [one for one in comparisons if one.known]
+    unknown = [one for one in comparisons if not one.known]
+    verdicts, details = set(), []
+    for one in known or unknown:
+        conclusion = family.conclude(one, margin)
+        exceeds = family.exceeds(one, margin)
+        verdicts.add(_as_expected(form["expect"], conclusion.name, one.mean, exceeds))
+        details.append(f"{one.text}: {conclusion}")
+        if one.known:
+            details[-1] += (
+                f", adjusted p {conclusion.differs:.2g}, of equality {conclusion.equal:.2g}"
+            )
+    if known and unknown:
+        others = (f"{one.mean:+.3f} dB on {one.dataset} {one.level}" for one in unknown)
+        details.append(f"without an interval {', '.join(others)}")
+    return verdicts.pop() if len(verdicts) == 1 else UNDECIDED, "; ".join(details)
+
+
+def _as_expected(expect: str, conclusion: str, mean: float, exceeds: bool) -> Verdict:
+    if expect != "as good":
+        return {expect: HOLDS, UNDECIDED.name: UNDECIDED}.get(conclusion, FAILS)
+    if conclusion in (BETTER.name, EQUAL.name):
+        return HOLDS
+    return FAILS if mean < 0 and exceeds else UNDECIDED
 
 
 # --- words -----------------------------------------------------------------------------------

@@ -1,19 +1,12 @@
-"""Figure 4: attention maps over k, and how often a dictionary selects each token.
+"""Figure 4: attention maps over k, and how often a dictionary selects each token."""
 
-python -m reports.figures.figure04 results/smoke/activation/.../seed0.json --out reports
-"""
-
-import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from reports.figures.plots import COLORS, inline, panels
-from reports.tables.tables import environment
-from semanir.errors import one_line_errors
-from semanir.files import write_text
+from reports.pages.template import write_page
 from semanir.plan.models import get_scale
 from semanir.plan.record import broken_record, read_record
 
@@ -74,23 +67,9 @@ def _interval(low: int, high: int | None) -> str:
 def render(record_path: Path, out: Path) -> None:
     """Write out/figure04.html."""
     record = read_record(record_path)
-    page = environment().get_template("figure04.html.j2")
     try:
         context = {"record": record, "stamp": get_scale(record["identity"]["scale"])["stamp"]}
         context |= {"maps": maps(record), "histograms": histograms(record)}
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise broken_record(record_path, error) from None
-    write_text(out / "figure04.html", page.render(**context))
-
-
-@one_line_errors
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m reports.figures.figure04", description=__doc__)
-    parser.add_argument("record", type=Path)
-    parser.add_argument("--out", type=Path, default=Path("reports"))
-    args = parser.parse_args(argv)
-    render(args.record, args.out)
-
-
-if __name__ == "__main__":
-    main()
+    write_page(out / "figure04.html", "figure04.html.j2", **context)

@@ -1,6 +1,6 @@
 """How far chance moves a trained network: measured spreads of the mean score of a cell.
 
-python -m reports.gate.gate spread --scale smoke --results FIRST.csv SECOND.csv ...
+semanir gate spread --scale smoke --results FIRST.csv SECOND.csv
 
 Each results.csv has the same trainings, of one seed or several, computed in another way: on another
 machine, or with another instruction set, so that rounding differs and nothing else. Written to
@@ -22,12 +22,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from reports.collect import METRICS, read_results
+from reports.collect import METRICS, check_scale, origin, read_results
 from semanir.errors import InputError
 from semanir.files import write_text
 from semanir.paths import ROOT
 from semanir.plan.models import base_model, trained_models
 
+DATA_FILES = ("../spreads",)
 SPREADS = ROOT / "reports" / "spreads"
 CELL = ["task", "model", "dataset", "level", "metric"]
 COLUMNS = [*CELL, "rounding", "rounding_degrees", "seed", "seed_degrees"]
@@ -56,22 +57,22 @@ class Spreads:
 
         Where no other rounding was measured, other seeds stand for it, which move a training more.
         """
-        self._found: dict[Cell, Spread] = {}
+        self._of_cell: dict[Cell, Spread] = {}
         for kind in ("seed",) if redrawn else ("seed", "rounding"):
             known = lines[lines[f"{kind}_degrees"] > 0]
             for *cell, sd, degrees in known[[*CELL, kind, f"{kind}_degrees"]].itertuples(
                 index=False, name=None
             ):
-                self._found[tuple(cell)] = Spread(float(sd), int(degrees))
+                self._of_cell[tuple(cell)] = Spread(float(sd), int(degrees))
 
     def get(self, cell: Cell) -> Spread | None:
         """The spread of a cell, None where it is not known."""
         task, model, *place = cell
-        return self._found.get(cell) or self._found.get((task, base_model(model), *place))
+        return self._of_cell.get(cell) or self._of_cell.get((task, base_model(model), *place))
 
 
 def read_spreads(scale: str, redrawn: bool = False) -> Spreads:
-    """The committed spreads of a scale; none where nobody measured them."""
+    """The measured spreads of a scale; none where nobody measured them."""
     path = SPREADS / f"{scale}.csv"
     if not path.is_file():
         return Spreads(pd.DataFrame(columns=COLUMNS), redrawn)
@@ -86,9 +87,8 @@ def measure(roundings: Sequence[pd.DataFrame]) -> pd.DataFrame:
         chosen = results["metric"].isin(METRICS) & results["model"].isin(list(trained_models()))
         means = results[chosen].groupby([*CELL, "seed"], sort=False)["value"].mean()
         parts.append(means.reset_index().assign(rounding=number))
-    found = pd.concat(parts)
     rows = []
-    for cell, group in found.groupby(CELL):
+    for cell, group in pd.concat(parts).groupby(CELL):
         table = group.pivot(index="seed", columns="rounding", values="value")
         first = table.reindex(columns=[0])
         rows.append([*cell, *_pooled(table.to_numpy()), *_pooled(first.to_numpy().T)])
@@ -108,22 +108,20 @@ def _pooled(values: NDArray[np.float64]) -> tuple[float, int]:
 def write_spreads(scale: str, paths: Sequence[Path]) -> str:
     """Measure and write the spreads of a scale; returns what was done as a text."""
     frames = [read_results(path) for path in paths]
+    for path, results in zip(paths, frames, strict=True):
+        check_scale(results, scale, path)
     every = pd.concat(frames)
-    others = sorted(set(every["scale"]) - {scale})
-    if others:
-        raise InputError(f"results of the {others[0]} scale, {scale} is asked for")
-    found = measure(frames)
-    if not (found["rounding_degrees"] + found["seed_degrees"]).any():
+    spreads = measure(frames)
+    if not (spreads["rounding_degrees"] + spreads["seed_degrees"]).any():
         raise InputError("a spread needs two seeds, or two results.csv of the same seeds")
-    known = every[["machine", "instruction_set"]].dropna().drop_duplicates()
-    machines = [f"{one.machine}, {one.instruction_set}" for one in known.itertuples()]
+    made = origin(every)
     head = [
-        "Measured spreads. Written by `python -m reports.gate.gate spread`, never by hand.",
-        f"machines: {'; '.join(sorted(machines))}",
-        f"commit: {'; '.join(sorted(every['commit'].dropna().unique()))}",
+        "Measured spreads. Written by `semanir gate spread`, never by hand.",
+        f"machines: {made['machine']}",
+        f"commit: {made['commit']}",
     ]
     target = SPREADS / f"{scale}.csv"
     target.parent.mkdir(exist_ok=True)
-    body = found.to_csv(index=False, float_format="%.6f", lineterminator="\n")
+    body = spreads.to_csv(index=False, float_format="%.6f", lineterminator="\n")
     write_text(target, "".join(f"# {line}\n" for line in head) + body)
-    return f"{scale}: spreads of {len(found)} cells"
+    return f"{scale}: spreads of {len(spreads)} cells"

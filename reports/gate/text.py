@@ -1,63 +1,60 @@
-"""What the gate found, as a table, Markdown, JUnit XML and annotations of GitHub."""
+"""The verdicts of the gate as a table, Markdown, JUnit XML and annotations of GitHub."""
 
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from xml.etree import ElementTree
 
-from reports.gate.paired import CELL, FAILURES, NOTES, VERDICTS, Line
+from tabulate import tabulate
+
+from reports.gate.compare import FAILURES, NOTES, NOTICES, VERDICTS, WARNINGS, ComparedCell
+from reports.gate.spreads import CELL
 
 HEADINGS = (*CELL, "n", "accepted", "candidate", "difference", "interval at 95 %", "verdict")
+ALIGNMENT = (*["left"] * len(CELL), *["right"] * 5, "left")
 
 
-def summary(lines: Sequence[Line]) -> str:
+def summary(lines: Sequence[ComparedCell]) -> str:
     """The last line: passed or failed, and how many cells of each verdict."""
     counted = Counter(line.verdict for line in lines)
-    told = ", ".join(f"{counted[name]} {name}" for name in VERDICTS if counted[name])
+    counts = ", ".join(f"{counted[name]} {name}" for name in VERDICTS if counted[name])
     failed = any(line.fails for line in lines)
-    return f"gate {'FAILED' if failed else 'passed'}: {len(lines)} cells: {told}"
+    return f"gate {'FAILED' if failed else 'passed'}: {len(lines)} cells: {counts}"
 
 
-def table(lines: Iterable[Line], colour: bool = False) -> str:
+def table(lines: Iterable[ComparedCell], colour: bool = False) -> str:
     """Aligned columns for a terminal, a heading and a line per cell; empty without cells."""
-    texts = [[getattr(line, name) for name in CELL] + line.numbers for line in lines]
-    if not texts:
-        return ""
-    ends = [(line.conclusion, line.verdict) for line in lines]
-    widths = [max(map(len, column)) for column in zip(HEADINGS[:-1], *texts, strict=True)]
-    aligned = []
-    for row, (end, verdict) in zip([HEADINGS[:-1], *texts], [("verdict", ""), *ends], strict=True):
-        padded = [
-            text.ljust(width) if number < len(CELL) else text.rjust(width)
-            for number, (text, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        code = "31" if verdict in FAILURES else "33" if verdict in NOTES else ""
-        aligned.append(
-            "  ".join([*padded, f"\033[{code}m{end}\033[0m" if colour and code else end])
-        )
-    return "\n".join(aligned) + "\n"
+    rows = []
+    for line in lines:
+        code = "31" if line.fails else "33" if line.verdict in NOTES else ""
+        end = f"\033[{code}m{line.conclusion}\033[0m" if colour and code else line.conclusion
+        rows.append([*(getattr(line, name) for name in CELL), *line.numbers, end])
+    return _aligned(rows, "plain") + "\n" if rows else ""
 
 
-def markdown(lines: Sequence[Line], title: str) -> str:
+def _aligned(rows: Iterable[Sequence[str]], form: str) -> str:
+    return tabulate(rows, HEADINGS, form, colalign=ALIGNMENT, disable_numparse=True)
+
+
+def markdown(lines: Sequence[ComparedCell], title: str) -> str:
     """A summary for people: what is worth a look in a table, the rest folded away."""
-    told = [line for line in lines if line.fails or line.verdict in NOTES]
-    rest = [line for line in lines if line not in told]
+    shown = [line for line in lines if line.fails or line.verdict in NOTES]
+    rest = [line for line in lines if line not in shown]
     parts = [f"## Gate: {_plain(title)}", summary(lines)]
-    if told:
-        parts.append(_markdown_table(told))
+    if shown:
+        parts.append(_markdown_table(shown))
     if rest:
         folded = f"<details><summary>The other {len(rest)} cells</summary>"
         parts += [folded, _markdown_table(rest), "</details>"]
     return "\n\n".join(parts) + "\n"
 
 
-def _markdown_table(lines: Sequence[Line]) -> str:
-    rows = [HEADINGS, ["---"] * len(CELL) + ["---:"] * 5 + ["---"]]
-    rows += [
+def _markdown_table(lines: Sequence[ComparedCell]) -> str:
+    rows = [
         [*(_plain(getattr(line, name)) for name in CELL), *line.numbers, _plain(line.conclusion)]
         for line in lines
     ]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return _aligned(rows, "pipe")
 
 
 def _plain(text: str) -> str:
@@ -65,16 +62,14 @@ def _plain(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>|#~])", r"\\\1", " ".join(text.split()))
 
 
-def junit(lines: Sequence[Line], title: str) -> str:
+def junit(lines: Sequence[ComparedCell], title: str) -> str:
     """JUnit XML, a test case per cell; what is not enforced is skipped."""
-    failed, skipped = (
-        sum(line.fails for line in lines),
-        sum(line.verdict == "reported" for line in lines),
-    )
+    failed = sum(line.fails for line in lines)
+    skipped = sum(line.verdict == "reported" for line in lines)
     counts = {"tests": len(lines), "failures": failed, "errors": 0, "skipped": skipped}
-    told = {name: str(count) for name, count in counts.items()} | {"time": "0"}
-    root = ElementTree.Element("testsuites", {"name": _xml(title), **told})
-    suite = ElementTree.SubElement(root, "testsuite", {"name": _xml(title), **told})
+    attributes = {name: str(count) for name, count in counts.items()} | {"time": "0"}
+    root = ElementTree.Element("testsuites", {"name": _xml(title), **attributes})
+    suite = ElementTree.SubElement(root, "testsuite", {"name": _xml(title), **attributes})
     for line in lines:
         # readers tell cases apart by name alone, so it holds all of the cell
         where = {"classname": _xml(f"gate.{line.task or 'counts'}"), "name": _xml(line.name)}
@@ -97,7 +92,7 @@ def _xml(text: str) -> str:
     return re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)
 
 
-def detail(line: Line) -> str:
+def detail(line: ComparedCell) -> str:
     """One line of text: the cell, its numbers, its verdict."""
     n, *numbers, between = line.numbers
     accepted, candidate, difference = (text or "none" for text in numbers)
@@ -105,17 +100,17 @@ def detail(line: Line) -> str:
     return f"{line.name} {change}{f', {between}' * bool(between)}): {line.conclusion}"
 
 
-def annotations(lines: Iterable[Line]) -> list[str]:
+def annotations(lines: Iterable[ComparedCell]) -> list[str]:
     """GitHub workflow commands for what is worth a look; GitHub shows ten of a level and step."""
     commands = []
-    for level, verdicts in (("error", FAILURES), ("warning", NOTES[:2]), ("notice", NOTES[2:])):
-        found = [line for line in lines if line.verdict in verdicts]
-        shown = found if len(found) <= 10 else found[:9]
+    for level, verdicts in (("error", FAILURES), ("warning", WARNINGS), ("notice", NOTICES)):
+        chosen = [line for line in lines if line.verdict in verdicts]
+        shown = chosen if len(chosen) <= 10 else chosen[:9]
         for line in shown:
             title = _command(f"gate: {line.verdict}").replace(":", "%3A").replace(",", "%2C")
             commands.append(f"::{level} title={title}::{_command(detail(line))}")
-        if len(found) > len(shown):
-            commands.append(f"::{level} title=gate::{len(found) - 9} more, see the summary")
+        if len(chosen) > len(shown):
+            commands.append(f"::{level} title=gate::{len(chosen) - 9} more, see the summary")
     return commands
 
 

@@ -44,15 +44,15 @@ def lines(cells: Sequence[Cell], results: pd.DataFrame) -> list[dict[str, Any]]:
     for row in results[wanted].to_dict("records"):
         counted.setdefault((row["model"], row["level"]), {})[row["metric"]] = float(row["value"])
     made = []
-    for (form, level), found in counted.items():
+    for (form, level), counts in counted.items():
         symbols = {name: int(value) for name, value in re.findall(r"(\w)=(\d+)", level)}
         time, space = (
             evaluate(formulas[form, f"{what}_complexity"], symbols) for what in ("time", "space")
         )
         made.append(
-            {"form": form, **{name: symbols.get(name) for name in SYMBOLS}, **found}
-            | {"time": time, "time_ratio": found["multiply_adds"] / time}
-            | {"space": space, "space_ratio": found["floats"] / space}
+            {"form": form, **{name: symbols.get(name) for name in SYMBOLS}, **counts}
+            | {"time": time, "time_ratio": counts["multiply_adds"] / time}
+            | {"space": space, "space_ratio": counts["floats"] / space}
         )
     return sorted(made, key=lambda line: [str(line["form"]), *(line[s] or 0 for s in SYMBOLS)])
 

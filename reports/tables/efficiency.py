@@ -24,7 +24,7 @@ def section(cells: Sequence[Cell], results: pd.DataFrame) -> dict[str, Any]:
 
 def counters(cells: Sequence[Cell], results: pd.DataFrame) -> list[dict[str, Any]]:
     """Printed FLOPs beside both conventions: {row, printed, fvcore, modules, how}, in 10^9."""
-    found = []
+    lines = []
     for cell in cells:
         if cell.metric != "FLOPs":
             continue
@@ -35,13 +35,13 @@ def counters(cells: Sequence[Cell], results: pd.DataFrame) -> list[dict[str, Any
         line = {"row": cell.row, "printed": cell.value, "how": rows.loc["FLOPs", "protocol"]}
         for name, metric in (("fvcore", "FLOPs"), ("modules", "FLOPs_by_modules")):
             line[name] = f"{float(rows.loc[metric, 'value']) / 1e9:.2f}"
-        found.append(line)
-    return found
+        lines.append(line)
+    return lines
 
 
 def decomposition(cells: Sequence[Cell], results: pd.DataFrame) -> list[dict[str, Any]]:
     """SemanIR by window and k: {row, printed, setting, rest, attention, dictionary, total}."""
-    found = []
+    lines = []
     for cell in cells:
         if cell.metric != "FLOPs" or not cell.method.startswith("SemanIR"):
             continue
@@ -53,8 +53,8 @@ def decomposition(cells: Sequence[Cell], results: pd.DataFrame) -> list[dict[str
                 value = rows.set_index("metric")["value"].astype(float) / 1e9
                 parts = {part: value[f"FLOPs_{part}"] for part in PARTS}
                 line = {"row": cell.row, "printed": cell.value, "setting": setting}
-                found.append(line | parts | {"total": sum(parts.values())})
-    return sorted(found, key=lambda line: (line["row"], line["total"]), reverse=False)
+                lines.append(line | parts | {"total": sum(parts.values())})
+    return sorted(lines, key=lambda line: (line["row"], line["total"]), reverse=False)
 
 
 def times(cells: Sequence[Cell], results: pd.DataFrame) -> list[dict[str, Any]]:
@@ -64,13 +64,13 @@ def times(cells: Sequence[Cell], results: pd.DataFrame) -> list[dict[str, Any]]:
     """
     printed = {(c.task, c.method): float(c.value) for c in cells if c.metric == "runtime"}
     timed = results[results["metric"].isin(["median_ms", "ratio"])]
-    found: list[dict[str, Any]] = []
+    lines: list[dict[str, Any]] = []
     for (group, name), rows in timed.groupby(["task", "model"], sort=False):
         value = rows.set_index("metric")["value"].astype(float)
         methods = get_model(str(name).partition(":")[0])["answers"]
         given = [printed[group, m] for m in methods if (group, m) in printed]
         first = rows.iloc[0]
-        found.append(
+        lines.append(
             {
                 "group": NAMED.get(str(group), group),
                 "input": first["level"],
@@ -83,4 +83,4 @@ def times(cells: Sequence[Cell], results: pd.DataFrame) -> list[dict[str, Any]]:
                 "threads": first["threads"],
             }
         )
-    return sorted(found, key=lambda row: (row["group"], row["ratio"]))
+    return sorted(lines, key=lambda row: (row["group"], row["ratio"]))

@@ -7,17 +7,12 @@ and underlined, which prints in black and reads without colours.
 import re
 from typing import Any
 
+from reports.legend import VERDICTS
 from reports.tables.layouts import Head
 from reports.tables.text import difference, notes_of, number, printed, stamp_of
-from reports.tables.verdicts import MEASURED, Verdict
+from reports.tables.verdicts import JudgedCell
 
-MARKS = {
-    "match": "$=$",
-    "differs": r"$\neq$",
-    "better than printed": r"$\uparrow$",
-    "scaled down": "s",
-    "synthetic data": "d",
-}
+MARKS = {verdict.name: verdict.latex for verdict in VERDICTS if verdict.measured}
 # a table wider than the text shrinks to it, a narrow one keeps its size
 FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 
@@ -63,7 +58,7 @@ def as_latex(context: dict[str, Any]) -> str:
 def _header(lines: list[list[Head]], corner: str) -> list[str]:
     """Lines of the header; a rule below every label that spans columns."""
     width = sum(head.columns for head in lines[0])
-    found = []
+    written = []
     for line in lines:
         # a label over all lines leaves its places below empty
         first = line is lines[0]
@@ -82,8 +77,8 @@ def _header(lines: list[list[Head]], corner: str) -> list[str]:
             name = _tall(head.label, head.lines)
             entries.append(rf"\multicolumn{{{head.columns}}}{{c}}{{{name}}}")
             place += head.columns
-        found.append(" & ".join(entries) + r" \\" + "".join(rules))
-    return found
+        written.append(" & ".join(entries) + r" \\" + "".join(rules))
+    return written
 
 
 def _tall(label: str, lines: int) -> str:
@@ -91,30 +86,30 @@ def _tall(label: str, lines: int) -> str:
 
 
 def _rows(context: dict[str, Any], columns: int) -> list[str]:
-    found = []
+    lines = []
     for group in context["groups"]:
-        found.append(r"\midrule")
+        lines.append(r"\midrule")
         if group.label:
-            found.append(rf"\multicolumn{{{columns + 1}}}{{l}}{{\emph{{{tex(group.label)}}}}} \\")
+            lines.append(rf"\multicolumn{{{columns + 1}}}{{l}}{{\emph{{{tex(group.label)}}}}} \\")
         for row in group.rows:
-            entries = [tex(row.label), *(_cell(verdict, context) for verdict in row.cells)]
-            found.append(" & ".join(entries) + r" \\")
-    return found
+            entries = [tex(row.label), *(_cell(judged, context) for judged in row.cells)]
+            lines.append(" & ".join(entries) + r" \\")
+    return lines
 
 
-def _cell(verdict: Verdict | None, context: dict[str, Any]) -> str:
-    if verdict is None:
+def _cell(judged: JudgedCell | None, context: dict[str, Any]) -> str:
+    if judged is None:
         return ""
-    value = tex(printed(verdict))
+    value = tex(printed(judged))
     # the printed formulas are LaTeX's own notation
-    if re.fullmatch(r"[0-9A-Za-z^+() ]*\^[0-9A-Za-z^+() ]*", printed(verdict)):
-        value = f"${printed(verdict)}$"
-    shape = ("{}", r"\textbf{{{}}}", r"\underline{{{}}}")[context["ranks"].get(verdict.cell, 0)]
+    if re.fullmatch(r"[0-9A-Za-z^+() ]*\^[0-9A-Za-z^+() ]*", printed(judged)):
+        value = f"${printed(judged)}$"
+    shape = ("{}", r"\textbf{{{}}}", r"\underline{{{}}}")[context["ranks"].get(judged.cell, 0)]
     value = shape.format(value)
     if context["names_methods"]:
-        value = f"{tex(verdict.cell.method)} {value}"
-    if verdict.verdict not in MEASURED:
+        value = f"{tex(judged.cell.method)} {value}"
+    if judged.verdict not in MARKS:
         return value
-    change = f" ({difference(verdict)})" if verdict.difference is not None else ""
-    mark = rf"\textsuperscript{{{MARKS[verdict.verdict]}}}"
-    return f"{value} / {number(verdict)}{change}{mark}"
+    change = f" ({difference(judged)})" if judged.difference is not None else ""
+    mark = rf"\textsuperscript{{{MARKS[judged.verdict]}}}"
+    return f"{value} / {number(judged)}{change}{mark}"

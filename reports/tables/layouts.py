@@ -5,11 +5,15 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from reports.tables.verdicts import Verdict
 from semanir.files import read_yaml
 from semanir.plan.cells import Cell
+
+if TYPE_CHECKING:  # the Snakefile imports this module, and does without pandas
+    from reports.tables.verdicts import JudgedCell
+
+DATA_FILES = ("layouts.yaml",)
 
 LABELS = {
     "denoise_color": "Color",
@@ -39,10 +43,10 @@ class Head:
 
 @dataclass(frozen=True)
 class Row:
-    """A row's label, and a verdict for every column, None where nothing is printed."""
+    """A row's label, and a judged cell for every column, None where nothing is printed."""
 
     label: str
-    cells: list[Verdict | None]
+    cells: "list[JudgedCell | None]"
 
 
 @dataclass(frozen=True)
@@ -84,16 +88,16 @@ def columns_of(cells: Iterable[Cell]) -> list[tuple[str, ...]]:
     return list(dict.fromkeys(map(column_of, cells)))
 
 
-def arrange(verdicts: Sequence[Verdict]) -> list[Group]:
-    """The verdicts of one table as its printed rows, in printed order."""
-    columns = columns_of(verdict.cell for verdict in verdicts)
-    groups: dict[str, dict[str, dict[tuple[str, ...], Verdict]]] = {}
+def arrange(judged: "Sequence[JudgedCell]") -> list[Group]:
+    """The judged cells of one table as its printed rows, in printed order."""
+    columns = columns_of(one.cell for one in judged)
+    groups: dict[str, dict[str, dict[tuple[str, ...], JudgedCell]]] = {}
     filled = dict.fromkeys(columns, 0)
-    for verdict in verdicts:
-        column = column_of(verdict.cell)
-        group, row = _place(verdict.cell, filled[column])
+    for one in judged:
+        column = column_of(one.cell)
+        group, row = _place(one.cell, filled[column])
         filled[column] += 1
-        groups.setdefault(group, {}).setdefault(row, {})[column] = verdict
+        groups.setdefault(group, {}).setdefault(row, {})[column] = one
     return [
         Group(
             name if len(groups) > 1 else "",
@@ -136,19 +140,19 @@ def header(columns: list[tuple[str, ...]]) -> list[list[Head]]:
     return lines
 
 
-def ranks(verdicts: Sequence[Verdict]) -> dict[Cell, int]:
+def ranks(judged: "Sequence[JudgedCell]") -> dict[Cell, int]:
     """Printed cells that are best (1) or second best (2) of the printed methods, ties included.
 
     Methods compete in PSNR and SSIM on the same set at the same level, networks for all levels
     among themselves; fewer than three are no competition.
     """
     values: dict[tuple[str | bool, ...], dict[Cell, float]] = {}
-    for cell in (verdict.cell for verdict in verdicts):
+    for cell in (one.cell for one in judged):
         if cell.metric in ("PSNR", "SSIM") and cell.kind == "number":
             place = (cell.task, cell.dataset, cell.setting, cell.metric, cell.single_model)
             values.setdefault(place, {})[cell] = float(cell.value)
-    found: dict[Cell, int] = {}
+    places: dict[Cell, int] = {}
     for rivals in values.values():
         top = sorted(set(rivals.values()), reverse=True)[:2] if len(rivals) > 2 else []
-        found |= {cell: top.index(value) + 1 for cell, value in rivals.items() if value in top}
-    return found
+        places |= {cell: top.index(value) + 1 for cell, value in rivals.items() if value in top}
+    return places

@@ -42,20 +42,20 @@ def section(cells: Sequence[Cell], results: pd.DataFrame) -> dict[str, Any]:
     settings = list(dict.fromkeys(cell.setting for cell in cells))
     parts = []
     for one in (results, *collect.accepted_evidence()):
-        found = measured(one)
-        if not found:
+        memory = measured(one)
+        if not memory:
             continue
-        first = next(iter(found.values()))
+        first = next(iter(memory.values()))
         parts.append(
             {
-                "backends": list(dict.fromkeys(backend for _, backend in found)),
-                "batches": {setting: row["B"] for (setting, _), row in found.items()},
-                "measured": found,
+                "backends": list(dict.fromkeys(backend for _, backend in memory)),
+                "batches": {setting: row["B"] for (setting, _), row in memory.items()},
+                "measured": memory,
                 "device": first["device"],
                 "machine": first["machine"],
                 "commit": first["commit"],
-                "growth": growth(numbers, found),
-                "plot": plot(numbers, fits, found),
+                "growth": growth(numbers, memory),
+                "plot": plot(numbers, fits, memory),
             }
         )
     return {
@@ -71,10 +71,10 @@ def section(cells: Sequence[Cell], results: pd.DataFrame) -> dict[str, Any]:
 
 def measured(results: pd.DataFrame) -> dict[tuple[str, str], dict[str, Any]]:
     """(setting, back end) -> {bytes (None: skipped), predicted, B, device, machine, commit}."""
-    found: dict[tuple[str, str], dict[str, Any]] = {}
+    memory: dict[tuple[str, str], dict[str, Any]] = {}
     for row in results[results["metric"].str.startswith("memory_")].to_dict("records"):
         kind, value = row["metric"].removeprefix("memory_"), float(row["value"])
-        place = found.setdefault(
+        place = memory.setdefault(
             (row["level"], row["model"]),
             {"bytes": None, "B": int(row["batch"]), "device": "cpu"}
             | {name: row[name] for name in ("machine", "commit")},
@@ -83,7 +83,7 @@ def measured(results: pd.DataFrame) -> dict[tuple[str, str], dict[str, Any]]:
             place["predicted"] = value
         else:
             place |= {"bytes": value, "device": kind}
-    return found
+    return memory
 
 
 # --- the model: GiB = CONTEXT + B N^2 c + B N k s -------------------------------------------------
@@ -116,10 +116,11 @@ def model(cell: Cell, fits: dict[str, tuple[float, float]]) -> float:
 
 
 def growth(
-    numbers: Sequence[Cell], found: dict[tuple[str, str], dict[str, Any]]
+    numbers: Sequence[Cell], memory: dict[tuple[str, str], dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Exponents p of memory ~ N^p and k^p, printed and measured, with a verdict on each pair.
+    """Exponents p of memory ~ N^p and k^p, printed and measured, with a verdict on both.
 
+    shown_as: the verdict of reports.legend whose colour and symbol it has.
     In N between the two largest sizes; in k between the smallest and the largest that has a number
     in print. CONTEXT, which grows with neither, is taken off the printed values first.
     """
@@ -134,18 +135,21 @@ def growth(
             ends = list(points)[-2:] if name == "N" else [next(iter(points)), list(points)[-1]]
             printed = exponent(ends, [points[end] for end in ends])
             for backend in backends:
-                held = [found.get((end, backend), {}).get("bytes") for end in ends]
+                held = [memory.get((end, backend), {}).get("bytes") for end in ends]
                 ours = [float(size) for size in held if size is not None]
                 if len(ours) < 2:
                     continue
                 got = exponent(ends, ours)
-                verdict = "same growth" if abs(got - printed) <= ALIKE else "differs"
-                if verdict == "differs":
-                    verdict = "grows less" if got < printed else "grows more"
+                if abs(got - printed) <= ALIKE:
+                    verdict, shown_as = "same growth", "match"
+                elif got < printed:
+                    verdict, shown_as = "grows less", "better than printed"
+                else:
+                    verdict, shown_as = "grows more", "differs"
                 lines.append(
                     {"in": name, "method": method, "backend": NAMES.get(backend, backend)}
                     | {"between": " and ".join(ends), "printed": printed, "measured": got}
-                    | {"verdict": verdict}
+                    | {"verdict": verdict, "shown_as": shown_as}
                 )
     return lines
 
@@ -161,7 +165,7 @@ def exponent(settings: Sequence[str], values: Sequence[float]) -> float:
 def plot(
     numbers: Sequence[Cell],
     fits: dict[str, tuple[float, float]],
-    found: dict[tuple[str, str], dict[str, Any]],
+    memory: dict[tuple[str, str], dict[str, Any]],
 ) -> str:
     """Printed points on the model's curves, measured points, over N and over k."""
     figure = panels(2)
@@ -176,7 +180,7 @@ def plot(
             for backend in backends:
                 own = sorted(
                     (int(setting[2:]), row["bytes"] / GIB)
-                    for (setting, which), row in found.items()
+                    for (setting, which), row in memory.items()
                     if which == backend and setting.startswith(f"{name}=") and row["bytes"]
                 )
                 if own:

@@ -5,21 +5,9 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+from reports.legend import MEASURED, OF_CELL
 from reports.tables.layouts import column_of
-from reports.tables.verdicts import MEASURED, Verdict
-
-# beside the colour of a verdict, for who does not see the colour
-SYMBOLS = {
-    "match": "✓",
-    "differs": "≠",
-    "better than printed": "▲",
-    "scaled down": "◔",
-    "synthetic data": "◇",
-    "quoted": "“",
-    "no data": "○",
-    "no weights": "◌",
-    "no hardware": "⊘",
-}
+from reports.tables.verdicts import JudgedCell
 
 FIELDS = [
     *("table", "row", "column", "method", "task", "dataset", "setting", "metric", "unit"),
@@ -34,21 +22,21 @@ LEGEND = (
 )
 
 
-def number(verdict: Verdict) -> str:
+def number(judged: JudgedCell) -> str:
     """The measured value with the decimals of the printed one; empty if nothing was measured."""
-    return "" if verdict.measured is None else f"{verdict.measured:.{verdict.decimals}f}"
+    return "" if judged.measured is None else f"{judged.measured:.{judged.decimals}f}"
 
 
-def difference(verdict: Verdict) -> str:
+def difference(judged: JudgedCell) -> str:
     """Signed difference with one decimal more than printed, so that 0.004 does not read as 0."""
-    if verdict.difference is None:
+    if judged.difference is None:
         return ""
-    text = f"{verdict.difference:+.{verdict.decimals + (verdict.decimals > 0)}f}"
+    text = f"{judged.difference:+.{judged.decimals + (judged.decimals > 0)}f}"
     return text if float(text) else text.lstrip("+-")
 
 
-def printed(verdict: Verdict) -> str:
-    return {"dash": "–", "oom": "OOM"}.get(verdict.cell.kind, verdict.cell.value)
+def printed(judged: JudgedCell) -> str:
+    return {"dash": "–", "oom": "OOM"}.get(judged.cell.kind, judged.cell.value)
 
 
 def stamp_of(context: dict[str, Any]) -> str:
@@ -65,35 +53,35 @@ def notes_of(context: dict[str, Any]) -> list[str]:
 
 def as_csv(
     scale: str,
-    verdicts: Sequence[Verdict],
+    verdicts: Sequence[JudgedCell],
     interval: dict[int, tuple[float, float]],
 ) -> str:
     """A line a printed cell. interval: ends of the 95 % interval, by the verdict's place."""
     out = io.StringIO()
     writer = csv.DictWriter(out, FIELDS, lineterminator="\n")
     writer.writeheader()
-    for place, verdict in enumerate(verdicts):
-        cell, facts = verdict.cell, verdict.facts
+    for place, judged in enumerate(verdicts):
+        cell, facts = judged.cell, judged.facts
         images = facts.get("images")
         ends = interval.get(place)
         writer.writerow(
             {
                 **{name: getattr(cell, name) for name in FIELDS if hasattr(cell, name)},
                 "column": " ".join(filter(None, column_of(cell))),
-                "printed": printed(verdict),
-                "measured": "" if verdict.measured is None else f"{verdict.measured:.6f}",
-                "difference": difference(verdict),
-                "verdict": verdict.verdict,
-                "reason": verdict.reason,
+                "printed": printed(judged),
+                "measured": "" if judged.measured is None else f"{judged.measured:.6f}",
+                "difference": difference(judged),
+                "verdict": judged.verdict,
+                "reason": judged.reason,
                 "scale": scale,
                 "measured_on": facts.get("dataset", ""),
                 "images": f"{images:.0f}" if images else "",
                 "seeds": facts.get("seeds", ""),
-                "spread": "" if verdict.spread is None else f"{verdict.spread:.6f}",
+                "spread": "" if judged.spread is None else f"{judged.spread:.6f}",
                 "low": f"{ends[0]:.6f}" if ends else "",
                 "high": f"{ends[1]:.6f}" if ends else "",
                 **{
-                    name: f"{verdict.scores[name]:.6f}" if name in verdict.scores else ""
+                    name: f"{judged.scores[name]:.6f}" if name in judged.scores else ""
                     for name in ("ssim_matlab", "ssim_zero_padded")
                 },
                 "protocol": facts.get("protocol", ""),
@@ -117,14 +105,14 @@ def as_markdown(context: dict[str, Any]) -> str:
     return "\n".join([line for part in parts for line in (part, "")] + [*lines, ""])
 
 
-def short(verdict: Verdict | None, context: dict[str, Any]) -> str:
+def short(judged: JudgedCell | None, context: dict[str, Any]) -> str:
     """A cell in one line: "28.12 / 27.01 (-1.110) ≠ differs", or the printed value alone."""
-    if verdict is None:
+    if judged is None:
         return ""
-    mark = ("", "**", "*")[context["ranks"].get(verdict.cell, 0)]
-    value = f"{mark}{printed(verdict)}{mark}"
-    value = f"{verdict.cell.method} {value}" if context["names_methods"] else value
-    if verdict.verdict not in MEASURED:
+    mark = ("", "**", "*")[context["ranks"].get(judged.cell, 0)]
+    value = f"{mark}{printed(judged)}{mark}"
+    value = f"{judged.cell.method} {value}" if context["names_methods"] else value
+    if judged.verdict not in MEASURED:
         return value
-    change = f" ({difference(verdict)})" if verdict.difference is not None else ""
-    return f"{value} / {number(verdict)}{change} {SYMBOLS[verdict.verdict]} {verdict.verdict}"
+    change = f" ({difference(judged)})" if judged.difference is not None else ""
+    return f"{value} / {number(judged)}{change} {OF_CELL[judged.verdict].symbol} {judged.verdict}"

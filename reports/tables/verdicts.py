@@ -1,7 +1,7 @@
-"""Printed cell against measurement: difference, verdict, coverage."""
+"""Printed cell against measurement: difference, verdict of reports.legend, coverage."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,19 +9,19 @@ import numpy as np
 import pandas as pd
 
 from data_prep.tasks import families
+from reports import legend
 from semanir.plan.answers import Answer
 from semanir.plan.cells import QUALITY, Cell
 from semanir.plan.models import get_model, get_scale, trained_models
 from semanir.plan.plan import Plan
 
-MEASURED = ("match", "differs", "better than printed", "scaled down", "synthetic data")
 COLUMN_OF_METRIC = {"PSNR": "psnr", "SSIM": "ssim_matlab"}
 UNIT = {"params": 1e6, "FLOPs": 1e9}  # printed in millions and in 10^9
 TOLERANCE = {"PSNR": 0.02, "SSIM": 0.0006}  # dB; released weights under the exact protocol
 
 
 @dataclass(frozen=True)
-class Verdict:
+class JudgedCell:
     """A printed cell with its measurement. measured and difference are in the cell's unit.
 
     scores: every metric of the same images by its name in the results, whatever the cell prints.
@@ -42,7 +42,7 @@ class Verdict:
         return len(self.cell.value.partition(".")[2])
 
 
-def judge_table(cells: Iterable[Cell], scale: str, results: pd.DataFrame) -> list[Verdict]:
+def judge_table(cells: Iterable[Cell], scale: str, results: pd.DataFrame) -> list[JudgedCell]:
     """A verdict for every printed cell, in printed order. results: means over images."""
     rows, plan = by_place(results), Plan(scale)
     return [judge(cell, plan.answer(cell), scale, rows) for cell in cells]
@@ -53,13 +53,13 @@ Rows = dict[tuple[str, str], list[dict[str, Any]]]
 
 def by_place(results: pd.DataFrame) -> Rows:
     """The rows of each (model, level): pandas takes a millisecond to pick some for a cell."""
-    found: Rows = {}
+    places: Rows = {}
     for row in results.to_dict("records"):
-        found.setdefault((row["model"], row["level"]), []).append(row)
-    return found
+        places.setdefault((row["model"], row["level"]), []).append(row)
+    return places
 
 
-def judge(cell: Cell, place: Answer, scale: str, rows: Rows) -> Verdict:
+def judge(cell: Cell, place: Answer, scale: str, rows: Rows) -> JudgedCell:
     """The verdict of one cell, given where its measurement should be.
 
     Numbers of networks trained at a scale below `paper`, or measured on photographs that stand in
@@ -67,20 +67,20 @@ def judge(cell: Cell, place: Answer, scale: str, rows: Rows) -> Verdict:
     are "synthetic data". Where the set differs no difference is formed.
     """
     if place.verdict:
-        return Verdict(cell, place.verdict, place.reason)
-    near = _find(place, rows)
+        return JudgedCell(cell, place.verdict, place.reason)
+    near = _rows_of(place, rows)
     wanted = COLUMN_OF_METRIC.get(place.metric, place.metric)
-    found = [row for row in near if row["metric"] == wanted]
-    missing = sorted(set(place.datasets) - {row["dataset"] for row in found})
-    if not found or missing:
+    scored = [row for row in near if row["metric"] == wanted]
+    missing = sorted(set(place.datasets) - {row["dataset"] for row in scored})
+    if not scored or missing:
         what = f" on {', '.join(missing)}" if missing else ""
         hint = ""
         if place.task and "weights" in get_model(place.model):
             hint = f"; --config systems={place.model} evaluates its released weights"
-        return Verdict(cell, "no data", f"no record of {place.model}{what} was given{hint}")
-    by_seed = list(_means(found, "seed").values())  # over the sets of an average
+        return JudgedCell(cell, "no data", f"no record of {place.model}{what} was given{hint}")
+    by_seed = list(_means(scored, "seed").values())  # over the sets of an average
     measured = float(np.mean(by_seed)) / UNIT.get(cell.metric, 1)
-    facts = {name: value for name, value in found[0].items() if not pd.isna(value)}
+    facts = {name: value for name, value in scored[0].items() if not pd.isna(value)}
     facts |= {"seeds": len(by_seed)}
     facts |= {"dataset": ", ".join(place.datasets)} if place.datasets else {}
     spread = float(np.std(by_seed, ddof=1)) if len(by_seed) > 1 else None
@@ -102,22 +102,28 @@ def judge(cell: Cell, place: Answer, scale: str, rows: Rows) -> Verdict:
     else:
         verdict, reason = _compare(measured - float(cell.value), TOLERANCE[cell.metric]), ""
     scores = _means(near, "metric") if cell.metric in QUALITY else {}
-    return Verdict(
+    return JudgedCell(
         cell, verdict, reason, measured, spread, difference, scores, facts, place.stand_in
     )
 
 
-def coverage(verdicts: Iterable[Verdict]) -> str:
+def count_verdicts(judged: Iterable[JudgedCell]) -> dict[str, int]:
+    """How many printed numbers have each verdict that occurs, in the order of the legend."""
+    counted = Counter(one.verdict for one in judged if one.cell.kind == "number")
+    return {name: counted[name] for name in legend.OF_CELL if counted[name]}
+
+
+def coverage(judged: Sequence[JudgedCell]) -> str:
     """One line: how many of the printed numbers are measured, and how many of those match."""
-    numbers = [verdict for verdict in verdicts if verdict.cell.kind == "number"]
-    counted = Counter(verdict.verdict for verdict in numbers)
-    measured = sum(counted[name] for name in MEASURED)
+    numbers = [one for one in judged if one.cell.kind == "number"]
+    counted = Counter(one.verdict for one in numbers)
+    measured = sum(counted[name] for name in legend.MEASURED)
     rest = ", ".join(f"{count} {name}" for name, count in counted.most_common() if name != "match")
     line = f"{measured} of {len(numbers)} cells measured, {counted['match']} match"
     return f"{line} ({rest})" if rest else line
 
 
-def _find(place: Answer, rows: Rows) -> list[dict[str, Any]]:
+def _rows_of(place: Answer, rows: Rows) -> list[dict[str, Any]]:
     near = rows.get((place.model, place.level), [])
     if not place.task:
         return near

@@ -18,10 +18,12 @@ from semanir.cli import (
     bench,
     data,
     evaluate,
+    gate,
     info,
     listing,
     measure,
     price,
+    report,
     restore,
     train,
     weights,
@@ -29,7 +31,11 @@ from semanir.cli import (
 from semanir.errors import one_line_errors
 
 # in the order of `semanir --help`; every module has `add(commands)`, which sets `run` of the verb
-VERBS = (restore, info, listing, train, evaluate, measure, price, bench, data, weights)
+VERBS = (
+    *(restore, info, listing),
+    *(train, evaluate, measure, price, bench),
+    *(data, weights, report, gate),
+)
 
 
 def make_parser() -> argparse.ArgumentParser:

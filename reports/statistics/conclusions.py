@@ -15,18 +15,18 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
-from reports.statistics import ALPHA, Comparison, Crossed, by_model, compare_models
+from reports.legend import BETTER, EQUAL, UNDECIDED, WORSE
+from reports.statistics.comparison import ALPHA, Comparison, Crossed, by_model, compare
 from semanir.plan.models import trained_models
 
 # dB; as large as the smallest gain by a window that the paper reports for Set12 (Table 5), and five
 # times the last digit of its tables
 MARGIN = 0.05
-BETTER, WORSE, EQUAL, OPEN = "better", "worse", "equal", "inconclusive"
 
 
 @dataclass(frozen=True)
 class Conclusion:
-    """A name, and the two adjusted p values that it rests on.
+    """The name of one of CONCLUSIONS, and the two adjusted p values that it rests on.
 
     differs: of no difference; equal: of a difference of `margin` dB or more. 1 without an interval.
     """
@@ -37,7 +37,7 @@ class Conclusion:
     equal: float
 
     def __str__(self) -> str:
-        return f"equal within {self.margin:g} dB" if self.name == EQUAL else self.name
+        return f"equal within {self.margin:g} dB" if self.name == EQUAL.name else self.name
 
 
 class Family:
@@ -45,7 +45,7 @@ class Family:
 
     def __init__(self, comparisons: Sequence[Comparison]) -> None:
         self.comparisons = comparisons
-        self._number = {_place(one): number for number, one in enumerate(comparisons)}
+        self._number = {_cell_of(one): number for number, one in enumerate(comparisons)}
         self._cache: dict[tuple[str, float], NDArray[np.float64]] = {}
 
     def find(self, model: str, against: str) -> list[Comparison]:
@@ -64,12 +64,12 @@ class Family:
         differs = self._adjusted(Crossed.p_differs, one, 0.0)
         equal = self._adjusted(Crossed.p_equal, one, margin)
         if equal <= ALPHA:
-            name = EQUAL
+            verdict = EQUAL
         elif differs <= ALPHA:
-            name = BETTER if one.mean > 0 else WORSE
+            verdict = BETTER if one.mean > 0 else WORSE
         else:
-            name = OPEN
-        return Conclusion(name, margin, differs, equal)
+            verdict = UNDECIDED
+        return Conclusion(verdict.name, margin, differs, equal)
 
     def exceeds(self, one: Comparison, margin: float) -> bool:
         """Whether the difference is certainly larger than a margin in dB, up or down."""
@@ -85,10 +85,10 @@ class Family:
             if known.any():
                 values[known] = false_discovery_control(values[known])
             self._cache[key] = values
-        return float(self._cache[key][self._number[_place(one)]])
+        return float(self._cache[key][self._number[_cell_of(one)]])
 
 
-def _place(one: Comparison) -> tuple[str, str, str, frozenset[str]]:
+def _cell_of(one: Comparison) -> tuple[str, str, str, frozenset[str]]:
     return one.task, one.dataset, one.level, frozenset((one.model, one.against))
 
 
@@ -97,19 +97,20 @@ def compare_all(by_image: pd.DataFrame, claims: Iterable[dict[str, Any]]) -> Fam
 
     Where inference alone changes that is the model whose weights it takes.
     """
-    pairs = [
+    wanted = [
         (model, entry.get("weights_of", entry["of"]))
         for model, entry in trained_models().items()
         if "of" in entry
     ]
     forms = [claim.get("measured", {}) for claim in claims]
-    pairs += [(form["ablation"], form["against"]) for form in forms if "ablation" in form]
-    first = {frozenset(pair): pair for pair in reversed(pairs)}
-    once = [pair for pair in dict.fromkeys(pairs) if first[frozenset(pair)] == pair]
-    names = {name for pair in once for name in pair if " - " in name}
-    scores = pd.concat([by_image, *(_difference(by_image, name) for name in sorted(names))])
+    wanted += [(form["ablation"], form["against"]) for form in forms if "ablation" in form]
+    # of two models once, whichever way round they are asked for again
+    first = {frozenset(models): models for models in reversed(wanted)}
+    once = [models for models in dict.fromkeys(wanted) if first[frozenset(models)] == models]
+    differences = {name for models in once for name in models if " - " in name}
+    scores = pd.concat([by_image, *(_difference(by_image, name) for name in sorted(differences))])
     psnr = by_model(scores)
-    return Family([one for pair in once for one in compare_models(psnr, *pair)])
+    return Family([one for models in once for one in compare(psnr, *models)])
 
 
 def _difference(by_image: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -120,41 +121,3 @@ def _difference(by_image: pd.DataFrame, name: str) -> pd.DataFrame:
         scores[scores["model"] == model].set_index(key)["value"] for model in name.split(" - ")
     )
     return (one - other).dropna().reset_index().assign(model=name)
-
-
-def judge_claim(form: dict[str, Any], judged: Family) -> tuple[str, str]:
-    """("yes", "no", "open" or "" without results, the numbers) of a claim over two models.
-
-    expect: "better", "worse", or "as good": better, or equal within `within` dB; no if the loss is
-    certainly larger. Sets without an interval are told but decide nothing beside those with one.
-    """
-    found = judged.find(form["ablation"], form["against"])
-    for field in ("task", "dataset"):
-        wanted = np.atleast_1d(form.get(field, []))
-        found = [one for one in found if not len(wanted) or getattr(one, field) in wanted]
-    if not found:
-        return "", f"{form['ablation']} was not run beside {form['against']}"
-    margin = form.get("within", MARGIN)
-    enough = [one for one in found if one.known]
-    answers, details = set(), []
-    for one in enough or found:
-        concluded = judged.conclude(one, margin)
-        answers.add(_answer(form["expect"], concluded.name, one.mean, judged.exceeds(one, margin)))
-        details.append(f"{one.text}: {concluded}")
-        if one.known:
-            details[-1] += (
-                f", adjusted p {concluded.differs:.2g}, of equality {concluded.equal:.2g}"
-            )
-    rest = [one for one in found if not one.known]
-    if enough and rest:
-        told = (f"{one.mean:+.3f} dB on {one.dataset} {one.level}" for one in rest)
-        details.append(f"without an interval {', '.join(told)}")
-    return answers.pop() if len(answers) == 1 else "open", "; ".join(details)
-
-
-def _answer(expect: str, name: str, mean: float, exceeds: bool) -> str:
-    if expect != "as good":
-        return {expect: "yes", OPEN: "open"}.get(name, "no")
-    if name in (BETTER, EQUAL):
-        return "yes"
-    return "no" if mean < 0 and exceeds else "open"

@@ -1,4 +1,4 @@
-"""Results against accepted ones: image by image and seed by seed, in pairs."""
+"""Results against accepted ones: the scores of the same images and seeds, cell by cell."""
 
 from dataclasses import dataclass, replace
 
@@ -13,7 +13,8 @@ from semanir.plan.models import get_model, trained_models
 KEY = ["task", "model", "dataset", "level", "seed", "metric", "image"]
 
 FAILURES = ("missing", "no number", "changed", "worse", "no gain")
-NOTES = ("better", "uncertain", "new")
+WARNINGS, NOTICES = ("better", "uncertain"), ("new",)
+NOTES = (*WARNINGS, *NOTICES)
 VERDICTS = (*FAILURES, *NOTES, "reported", "passed")
 
 CONFIDENCE = 0.95
@@ -38,8 +39,8 @@ class Kind:
 
 
 KINDS = {
-    # dB. How far another order of rounding moves a network that is trained anew: reports.gate.spreads.
-    # Evaluation alone moves by 2e-5
+    # dB. How far another order of rounding moves a network that is trained anew: see
+    # reports.gate.spreads. Evaluation alone moves by 2e-5
     "psnr": Kind(4, trained=0.05, untrained=0.001),
     "ssim": Kind(5, trained=0.002, untrained=0.0001),
     "count": Kind(0, trained=0, untrained=0),
@@ -59,8 +60,8 @@ def kind_of(metric: str) -> str:
 
 
 @dataclass(frozen=True)
-class Line:
-    """One cell, compared; means over its n pairs, NaN without any."""
+class ComparedCell:
+    """One cell, compared; means over its n images and seeds, NaN without any."""
 
     task: str
     model: str
@@ -73,7 +74,7 @@ class Line:
     accepted: float = np.nan
     candidate: float = np.nan
     difference: float = np.nan
-    moved: bool = False  # any pair differs
+    moved: bool = False  # any image differs
     interval: tuple[float, float] | None = None
 
     @property
@@ -96,35 +97,35 @@ class Line:
         """n, accepted, candidate, difference, interval; empty where there is none."""
         decimals = KINDS[kind_of(self.metric)].decimals
         means = [("", self.accepted), ("", self.candidate), ("+", self.difference)]
-        told = ["" if np.isnan(x) else f"{x:{sign}.{decimals}f}" for sign, x in means]
+        texts = ["" if np.isnan(x) else f"{x:{sign}.{decimals}f}" for sign, x in means]
         interval = " .. ".join(f"{end:+.{decimals}f}" for end in self.interval or ())
-        return [str(self.n), *told, interval]
+        return [str(self.n), *texts, interval]
 
 
 def compare(
     accepted: pd.DataFrame, candidate: pd.DataFrame, spreads: Spreads | None = None
-) -> list[Line]:
+) -> list[ComparedCell]:
     """A line per cell of either table, failures first, in the order of VERDICTS, then by name.
 
     accepted, candidate: columns KEY and value, each key once. spreads: how far chance moves what is
     trained anew; without, no drop can be told from it.
     """
-    pairs = accepted.merge(
+    scores = accepted.merge(
         candidate, on=KEY, how="outer", suffixes=("_accepted", "_candidate"), indicator="side"
     )
-    pairs = pairs.rename(columns={"value_accepted": "accepted", "value_candidate": "candidate"})
+    scores = scores.rename(columns={"value_accepted": "accepted", "value_candidate": "candidate"})
 
     # a blind network's input is that of the same level: strip the training level off the task
-    pairs["family"] = pairs["task"].str.rsplit("-", n=1).str[0]
+    scores["family"] = scores["task"].str.rsplit("-", n=1).str[0]
     place = ["family", "dataset", "level", "image"]
-    of_input = pairs[(pairs["model"] == "input") & (pairs["metric"] == "psnr")]
+    of_input = scores[(scores["model"] == "input") & (scores["metric"] == "psnr")]
     inputs = of_input.groupby(place)[["accepted", "candidate"]].mean().add_suffix("_input")
-    pairs = pairs.join(inputs, on=place)
+    scores = scores.join(inputs, on=place)
 
-    same = pairs[(pairs["metric"] == WEIGHTS) & (pairs["accepted"] == pairs["candidate"])]
+    same = scores[(scores["metric"] == WEIGHTS) & (scores["accepted"] == scores["candidate"])]
     weights = set(zip(same["task"], same["model"], same["seed"], strict=True))
     lines = []
-    for cell, rows in pairs.groupby(CELL, sort=True):
+    for cell, rows in scores.groupby(CELL, sort=True):
         trained = cell[-1] in METRICS and not _same_weights(cell, rows, weights)
         spread = spreads.get(cell) if spreads and trained else None
         lines.append(_compare_cell(cell, rows, trained, spread))
@@ -145,7 +146,7 @@ def _same_weights(
 
 def _compare_cell(
     cell: tuple[str, str, str, str, str], rows: pd.DataFrame, trained: bool, spread: Spread | None
-) -> Line:
+) -> ComparedCell:
     *_, metric = cell
     kind = KINDS[kind_of(metric)]
     quality = metric in METRICS
@@ -153,7 +154,9 @@ def _compare_cell(
     expected = rows[rows["side"] != "right_only"]
     if expected.empty:
         verdict = "new" if tolerance is not None else "reported"
-        return Line(*cell, verdict=verdict, n=len(rows), candidate=float(rows["candidate"].mean()))
+        return ComparedCell(
+            *cell, verdict=verdict, n=len(rows), candidate=float(rows["candidate"].mean())
+        )
 
     # numbers of what can be compared
     both = expected[expected["candidate"].notna()]
@@ -161,9 +164,9 @@ def _compare_cell(
     d = minus(other, one)
     seeds = both["seed"].nunique()
     if both.empty:
-        line = Line(*cell, verdict="missing", accepted=float(expected["accepted"].mean()))
+        line = ComparedCell(*cell, verdict="missing", accepted=float(expected["accepted"].mean()))
     else:
-        line = Line(
+        line = ComparedCell(
             *cell,
             verdict="passed",
             n=len(d),
@@ -181,15 +184,15 @@ def _compare_cell(
         expected[expected["side"] == "left_only"],
         expected[(expected["side"] == "both") & expected["candidate"].isna()],
     )
-    for verdict, found in (("missing", absent), ("no number", broken)):
-        if len(found):
-            return replace(line, verdict=verdict, reason=_pairs(found, expected))
+    for verdict, lacking in (("missing", absent), ("no number", broken)):
+        if len(lacking):
+            return replace(line, verdict=verdict, reason=_images(lacking, expected))
 
     # what moved
     if not trained:
         at = int(np.argmax(abs(d)))
         if abs(d[at]) > tolerance + ROUNDING:
-            which = _pairs(both.iloc[[at]], both)
+            which = _images(both.iloc[[at]], both)
             reason = f"{which} by {d[at]:+.{kind.decimals}f}" if which else ""
             return replace(line, verdict="changed", reason=reason)
     elif line.difference < -tolerance - ROUNDING:
@@ -206,7 +209,7 @@ def _compare_cell(
     return replace(line, reason=f"{extra} more measured") if extra and not line.reason else line
 
 
-def _check_gain(line: Line, both: pd.DataFrame) -> Line:
+def _check_gain(line: ComparedCell, both: pd.DataFrame) -> ComparedCell:
     """`line`, or a failure if the network keeps too little of its accepted gain over the input."""
     accepted, candidate = (
         mean(minus(both[side], both[f"{side}_input"])) for side in ("accepted", "candidate")
@@ -244,12 +247,12 @@ def interval(
     return mean(d) - half, mean(d) + half
 
 
-def _pairs(found: pd.DataFrame, of: pd.DataFrame) -> str:
-    """Names of some of a cell's pairs, by image; by seed too if there are several."""
-    if not any(found["image"]):
+def _images(rows: pd.DataFrame, of: pd.DataFrame) -> str:
+    """Names of some of a cell's images; with their seed if there are several."""
+    if not any(rows["image"]):
         return ""
     seeds = of["seed"].nunique() > 1
-    names = [f"{p.image} seed {p.seed}" if seeds else p.image for p in found.itertuples()]
-    if len(found) == len(of) > 1:
+    names = [f"{row.image} seed {row.seed}" if seeds else row.image for row in rows.itertuples()]
+    if len(rows) == len(of) > 1:
         return f"all {len(of)} images"
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

@@ -1,12 +1,9 @@
-"""Render the index: what became of every printed number, what is missing, and what was measured.
+"""The index: what became of every printed number, what is missing, and what was measured.
 
-python -m reports.index --scale smoke --results results/smoke/results.csv --out reports/index.html
-
-Numbers come from results.csv alone. Records add pictures only: --visual those of semanir.evaluate.visual,
---activation that of Figure 4.
+Numbers come from results.csv alone. Records add pictures only: those of semanir.evaluate.visual,
+and the one of Figure 4.
 """
 
-import argparse
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,22 +11,20 @@ from typing import Any
 
 import pandas as pd
 
-from reports.claims.claims import VERDICTS
+from reports import legend
 from reports.collect import BROKEN, means, read_results
-from reports.figures import figure04
-from reports.figures import pictures as visual
-from reports.gate.accepted import Committed, committed
-from reports.missing import gaps
+from reports.figures import figure04, visual
+from reports.pages.accepted import Accepted, accepted_results
+from reports.pages.missing import gaps
+from reports.pages.template import write_page
 from reports.tables.layouts import default_tables, layouts
-from reports.tables.tables import SYMBOLS, environment
-from reports.tables.verdicts import MEASURED, Verdict, judge_table
-from semanir.errors import InputError, one_line_errors, remake
-from semanir.files import write_text
+from reports.tables.verdicts import JudgedCell, count_verdicts, judge_table
+from semanir.errors import InputError, remake
 from semanir.plan.cells import cells, tables
 from semanir.plan.models import get_scale, trained_models
 from semanir.plan.record import read_record
 
-SHOWN = 4  # comparisons on the index; visual.html has all
+SHOWN = 4  # images on the index; visual.html has all
 MADE_BY = ["machine", "instruction_set", "threads", "torch", "commit"]
 
 
@@ -52,27 +47,27 @@ def gains(results: pd.DataFrame) -> pd.DataFrame:
     return joined.assign(gain=joined["value"] - joined["input"])
 
 
-def summary(table: str, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+def summary(table: str, judged: Sequence[JudgedCell]) -> dict[str, Any]:
     """Counts of one table's printed numbers by what became of them.
 
     parts: verdict -> how many, in the order of the legend, those that occur.
     """
-    counted = Counter(v.verdict for v in verdicts if v.cell.kind == "number")
+    counted = count_verdicts(judged)
     return {
         "name": table,
         "title": layouts()[table]["title"],
-        "numbers": counted.total(),
-        "measured": sum(counted[name] for name in MEASURED),
-        "match": counted["match"],
-        "parts": {name: counted[name] for name in SYMBOLS if counted[name]},
+        "numbers": sum(counted.values()),
+        "measured": sum(counted.get(name, 0) for name in legend.MEASURED),
+        "match": counted.get("match", 0),
+        "parts": counted,
     }
 
 
-def brief(one: Committed) -> dict[str, Any]:
-    """Committed results in a line: name, scale, source, numbers measured, and those that match."""
+def brief(one: Accepted) -> dict[str, Any]:
+    """Accepted results in a line: name, scale, source, numbers measured, and those that match."""
     results = means(read_results(one.path))
-    found = [summary(t, judge_table(cells(t), one.scale, results)) for t in default_tables()]
-    counted = {name: sum(entry[name] for entry in found) for name in ("measured", "match")}
+    of_tables = [summary(t, judge_table(cells(t), one.scale, results)) for t in default_tables()]
+    counted = {name: sum(entry[name] for entry in of_tables) for name in ("measured", "match")}
     return {"name": one.name, "scale": one.scale, "source": one.source, **counted}
 
 
@@ -81,7 +76,9 @@ def totals(summaries: Sequence[dict[str, Any]]) -> dict[str, int]:
     counted: Counter[str] = Counter()
     for entry in summaries:
         counted.update(entry["parts"])
-    return {name: counted[name] for name in SYMBOLS if counted[name]}
+    return {
+        verdict.name: counted[verdict.name] for verdict in legend.VERDICTS if counted[verdict.name]
+    }
 
 
 def makers(results: pd.DataFrame) -> list[dict[str, Any]]:
@@ -90,14 +87,14 @@ def makers(results: pd.DataFrame) -> list[dict[str, Any]]:
     Columns MADE_BY ("" where a record says nothing), records, first and last (dates).
     """
     groups = results.groupby(MADE_BY, dropna=False, sort=False)
-    found = groups.agg(
+    lines = groups.agg(
         records=("record", "nunique"), first=("created", "min"), last=("created", "max")
     ).reset_index()
-    found = found.sort_values("records", ascending=False, kind="stable")
-    found[MADE_BY] = found[MADE_BY].astype("object").where(found[MADE_BY].notna(), "")
+    lines = lines.sort_values("records", ascending=False, kind="stable")
+    lines[MADE_BY] = lines[MADE_BY].astype("object").where(lines[MADE_BY].notna(), "")
     for name in ("first", "last"):
-        found[name] = found[name].astype(str).str[:10]
-    return found.to_dict("records")
+        lines[name] = lines[name].astype(str).str[:10]
+    return lines.to_dict("records")
 
 
 def timings(results: pd.DataFrame) -> list[dict[str, Any]]:
@@ -115,8 +112,8 @@ def timings(results: pd.DataFrame) -> list[dict[str, Any]]:
 
 def counted(results: pd.DataFrame) -> list[dict[str, Any]]:
     """Parameters and multiply-adds counted on full-size networks: model, level, metric, value."""
-    found = results[results["metric"].isin(["params", "FLOPs"])]
-    return found[["model", "level", "metric", "value"]].to_dict("records")
+    counts = results[results["metric"].isin(["params", "FLOPs"])]
+    return counts[["model", "level", "metric", "value"]].to_dict("records")
 
 
 def claims(folder: Path) -> dict[str, int]:
@@ -132,63 +129,49 @@ def claims(folder: Path) -> dict[str, int]:
         counted = Counter(ledger.loc[ledger["kind"] == "claim", "verdict"])
     except (KeyError, *BROKEN):
         raise InputError(f"{path} has no column verdict; {remake(path)}") from None
-    order = {verdict: place for place, verdict in enumerate(VERDICTS)}
-    return dict(sorted(counted.items(), key=lambda item: order.get(item[0], len(order))))
+    names = [verdict.name for verdict in legend.CLAIM_VERDICTS]
+    return {name: counted[name] for name in dict.fromkeys([*names, *counted]) if counted[name]}
 
 
 def render(
     scale: str,
     results_path: Path,
     out: Path,
-    pictures: Sequence[Path] = (),
+    visual_records: Sequence[Path] = (),
     activation: Path | None = None,
     source: str = "",
 ) -> None:
-    """Write the page. pictures: records of semanir.evaluate.visual, of which the first SHOWN are shown.
+    """Write the page.
 
-    source: where results come from that were not made here; their page lies one folder deeper.
+    visual_records: of semanir.evaluate.visual, of which the first SHOWN are shown. source: where
+    results come from that were not made here; their page lies one folder deeper.
     """
     by_image = read_results(results_path)
     results = means(by_image)
     judged = {name: judge_table(cells(name), scale, results) for name in default_tables()}
-    summaries = [summary(name, verdicts) for name, verdicts in judged.items()]
+    summaries = [summary(name, of_table) for name, of_table in judged.items()]
     printed = [c for name in tables() if name.startswith("table") for c in cells(name)]
-    context = {
-        "scale": scale,
-        "stamp": get_scale(scale)["stamp"],
-        "source": source,
-        "results": results_path,
-        "symbols": SYMBOLS,
-        "tables": summaries,
-        "totals": totals(summaries),
-        "numbers": sum(cell.kind == "number" for cell in printed),
-        "measured": sum(entry["measured"] for entry in summaries),
-        "match": sum(entry["match"] for entry in summaries),
-        "gaps": gaps((v for verdicts in judged.values() for v in verdicts), scale),
-        "claims": claims(out.parent),
-        "committed": [] if source else [brief(c) for c in committed() if c.scale != scale],
-        "gains": gains(results).to_dict("records"),
-        "makers": makers(by_image),
-        "timings": timings(results),
-        "counts": counted(results),
-        "maps": figure04.maps(read_record(activation)) if activation else "",
-        "comparisons": visual.comparisons(pictures[:SHOWN], by_image),
-        "more": max(len(pictures) - SHOWN, 0),
-    }
-    write_text(out, environment().get_template("index.html.j2").render(**context))
-
-
-@one_line_errors
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m reports.index", description=__doc__)
-    parser.add_argument("--scale", default="smoke")
-    parser.add_argument("--results", type=Path, required=True, help="results.csv of the scale")
-    parser.add_argument("--visual", type=Path, nargs="*", default=[], help="records with pictures")
-    parser.add_argument("--activation", type=Path, help="record of Figure 4")
-    parser.add_argument("--out", type=Path, default=Path("reports/index.html"))
-    args = parser.parse_args(argv)
-    render(args.scale, args.results, args.out, args.visual, args.activation)
-
-
-if __name__ == "__main__":
-    main()
+    elsewhere = [] if source else [brief(one) for one in accepted_results() if one.scale != scale]
+    write_page(
+        out,
+        "index.html.j2",
+        scale=scale,
+        stamp=get_scale(scale)["stamp"],
+        source=source,
+        results=results_path,
+        tables=summaries,
+        totals=totals(summaries),
+        numbers=sum(cell.kind == "number" for cell in printed),
+        measured=sum(entry["measured"] for entry in summaries),
+        match=sum(entry["match"] for entry in summaries),
+        gaps=gaps((cell for of_table in judged.values() for cell in of_table), scale),
+        claims=claims(out.parent),
+        accepted=elsewhere,
+        gains=gains(results).to_dict("records"),
+        makers=makers(by_image),
+        timings=timings(results),
+        counts=counted(results),
+        maps=figure04.maps(read_record(activation)) if activation else "",
+        visuals=visual.visuals(visual_records[:SHOWN], by_image),
+        more=max(len(visual_records) - SHOWN, 0),
+    )

@@ -154,15 +154,6 @@ class Comparison:
         )
 
 
-def compare(by_image: pd.DataFrame, model: str, against: str) -> list[Comparison]:
-    """One comparison for each task, set and level where both models were scored with a seed.
-
-    Of the seeds that both have, and the images that all of these have. A name "one - other" stands
-    for the difference of two models.
-    """
-    return compare_models(by_model(by_image), model, against)
-
-
 def by_model(by_image: pd.DataFrame) -> dict[str, pd.Series]:
     """PSNR of every model by task, set, level, seed and image."""
     psnr = by_image[(by_image["metric"] == "psnr") & (by_image["image"] != "")]
@@ -172,20 +163,24 @@ def by_model(by_image: pd.DataFrame) -> dict[str, pd.Series]:
     }
 
 
-def compare_models(psnr: Mapping[str, pd.Series], model: str, against: str) -> list[Comparison]:
-    """As `compare`, of what `by_model` found."""
+def compare(psnr: Mapping[str, pd.Series], model: str, against: str) -> list[Comparison]:
+    """One comparison for each task, set and level where both models were scored with a seed.
+
+    psnr: of `by_model`. Of the seeds that both have, and the images that all of these have. A name
+    "one - other" stands for the difference of two models.
+    """
     if not all(name in psnr for both in (model, against) for name in both.split(" - ")):
         return []
     differences = _minus(_values(psnr, model), _values(psnr, against))
-    found = []
+    comparisons = []
     for (task, dataset, level), group in differences.groupby(KEY[:3], sort=False):
         table = group.unstack("image").droplevel(KEY[:3]).dropna(axis="columns").sort_index()
         if table.empty:
             continue
         crossed = Crossed.of(table.to_numpy(np.float64))
         by_seed = {int(seed): float(mean) for seed, mean in table.mean(axis=1).items()}
-        found.append(Comparison(task, dataset, level, model, against, by_seed, crossed))
-    return found
+        comparisons.append(Comparison(task, dataset, level, model, against, by_seed, crossed))
+    return comparisons
 
 
 def _values(psnr: Mapping[str, pd.Series], name: str) -> pd.Series:

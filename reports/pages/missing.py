@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from baselines.registry import released_systems
-from reports.tables.verdicts import Verdict
+from reports.tables.verdicts import JudgedCell
 from semanir.plan.answers import Answer
 from semanir.plan.cells import Cell
 from semanir.plan.models import get_model, get_scale, model_of_method, scales
@@ -27,64 +27,64 @@ class Gap:
 
 
 @dataclass(frozen=True)
-class _Way:
-    """How a cell is got: options of --config, but for the systems, which share one command."""
+class Remedy:
+    """How a cell is measured: options of --config, but for the systems, which share one command."""
 
     reason: str
     options: tuple[str, ...] | None = None  # None: no command helps
     system: str = ""
 
 
-def gaps(verdicts: Iterable[Verdict], scale: str) -> list[Gap]:
+def gaps(judged: Iterable[JudgedCell], scale: str) -> list[Gap]:
     """The reasons why printed numbers are not measured as printed, those with a command first.
 
     A number measured on photographs that stand in for the printed ones is missing as well. Where no
     command helps (quoted, no hardware, no weights) the reason stands alone.
     """
-    found: dict[_Way, Gap] = {}
-    systems: dict[_Way, set[str]] = {}
-    for verdict in verdicts:
-        way = _way(verdict, scale) if verdict.cell.kind == "number" else None
-        if way is None:
+    by_remedy: dict[Remedy, Gap] = {}
+    systems: dict[Remedy, set[str]] = {}
+    for one in judged:
+        remedy = _remedy(one, scale) if one.cell.kind == "number" else None
+        if remedy is None:
             continue
-        shared = _Way(way.reason, way.options)
-        gap = found.setdefault(shared, Gap(way.reason))
+        shared = Remedy(remedy.reason, remedy.options)
+        gap = by_remedy.setdefault(shared, Gap(remedy.reason))
         gap.count += 1
-        gap.tables += [verdict.cell.table] if verdict.cell.table not in gap.tables else []
-        systems.setdefault(shared, set()).update(filter(None, [way.system]))
-    for way, gap in found.items():
-        if way.options is not None:
-            gap.command = _command(way.options, systems[way])
-    return sorted(found.values(), key=lambda gap: (not gap.command, -gap.count))
+        gap.tables += [one.cell.table] if one.cell.table not in gap.tables else []
+        systems.setdefault(shared, set()).update(filter(None, [remedy.system]))
+    for remedy, gap in by_remedy.items():
+        if remedy.options is not None:
+            gap.command = _command(remedy.options, systems[remedy])
+    return sorted(by_remedy.values(), key=lambda gap: (not gap.command, -gap.count))
 
 
-def _way(verdict: Verdict, scale: str) -> _Way | None:
-    """How a number is got that is not measured on its own photographs; None where it is."""
-    cell, place = verdict.cell, Plan(scale).answer(verdict.cell)
+def _remedy(judged: JudgedCell, scale: str) -> Remedy | None:
+    """How a number is measured that is not measured on its own photographs; None where it is."""
+    cell, place = judged.cell, Plan(scale).answer(judged.cell)
     best = _best_scale(cell, scale)
-    if verdict.measured is not None:
-        if not verdict.stand_in:
+    if judged.measured is not None:
+        if not judged.stand_in:
             return None
         reason = f"measured on photographs that stand in for the set; the {best} scale reads it"
-        return _Way(reason, _scale_option(best))
+        return Remedy(reason, _scale_option(best))
     if not place.verdict:
         if place.task and place.model in released_systems():
             return _released(place, best)
-        return _Way("planned at this scale, but not in the results", _scale_option(scale))
+        return Remedy("planned at this scale, but not in the results", _scale_option(scale))
     entry = get_model(model_of_method()[cell.method])
     if entry.get("noncommercial") and "quoted" not in entry:
         reason = "counted on a network that is licensed for non-commercial use"
-        return _Way(reason, (*_scale_option(scale), "accept_noncommercial=true"))
+        return Remedy(reason, (*_scale_option(scale), "accept_noncommercial=true"))
     if best:
-        return _Way(f"{verdict.reason}; the {best} scale has it", _scale_option(best))
-    return _Way(verdict.reason)
+        return Remedy(f"{judged.reason}; the {best} scale has it", _scale_option(best))
+    return Remedy(judged.reason)
 
 
 def _scale_option(scale: str) -> tuple[str, ...]:
     return () if scale == "smoke" else (f"scale={scale}",)
 
 
-def _released(place: Answer, scale: str) -> _Way:
+def _released(place: Answer, scale: str) -> Remedy:
     """A system whose released weights nobody asked for."""
     entry, options = get_model(place.model), _scale_option(scale)
     reason = "released weights that are evaluated when asked for"
@@ -94,16 +94,16 @@ def _released(place: Answer, scale: str) -> _Way:
     if entry.get("noncommercial"):
         reason += ", licensed for non-commercial use"
         options += ("accept_noncommercial=true",)
-    return _Way(reason, options, place.model)
+    return Remedy(reason, options, place.model)
 
 
 def _best_scale(cell: Cell, scale: str) -> str:
     """The first scale that measures a cell on the printed set, else this one if it measures it."""
-    found = {name: Plan(name).answer(cell) for name in dict.fromkeys([scale, *scales()])}
-    real = [name for name, place in found.items() if not place.verdict and not place.stand_in]
+    answers = {name: Plan(name).answer(cell) for name in dict.fromkeys([scale, *scales()])}
+    real = [name for name, place in answers.items() if not place.verdict and not place.stand_in]
     if real:
         return real[0]
-    return "" if found[scale].verdict else scale
+    return "" if answers[scale].verdict else scale
 
 
 def _command(options: Iterable[str], systems: set[str]) -> str:

@@ -1,9 +1,8 @@
-"""Crops before and after restoration, with a slider: pictures of records, numbers of results.csv.
+"""Crops before and after restoration, with a slider.
 
-python -m reports.figures.pictures results/smoke/visual/.../seed0.json --results results/smoke/results.csv
+Pictures are those of records, numbers those of results.csv.
 """
 
-import argparse
 import base64
 import binascii
 from collections.abc import Iterable, Sequence
@@ -14,10 +13,8 @@ from typing import Any
 import pandas as pd
 
 from data_prep.tasks import get_task
-from reports.collect import read_results
-from reports.tables.tables import environment
-from semanir.errors import InputError, one_line_errors
-from semanir.files import write_text
+from reports.pages.template import write_page
+from semanir.errors import InputError
 from semanir.plan.models import get_scale
 from semanir.plan.record import broken_record, read_record
 from semanir.plan.runs import Run
@@ -26,7 +23,7 @@ PICTURES = ("whole", "degraded", "restored", "clean")
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def comparison(record: dict[str, Any], path: Path, results: pd.DataFrame) -> dict[str, Any]:
+def crops(record: dict[str, Any], path: Path, results: pd.DataFrame) -> dict[str, Any]:
     """What a page shows of a record: names, pictures as data URIs, PSNR in dB or None.
 
     results: a line per image, as of read_results. InputError names a record without its pictures.
@@ -89,27 +86,12 @@ def _data_uri(text: str, path: Path) -> str:
     return f"data:image/png;base64,{text}"
 
 
-def comparisons(paths: Iterable[Path], results: pd.DataFrame) -> list[dict[str, Any]]:
-    return [comparison(read_record(path), path, results) for path in paths]
+def visuals(paths: Iterable[Path], results: pd.DataFrame) -> list[dict[str, Any]]:
+    """The `crops` of some records, in their order."""
+    return [crops(read_record(path), path, results) for path in paths]
 
 
 def render(scale: str, shown: Sequence[dict[str, Any]], out: Path) -> None:
     """Write out/visual.html."""
-    page = environment().get_template("visual.html.j2")
-    context = {"scale": scale, "stamp": get_scale(scale)["stamp"], "comparisons": shown}
-    write_text(out / "visual.html", page.render(**context))
-
-
-@one_line_errors
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m reports.figures.pictures", description=__doc__)
-    parser.add_argument("records", nargs="*", type=Path, help="of semanir.evaluate.visual")
-    parser.add_argument("--scale", default="smoke")
-    parser.add_argument("--results", type=Path, required=True, help="results.csv of the scale")
-    parser.add_argument("--out", type=Path, default=Path("reports"))
-    args = parser.parse_args(argv)
-    render(args.scale, comparisons(args.records, read_results(args.results)), args.out)
-
-
-if __name__ == "__main__":
-    main()
+    stamp = get_scale(scale)["stamp"]
+    write_page(out / "visual.html", "visual.html.j2", scale=scale, stamp=stamp, visuals=shown)

@@ -1,0 +1,1 @@
+"""Two models compared over seeds and images, and what is concluded of it."""
