@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_prep.tasks import Task, get_task
-from semanir import paths
 from semanir.arguments import whole
 from semanir.cli import options
 from semanir.errors import InputError
@@ -126,21 +125,14 @@ def _activation(
 ) -> None:
     import torch
 
-    from data_prep.degrade import read_degraded
-    from data_prep.prepare import load_index
-    from semanir.evaluate.activation import inspect
-    from semanir.inference.checkpoint import load
+    from semanir.evaluate.activation import activation_of_set
 
-    dataset, level = sets[0]
-    check_writable(Path(run.activation))
     plan.network(run.model)
+    check_writable(Path(run.activation))
     torch.set_num_threads(args.threads)
-    folder = paths.degraded_set(task.family, dataset, level)
-    entry = load_index(folder)[0]
-    body = inspect(load(run.weights), read_degraded(folder / entry["file"]))
-    place = {"dataset": dataset, "level": level, "image": Path(entry["file"]).stem}
-    write_record(Path(run.activation), "activation", run.identity, "activation", **place, **body)
-    print(f"{run.task} {run.model}: attention on {place['image']}, {run.activation}")
+    body = activation_of_set(run.weights, task, *sets[0])
+    write_record(Path(run.activation), "activation", run.identity, "activation", **body)
+    print(f"{run.task} {run.model}: attention on {body['image']}, {run.activation}")
 
 
 RECORDS = {"scores": _scores, "visual": _visual, "activation": _activation}

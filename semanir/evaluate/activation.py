@@ -4,6 +4,7 @@
 """
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,17 +13,30 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from data_prep.degrade import read_degraded
+from data_prep.prepare import load_index
+from data_prep.tasks import Task
 from semanir.attention import Dictionary, build_dictionary
 from semanir.attention.bias import dense_bias
 from semanir.errors import InputError
 from semanir.inference.arrays import as_float, as_tensor
+from semanir.inference.checkpoint import load
 from semanir.network import Network, build_from
 from semanir.network.layers import KeySemanticAttention, Stage
+from semanir.paths import degraded_set
 
 KEYS = (8, 16, 64, 256)  # of the paper's Fig. 4 (c-f)
 WINDOW, REGION = 32, 4  # tokens a side: of the window that is shown, of the query region
 SIMILARITIES = ("dot", "cosine", "layernorm")
 BINS = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)  # edges of the in-degree histograms
+
+
+def activation_of_set(weights: str | Path, task: Task, dataset: str, level: str) -> dict[str, Any]:
+    """What goes on record: {dataset, level, image} of the first image of a set, and `inspect`."""
+    folder = degraded_set(task.family, dataset, level)
+    file = load_index(folder)[0]["file"]
+    place = {"dataset": dataset, "level": level, "image": Path(file).stem}
+    return place | inspect(load(weights), read_degraded(folder / file))
 
 
 @torch.inference_mode()

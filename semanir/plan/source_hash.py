@@ -74,8 +74,10 @@ def read_module(path: Path, root: Path) -> tuple[tuple[str, ...], tuple[str, ...
                 for alias in node.names:
                     name = f"{package}.{alias.name}"
                     modules[name if module_path(name, root) else package] = None
-            case ast.Assign(targets=[ast.Name(id="DATA_FILES")]):
-                data = ast.literal_eval(node.value)
+            case ast.Assign(targets=[ast.Name(id="DATA_FILES")], value=value):
+                data = ast.literal_eval(value)
+            case ast.AnnAssign(target=ast.Name(id="DATA_FILES"), value=ast.Tuple() as value):
+                data = ast.literal_eval(value)
     return tuple(name for name in modules if name.split(".")[0] in PACKAGES), data
 
 

@@ -97,8 +97,8 @@ WORDS = [
     ("evaluate --task denoise_gray-sigma50 --model edt", "edt"),
     (f"evaluate {RUN} --without set13", "set13"),
     (f"evaluate --what activation {RUN} --scale smoek", "smoek"),
-    ("evaluate --what activation --task nothing", "nothing"),
-    ("evaluate --what activation --model dncnn", "dncnn"),
+    (f"evaluate --what activation {RUN} --seed -1", "-1"),
+    ("evaluate --what activation --task denoise_gray-sigma50 --model dncnn", "dncnn"),
     (f"evaluate --what visual {RUN} --scale smoek", "smoek"),
     ("evaluate --what visual --task denoise_gray-sigma50 --model dncnn", "dncnn"),
     (f"evaluate --what visual {RUN} --systems dncn", "dncn"),
@@ -134,8 +134,8 @@ WORDS = [
     ("data degrade denoise_gray sigma50 text out", "text"),
     ("weights dncn denoise_gray", "dncn"),
     ("weights dncnn sr-x2", "sr-x2"),
-    ("weights vgg16 folder", "folder"),
-    ("weights vgg16 text/vgg.safetensors", "text"),
+    ("weights dncnn", "denoise_gray"),
+    ("weights rcan sr-x2 --weights-dir missing", "missing"),
     # networks and inputs
     ("measure time ffdnet --input 3x8x8 --seconds 1", "3x8x8"),
     (f"measure count dncnn --input 1x{9 * 10**8}x{9 * 10**8}", "900000000"),
@@ -173,12 +173,12 @@ WORDS = [
     ("report results folder lacks.json", "lacks.json"),
     ("report accepted missing.csv.gz --out out", "missing.csv.gz"),
     ("report accepted text --out out", "text"),
-    ("gate check --reference smoek --candidate text", "smoek"),
-    ("gate check --reference missing.csv --candidate text", "missing.csv"),
-    ("gate check --reference folder --candidate text", "folder"),
-    ("gate check --reference text --candidate text", "text"),
-    ("gate check --reference bytes --candidate text", "bytes"),
-    ("gate check --reference empty --candidate text", "empty"),
+    ("gate check --accepted smoek --candidate text", "smoek"),
+    ("gate check --accepted missing.csv --candidate text", "missing.csv"),
+    ("gate check --accepted folder --candidate text", "folder"),
+    ("gate check --accepted text --candidate text", "text"),
+    ("gate check --accepted bytes --candidate text", "bytes"),
+    ("gate check --accepted empty --candidate text", "empty"),
     ("gate accept --scale smoek --results text", "smoek"),
     ("gate accept --results text --machine ÄÖ", "ÄÖ"),
 ]  # fmt: skip
@@ -194,7 +194,7 @@ FILES += [
     for page in ("ablations", "claims", "visual", "index")
     for name in TABLES
 ]
-FILES += [(f"gate check --reference smoke --candidate {name}", name) for name in TABLES]
+FILES += [(f"gate check --accepted smoke --candidate {name}", name) for name in TABLES]
 FILES += [(f"gate accept --results {name}", name) for name in TABLES]
 
 
