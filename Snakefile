@@ -35,7 +35,7 @@ wildcard_constraints:
     seed=r"\d+",
     table="(table|extra_)[a-z0-9_]+",
     evidence="memory|complexity",
-    reference="[a-z]+-[a-z0-9-]+",
+    accepted="[a-z]+-[a-z0-9-]+",
 
 
 include: "semanir/inputs.smk"
