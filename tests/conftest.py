@@ -14,7 +14,7 @@ from filelock import FileLock
 from hypothesis import HealthCheck, settings
 from made_records import records_of
 
-from reports.collect import main as collect_main
+from reports.collect import write_results
 from reports.tables.layouts import layouts
 
 # whatever else the machine does: an example may take its time
@@ -97,7 +97,7 @@ def everything(tmp_path_factory) -> list[Path]:
 @pytest.fixture
 def results_csv(everything, tmp_path) -> Path:
     """Their results.csv."""
-    collect_main([str(tmp_path / "results.csv"), *map(str, everything)])
+    write_results(everything, tmp_path / "results.csv")
     return tmp_path / "results.csv"
 
 
