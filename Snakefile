@@ -24,7 +24,6 @@ from snakemake.utils import min_version, validate
 from reports.tables import layouts
 from semanir import paths
 from semanir.plan import configuration, machine, plan
-from semanir.plan.models import get_model
 from semanir.plan.runs import Run
 from semanir.plan.source_hash import source_hash
 
@@ -45,7 +44,7 @@ wildcard_constraints:
     seed=r"\d+",
     table="(table|extra_)[a-z0-9_]+",
     evidence="memory|complexity",
-    reference="[a-z]+-[a-z0-9-]+",
+    accepted="[a-z]+-[a-z0-9-]+",
 
 
 include: "semanir/inputs.smk"

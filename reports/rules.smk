@@ -1,15 +1,33 @@
-PICTURES = [run.visual for run in PLAN.visual_runs(layouts.default_tables())]
+VISUALS = [run.visual for run in PLAN.visual_runs(layouts.default_tables())]
+TABLES = layouts.default_tables()
+
+# each with the caption of its name in the report of Snakemake
+PAGES = {
+    name: report(
+        f"reports/{name}.html",
+        caption=f"captions/{name}.rst",
+        category=category,
+        labels=labels,
+    )
+    for name, category, labels in (
+        ("figure04", "Figures", {"figure": "Figure 4"}),
+        ("visual", "Figures", {"figure": "Before and after"}),
+        ("ablations", "Figures", {"figure": "Ablations, figures 3, 5 and 10"}),
+        ("claims", "Claims", {"page": "What of the paper holds"}),
+        ("index", "Index", {"page": "Coverage, what is missing, cost"}),
+    )
+}
 
 
 rule collect:
     input:
-        records=PLAN.records(layouts.default_tables()),
+        records=PLAN.records(TABLES),
         ablations=PLAN.ablation_records(),
-        trainings=PLAN.train_records(layouts.default_tables()),
-        pictures=PICTURES,
+        trainings=PLAN.train_records(TABLES),
+        visuals=VISUALS,
     output:
         results=report(
-            "results/{scale}/results.csv",
+            paths.RESULTS,
             caption="captions/results.rst",
             category="Results",
             labels={"file": "results.csv", "scale": "{scale}"},
@@ -21,9 +39,12 @@ rule collect:
     params:
         code=source_hash("pages"),
     shell:
-        "python -m reports.collect {output.results} {input.records}"
-        " {input.ablations} {input.trainings} {input.pictures}"
+        "python -m semanir report results {output.results} {input.records}"
+        " {input.ablations} {input.trainings} {input.visuals}"
         " 2>&1 | tee {log}"
+
+
+# --- tables ---
 
 
 rule table:
@@ -47,20 +68,47 @@ rule table:
         code=source_hash("pages"),
         scale=SCALE,
     shell:
-        "python -m reports.tables.tables {wildcards.table} {input.records}"
+        "python -m semanir report table {wildcards.table} {input.records}"
         " --scale {params.scale} --out reports 2>&1 | tee {log}"
+
+
+# all of them in one process, which imports pandas once
+rule tables:
+    input:
+        records=PLAN.records(TABLES),
+    output:
+        html=[
+            report(
+                f"reports/{table}.html",
+                caption="captions/table.rst",
+                category="Tables",
+                labels={"table": table},
+            )
+            for table in TABLES
+        ],
+        csv=[f"reports/{table}.csv" for table in TABLES],
+        markdown=[f"reports/{table}.md" for table in TABLES],
+        latex=[f"reports/{table}.tex" for table in TABLES],
+    log:
+        "logs/reports/tables.log",
+    conda:
+        "../environment.yml"
+    params:
+        code=source_hash("pages"),
+        scale=SCALE,
+    shell:
+        "python -m semanir report tables {input.records}"
+        " --scale {params.scale} --out reports 2>&1 | tee {log}"
+
+
+# --- pages ---
 
 
 rule figure04:
     input:
-        record=PLAN.figure_run.activation,
+        activation=PLAN.figure_run.activation,
     output:
-        html=report(
-            "reports/figure04.html",
-            caption="captions/figure04.rst",
-            category="Figures",
-            labels={"figure": "Figure 4"},
-        ),
+        html=PAGES["figure04"],
     log:
         "logs/reports/figure04.log",
     conda:
@@ -68,20 +116,15 @@ rule figure04:
     params:
         code=source_hash("pages"),
     shell:
-        "python -m reports.figures.figure04 {input.record} --out reports 2>&1 | tee {log}"
+        "python -m semanir report figure04 {input.activation} --out reports 2>&1 | tee {log}"
 
 
-rule comparisons:
+rule visual_page:
     input:
-        records=PICTURES,
-        results=f"results/{SCALE}/results.csv",
+        visuals=VISUALS,
+        results=paths.RESULTS.format(scale=SCALE),
     output:
-        html=report(
-            "reports/visual.html",
-            caption="captions/visual.rst",
-            category="Figures",
-            labels={"figure": "Before and after"},
-        ),
+        html=PAGES["visual"],
     log:
         "logs/reports/visual.log",
     conda:
@@ -90,20 +133,15 @@ rule comparisons:
         code=source_hash("pages"),
         scale=SCALE,
     shell:
-        "python -m reports.figures.pictures {input.records} --scale {params.scale}"
+        "python -m semanir report visual {input.visuals} --scale {params.scale}"
         " --results {input.results} --out reports 2>&1 | tee {log}"
 
 
 rule claims:
     input:
-        results=f"results/{SCALE}/results.csv",
+        results=paths.RESULTS.format(scale=SCALE),
     output:
-        html=report(
-            "reports/claims.html",
-            caption="captions/claims.rst",
-            category="Claims",
-            labels={"page": "What of the paper holds"},
-        ),
+        html=PAGES["claims"],
         csv="reports/claims.csv",
     log:
         "logs/reports/claims.log",
@@ -113,20 +151,15 @@ rule claims:
         code=source_hash("pages"),
         scale=SCALE,
     shell:
-        "python -m reports.claims.claims --scale {params.scale} --results {input.results}"
+        "python -m semanir report claims --scale {params.scale} --results {input.results}"
         " --out reports 2>&1 | tee {log}"
 
 
 rule ablations:
     input:
-        results=f"results/{SCALE}/results.csv",
+        results=paths.RESULTS.format(scale=SCALE),
     output:
-        html=report(
-            "reports/ablations.html",
-            caption="captions/ablations.rst",
-            category="Figures",
-            labels={"figure": "Ablations, figures 3, 5 and 10"},
-        ),
+        html=PAGES["ablations"],
         csv="reports/ablations.csv",
         figure03="reports/figure03.csv",
         figure05="reports/figure05.csv",
@@ -139,55 +172,34 @@ rule ablations:
         code=source_hash("pages"),
         scale=SCALE,
     shell:
-        "python -m reports.ablations --scale {params.scale} --results {input.results}"
+        "python -m semanir report ablations --scale {params.scale} --results {input.results}"
         " --out reports 2>&1 | tee {log}"
 
 
-# results of other machines that are committed with the project
-rule committed:
-    input:
-        accepted="reports/accepted/{reference}.csv.gz",
-    output:
-        index="reports/{reference}/index.html",
-        claims="reports/{reference}/claims.html",
-        ablations="reports/{reference}/ablations.html",
-        tables=[
-            f"reports/{{reference}}/{table}.html" for table in layouts.default_tables()
-        ],
-    log:
-        "logs/reports/{reference}.log",
-    conda:
-        "../environment.yml"
-    params:
-        code=source_hash("pages"),
-    shell:
-        "python -m reports.accepted_pages {input.accepted} --out reports/{wildcards.reference}"
-        " 2>&1 | tee {log}"
-
-
+# the landing page, and all pages that it links, in one process
 rule index:
     input:
-        committed=expand(
-            "reports/{reference}/index.html",
-            reference=glob_wildcards(
-                "reports/accepted/{reference,[a-z]+-.+}.csv.gz"
-            ).reference,
+        accepted=expand(
+            "reports/{accepted}/index.html",
+            accepted=glob_wildcards(
+                "reports/accepted/{accepted,[a-z]+-.+}.csv.gz"
+            ).accepted,
         ),
-        ablations="reports/ablations.html",
-        claims="reports/claims.html",
-        figure="reports/figure04.html",
-        comparisons="reports/visual.html",
-        activation=PLAN.figure_run.activation,
-        pictures=PICTURES,
-        results=f"results/{SCALE}/results.csv",
-        tables=expand("reports/{table}.html", table=layouts.default_tables()),
+        activation=rules.figure04.input.activation,
+        visuals=VISUALS,
+        results=paths.RESULTS.format(scale=SCALE),
+        tables=expand("reports/{table}.html", table=TABLES),
     output:
-        html=report(
-            "reports/index.html",
-            caption="captions/index.rst",
-            category="Index",
-            labels={"page": "Coverage, what is missing, cost"},
-        ),
+        html=PAGES["index"],
+        figure04=PAGES["figure04"],
+        visual=PAGES["visual"],
+        claims=PAGES["claims"],
+        claims_csv=rules.claims.output.csv,
+        ablations=PAGES["ablations"],
+        ablations_csv=rules.ablations.output.csv,
+        figure03=rules.ablations.output.figure03,
+        figure05=rules.ablations.output.figure05,
+        figure10=rules.ablations.output.figure10,
     log:
         "logs/reports/index.log",
     conda:
@@ -196,14 +208,41 @@ rule index:
         code=source_hash("pages"),
         scale=SCALE,
     shell:
-        "python -m reports.index --scale {params.scale} --results {input.results}"
-        " --visual {input.pictures} --activation {input.activation}"
-        " --out {output.html} 2>&1 | tee {log}"
+        "python -m semanir report pages --scale {params.scale} --results {input.results}"
+        " --visual {input.visuals} --activation {input.activation}"
+        " --out reports 2>&1 | tee {log}"
 
 
-rule tables:
+# a table or page that is asked for by name is made alone, of what it needs
+if machine.files_are_named():
+
+    ruleorder: table > tables
+    ruleorder: figure04 > visual_page > claims > ablations > index
+
+else:
+
+    ruleorder: tables > table
+    ruleorder: index > figure04 > visual_page > claims > ablations
+
+
+# accepted results of other machines, each in one process
+rule accepted_pages:
     input:
-        expand("reports/{table}.html", table=layouts.default_tables()),
+        accepted="reports/accepted/{accepted}.csv.gz",
+    output:
+        index="reports/{accepted}/index.html",
+        claims="reports/{accepted}/claims.html",
+        ablations="reports/{accepted}/ablations.html",
+        tables=[f"reports/{{accepted}}/{table}.html" for table in TABLES],
+    log:
+        "logs/reports/{accepted}.log",
+    conda:
+        "../environment.yml"
+    params:
+        code=source_hash("pages"),
+    shell:
+        "python -m semanir report accepted {input.accepted} --out reports/{wildcards.accepted}"
+        " 2>&1 | tee {log}"
 
 
 # its reports are logs, because what a failed job put out is deleted; where nothing is accepted it
@@ -212,7 +251,7 @@ rule gate:
     input:
         results=branch(
             exists(f"reports/accepted/{SCALE}.csv"),
-            then=f"results/{SCALE}/results.csv",
+            then=paths.RESULTS.format(scale=SCALE),
         ),
     log:
         table=f"results/{SCALE}/gate.txt",
@@ -223,6 +262,6 @@ rule gate:
     params:
         scale=SCALE,
     shell:
-        "python -m reports.gate.gate check --reference {params.scale}"
+        "python -m semanir gate check --accepted {params.scale}"
         " --candidate results/{params.scale}/results.csv"
         " --junit {log.junit} --markdown {log.markdown} 2>&1 | tee {log.table}"

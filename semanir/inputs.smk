@@ -43,10 +43,6 @@ def network_preset(wildcards):
     return plan_of(wildcards).network(wildcards.model)
 
 
-def model_entry(wildcards):
-    return get_model(wildcards.model)
-
-
 def timed_networks(wildcards):
     return scale_entry(wildcards)["runtime"]
 

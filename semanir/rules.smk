@@ -155,7 +155,6 @@ rule count:
         "../environment.yml"
     params:
         code=source_hash("count"),
-        entry=model_entry,
     shell:
         "python -m semanir measure record {output} {OPTIONS.noncommercial} 2>&1 | tee {log}"
 
@@ -170,9 +169,6 @@ rule counts:
         "../environment.yml"
     params:
         code=source_hash("count"),
-        entries=[
-            get_model(model) for model in PLAN.counted_models(layouts.default_tables())
-        ],
     shell:
         "python -m semanir measure record {output} {OPTIONS.noncommercial} 2>&1 | tee {log}"
 

@@ -11,6 +11,7 @@ from semanir.measure.inputs import parse_input, taking
 from semanir.network import Columnar, UShape, flops
 from semanir.plan import models
 
+DATA_FILES = ("../plan/models.yaml",)  # variants, and what is counted of them
 CONVENTION = "fvcore's convention, counted on meta tensors"
 
 

@@ -1,13 +1,15 @@
 """Made-up records of runs, in the shape of real ones; tests of the reports are fed with them."""
 
+import base64
+import io
 import json
 
 import numpy as np
+from PIL import Image
 
 from data_prep.tasks import get_task
-from semanir.evaluate.visual import as_png
-from semanir.plan.cells import Cell
 from semanir.plan.models import get_model, get_scale
+from semanir.plan.cells import Cell
 from semanir.plan.plan import Plan
 from semanir.plan.runs import Run
 
@@ -148,6 +150,64 @@ def cell(value="35.78", metric="PSNR", **fields):
     return Cell(**standard | fields)
 
 
+def denoised(folder, gains, seeds=(0, 1, 2), images=6):
+    """gains: model -> dB above 30, of some images that differ by decibels, and some seeds."""
+    return [
+        eval_record(
+            folder,
+            "denoise_gray-sigma25",
+            model,
+            [("set12", "sigma25", 30 + n + gain, 0.9, 0.9) for n in range(images)],
+            seed=seed,
+        )
+        for model, gain in gains.items()
+        for seed in seeds
+    ]
+
+
+def train_record(folder, model, points, task="sr-x2", seconds=6.0):
+    """Of the second half of a training that was interrupted, in some seconds."""
+    run = Run("smoke", task, model, 0)
+    record = {
+        "schema": 1,
+        "kind": "train",
+        "identity": {"scale": "smoke", "task": task, "model": model, "seed": 0},
+        "history": [{"step": step, "psnr": {task.split("-")[1]: psnr}} for step, psnr in points],
+        **{"recipe": {"iterations": 80}, "iterations_this_time": 40, "seconds_this_time": seconds},
+        "tensors_sha256": "00000102" + 56 * "f",
+        "provenance": PROVENANCE,
+    }
+    return put(folder / run.train_folder / "train.json", record)
+
+
+def activation_record(folder):
+    """A made-up one in the shape of semanir.evaluate.activation's."""
+    run = Plan("smoke").figure_run
+    rng = np.random.default_rng(0)
+    maps = {name: rng.random((32, 32)).tolist() for name in ("8", "16", "64", "256", "all")}
+    stages = [
+        {"stage": stage, "similarity": similarity, "N": 64, "k": 8, "histogram": [3, 5, 9, 2]}
+        | {"never": 0.2, "most": 40}
+        for stage in ("down.0", "down.1")
+        for similarity in ("dot", "cosine", "layernorm")
+    ]
+    record = {
+        **{"schema": 1, "kind": "activation"},
+        "identity": {"scale": "smoke", "task": run.task, "model": run.model, "seed": 0},
+        **{"dataset": "embedded_rgb", "level": "sigma15", "image": "astronaut"},
+        **{"crop": rng.integers(0, 256, (32, 32, 3)).tolist(), "query": [4, 8], "region": 4},
+        **{"maps": maps, "stages": stages, "bins": [0, 1, 2, 4], "provenance": PROVENANCE},
+    }
+    return put(folder / run.activation, record)
+
+
+def grey_png(value):
+    """Base64 of a grey PNG of 96 x 96 pixels."""
+    out = io.BytesIO()
+    Image.fromarray(np.full((96, 96), value, np.uint8)).save(out, format="PNG")
+    return base64.b64encode(out.getvalue()).decode("ascii")
+
+
 def visual_record(folder, task="sr-x2", model="semanir-s", image="0.png", **more):
     """A made-up record whose three pictures are grey of three kinds."""
     run = Run("smoke", task, model, 0)
@@ -159,7 +219,7 @@ def visual_record(folder, task="sr-x2", model="semanir-s", image="0.png", **more
         **{"dataset": "embedded_rgb", "level": task.partition("-")[2], "image": image},
         **{"images": 8, "protocol": {"name": "p", "version": 1}, "crop": [48, 96, 96]},
         **{"size": [192, 384], "beside": []},
-        "pictures": {n: as_png(np.full((96, 96), v, np.uint8)) for n, v in shade.items()},
+        "pictures": {name: grey_png(value) for name, value in shade.items()},
         "scores": {"psnr_crop": 27.125, "psnr_crop_input": 23.5},
         "provenance": PROVENANCE,
     }

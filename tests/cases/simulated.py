@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from checkout import REPOSITORY
 
-from reports.gate.paired import CHANCE, KINDS
+from reports.gate.compare import CHANCE, KINDS
 from reports.gate.spreads import SPREADS, Spread
-from reports.statistics import ALPHA, Crossed
+from reports.statistics.comparison import ALPHA, Crossed
 
 DOCS = REPOSITORY / "docs/statistics.md"
 
@@ -144,9 +144,8 @@ def gate_table(scale="smoke"):
     rows = []
     for name, kind in (("rounding", "rounding"), ("seeds (--redrawn)", "seed")):
         known = lines[lines[f"{kind}_degrees"] > 0]
-        spreads = [
-            Spread(*pair) for pair in zip(known[kind], known[f"{kind}_degrees"], strict=True)
-        ]
+        columns = known[[kind, f"{kind}_degrees"]]
+        spreads = [Spread(*row) for row in columns.itertuples(index=False)]
         false = np.array([gate_failures(one, 0.0, rng) for one in spreads])
         found = np.array([gate_failures(one, -0.1, rng) for one in spreads])
         sds = known[kind]

@@ -14,8 +14,8 @@ from data_prep.degrade import degrade_set
 from data_prep.images import write_image
 from data_prep.resize import imresize
 from data_prep.tasks import families
-from reports.collect import collect, main, means, read_records
-from reports.figures import pictures as page
+from reports.collect import collect, means, read_records, read_results, write_results
+from reports.figures import visual as page
 from reports.tables.layouts import default_tables, layouts
 from semanir.errors import InputError
 from semanir.evaluate import visual
@@ -218,7 +218,7 @@ def test_other_systems_stand_beside_the_network(enlarging, tmp_path):
     results = read_records([path])
     assert list(results.query("metric == 'psnr_crop'")["model"]) == ["semanir-s", "swinir"]
     assert list(results.query("model == 'swinir'")["network"]) == [""]
-    shown = page.comparison(read_record(path), path, results)
+    shown = page.crops(read_record(path), path, results)
     assert list(shown["psnr"]) == ["degraded", "swinir", "restored"]
     assert shown["psnr"]["swinir"] == (math.inf, None)
     page.render("smoke", [shown], tmp_path)
@@ -250,9 +250,9 @@ def test_numbers_on_the_page_come_from_the_results(tmp_path):
         eval_record(tmp_path, "sr-x2", "input", [(*PLACE, 24.25, 0, 0)]),
         eval_record(tmp_path, "sr-x2", "semanir-b", [(*PLACE, 11, 0, 0)]),
     ]
-    shown = page.comparison(read_record(path), path, read_records([*paths, path]))
+    shown = page.crops(read_record(path), path, read_records([*paths, path]))
     assert shown["psnr"] == {"degraded": (23.5, 24.25), "restored": (27.125, 26.5)}
-    without = page.comparison(read_record(path), path, read_records(paths[2:]))
+    without = page.crops(read_record(path), path, read_records(paths[2:]))
     assert without["psnr"] == {"degraded": (None, None), "restored": (None, None)}
 
 
@@ -260,8 +260,9 @@ def test_a_page_is_rendered_and_escapes_what_comes_from_data(tmp_path):
     """Names with markup stay text, in attributes as well; nothing is fetched."""
     evil = '"><script>alert(1)</script>&'
     path = visual_record(tmp_path, image=evil)
-    main([str(tmp_path / "results.csv"), str(path)])
-    page.main(["--results", str(tmp_path / "results.csv"), "--out", str(tmp_path), str(path)])
+    write_results([path], tmp_path / "results.csv")
+    shown = page.visuals([path], read_results(tmp_path / "results.csv"))
+    page.render("smoke", shown, tmp_path)
     text = (tmp_path / "visual.html").read_text(encoding="utf-8")
     assert evil not in text and "alert(1)&lt;/script&gt;" in text
     assert text.count("<script>") == 1
@@ -285,11 +286,12 @@ def test_a_page_is_rendered_and_escapes_what_comes_from_data(tmp_path):
 def test_a_record_without_its_pictures_is_named(tmp_path, pictures):
     path = visual_record(tmp_path, pictures=pictures)
     with pytest.raises(InputError, match=r"broken record .*seed0\.json"):
-        page.comparison(json.loads(path.read_text()), path, collect([]))
+        page.crops(json.loads(path.read_text()), path, collect([]))
 
 
 def test_a_page_without_any_record_says_so(tmp_path):
     path = eval_record(tmp_path, "sr-x2", "input", [(*PLACE, 20, 0, 0)])
-    main([str(tmp_path / "results.csv"), str(path)])
-    page.main(["--results", str(tmp_path / "results.csv"), "--out", str(tmp_path)])
+    write_results([path], tmp_path / "results.csv")
+    shown = page.visuals([], read_results(tmp_path / "results.csv"))
+    page.render("smoke", shown, tmp_path)
     assert "nothing to show" in (tmp_path / "visual.html").read_text(encoding="utf-8")

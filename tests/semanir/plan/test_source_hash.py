@@ -55,7 +55,7 @@ STALE = {
     "semanir/measure/timing.py": {"runtime", "attention"},
     "semanir/evaluate/activation.py": {"activation"},
     "semanir/evaluate/visual.py": {"visual"},
-    "semanir/plan/models.yaml": {"pages"},
+    "semanir/plan/models.yaml": {"count", "pages"},
     "semanir/plan/scales.yaml": {"pages"},
     "semanir/plan/plan.py": {"pages"},
     "semanir/plan/record.py": {"pages"},
