@@ -28,8 +28,10 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from semanir.attention import dense, dictionary, dispatch
+    from semanir.attention.dense import AllKeys
+    from semanir.attention.dictionary import Dictionary, NonFiniteTokensError, build_dictionary
+    from semanir.attention.dispatch import Keys, attend
 
-    module = next(module for module in (dense, dictionary, dispatch) if hasattr(module, name))
-    globals()[name] = value = getattr(module, name)
-    return value
+    imported = (AllKeys, Dictionary, NonFiniteTokensError, build_dictionary, attend)
+    globals().update({value.__name__: value for value in imported}, Keys=Keys)
+    return globals()[name]

@@ -67,6 +67,25 @@ def outputs(tensors, table, dictionary, window, backend):
     return {"out": out.detach(), **dict(zip(NAMES, grads, strict=False))}
 
 
+def check(backend, case, dtype=torch.float32, bias=True, tolerance=5e-6, **sizes):
+    """A back end against the float64 reference: output, gradients, and output without gradients."""
+    tensors, table, dictionary, window = make(case, dtype, bias, **sizes)
+    expected = exact(tensors, table, dictionary, window)
+    got = outputs(tensors, table, dictionary, window, backend)
+    assert got["out"].dtype == dtype
+    assert_close(got, expected, tolerance)
+    with torch.no_grad():  # which may take another path
+        out = attend(*tensors, dictionary, table, window, backend=backend)
+    assert_close({"out": out}, {"out": expected["out"]}, tolerance)
+
+
+def exact(tensors, table, dictionary, window):
+    """`outputs` of the reference in float64."""
+    tensors = [x.detach().double().requires_grad_() for x in tensors]
+    table = None if table is None else table.detach().double().requires_grad_()
+    return outputs(tensors, table, dictionary, window, "reference")
+
+
 def assert_close(got, expected, tolerance):
     """Largest difference relative to the largest value (at least 1), printed with its name."""
     worst = {}

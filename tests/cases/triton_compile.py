@@ -16,16 +16,10 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from semanir.attention.gpu import (
-    flash as triton_flash,
-)
-from semanir.attention.gpu import (
-    gather as triton_gather,
-)
-from semanir.attention.gpu import (
-    select as triton_select,
-)
+from semanir.attention.gpu import bias_gradient, flash, gather, select
 from semanir.attention.gpu.blocks import COLUMNS, PIECE, ROWS
+from semanir.attention.gpu.common import PRECISION, WIDTHS
+from semanir.attention.gpu.common import SIZES as SHARED_SIZES
 from semanir.attention.gpu.gather import SLOTS
 
 FLASH = ("_forward", "_backward_q", "_backward_kv")
@@ -35,13 +29,13 @@ CONSTANTS = {
     "COLUMNS": COLUMNS,
     "SLOTS": SLOTS,
     "PIECE": PIECE,
-    "PRECISION": triton_flash.PRECISION,
+    "PRECISION": PRECISION,
 }
 INTEGERS = {"words", "tiles", "counts", "indices", "queries"}  # pointers to int32
 LONG = {"starts", "keys", "begins", "firsts"}  # pointers to int64
 SUMS = {"table", "lse", "delta", "parts"}  # pointers to float32, whatever the heads are
 TYPES = {torch.float32: "fp32", torch.bfloat16: "bf16"}  # float16 compiles to the same shapes
-SIZES = {*triton_flash.SIZES, "pieces", "k_most"}
+SIZES = {*SHARED_SIZES, "pieces", "k_most"}
 
 
 def source(kernel, dtype, chosen):
@@ -95,25 +89,24 @@ def measured(kernel, dtype, chosen, warps, stages, architecture):
 def cases(architecture):
     """(name, kernel, type, constants, warps, stages): as the launches choose them."""
     for dtype, short in TYPES.items():
-        for width, name in product(triton_flash.WIDTHS, FLASH):
-            code = getattr(triton_flash, name)
-            rows = triton_flash.rows_of(code, dtype, width, architecture >= 90)
+        for width, name in product(WIDTHS, FLASH):
+            code = getattr(flash, name)
+            rows = flash.rows_of(code, dtype, width, architecture >= 90)
             chosen = {"D": width, "ROWS": rows}
-            yield f"flash{name} {short} D{width}", code, short, chosen, 4, triton_flash.STAGES
-        for width, w in product(triton_flash.WIDTHS, (16, 32)):
-            code, strip = triton_flash._backward_table, triton_flash.strip_of(dtype, width, w)
+            yield f"flash{name} {short} D{width}", code, short, chosen, 4, flash.STAGES
+        for width, w in product(WIDTHS, (16, 32)):
+            code, strip = bias_gradient._backward_table, bias_gradient.strip_of(dtype, width, w)
             name = f"flash_backward_table {short} D{width} window {w}"
-            launch = triton_flash.table_launch(dtype, strip)
+            launch = bias_gradient.table_launch(dtype, strip)
             yield name, code, short, {"D": width, "STRIP": strip}, *launch
         for name in GATHER:
-            code = getattr(triton_gather, name)
-            yield f"gather{name} {short} D32", code, short, {"D": 32}, triton_gather.WARPS, 3
+            code = getattr(gather, name)
+            yield f"gather{name} {short} D32", code, short, {"D": 32}, gather.WARPS, 3
     for n in (1024, 8192):
-        warps = triton_select.warps_of(n)
-        yield f"select {n} keys", triton_select._select, "fp32", {"BLOCK": n}, warps, 3
+        warps = select.warps_of(n)
+        yield f"select {n} keys", select._select, "fp32", {"BLOCK": n}, warps, 3
 
 
 if __name__ == "__main__":
     architecture = int(sys.argv[1])
-    found = {name: measured(*case, architecture) for name, *case in cases(architecture)}
-    print(json.dumps(found))
+    print(json.dumps({name: measured(*case, architecture) for name, *case in cases(architecture)}))

@@ -1,4 +1,4 @@
-"""All back ends against the float64 reference, and the reference against a loop over queries.
+"""The back ends in plain torch against the float64 reference, and the reference against a loop.
 
 # B windows, H heads, N = h * w tokens, K keys per query, D head width
 """
@@ -6,53 +6,21 @@
 import numpy as np
 import pytest
 import torch
-from attention_cases import CASES, IDS, assert_close, make, outputs
+from attention_cases import CASES, IDS, assert_close, check, exact, make, outputs
 
 from semanir.attention import BACKENDS, attend, build_dictionary
 
 PLAIN = ["mask", "gather"]
+every_case = pytest.mark.parametrize("case", CASES, ids=IDS)
+with_and_without_bias = pytest.mark.parametrize("bias", [True, False], ids=["bias", "plain"])
 
 
 @pytest.mark.parametrize("backend", PLAIN)
-@pytest.mark.parametrize("bias", [True, False], ids=["bias", "plain"])
-@pytest.mark.parametrize(
-    ("dtype", "tolerance"),
-    [(torch.float32, 1e-5), (torch.float64, 1e-12)],
-    ids=["float32", "float64"],
-)
-@pytest.mark.parametrize("case", CASES, ids=IDS)
-def test_output_and_gradients_equal_the_reference(case, dtype, tolerance, bias, backend):
-    tensors, table, dictionary, window = make(case, dtype, bias)
-    exact = [x.detach().double().requires_grad_() for x in tensors]
-    exact_table = None if table is None else table.detach().double().requires_grad_()
-
-    expected = outputs(exact, exact_table, dictionary, window, "reference")
-    got = outputs(tensors, table, dictionary, window, backend)
-    assert got["out"].dtype == dtype
-    assert_close(got, expected, tolerance)
-
-
-@pytest.mark.parametrize("backend", [*PLAIN, "reference", "auto"])
-@pytest.mark.parametrize("bias", [True, False], ids=["bias", "plain"])
-@pytest.mark.parametrize("case", CASES, ids=IDS)
-def test_same_output_without_gradient(case, bias, backend):
-    tensors, table, dictionary, window = make(case, torch.float32, bias)
-    expected = attend(*tensors, dictionary, table, window, backend="reference").detach()
-    with torch.no_grad():
-        got = attend(*tensors, dictionary, table, window, backend=backend)
-    assert_close({"out": got}, {"out": expected}, 1e-5)
-
-
-@pytest.mark.parametrize("backend", [*PLAIN, "reference"])
-@pytest.mark.parametrize("case", [c for c in CASES if c[3] in ("hermits", "nobody")], ids=str)
-def test_query_without_keys_gives_zeros_and_no_gradient(case, backend):
-    tensors, table, dictionary, window = make(case)
-    got = outputs(tensors, table, dictionary, window, backend)
-    lonely = dictionary.empty[:, None].expand(got["out"].shape[:3])
-    assert lonely.any()
-    assert (got["out"][lonely] == 0).all()
-    assert (got["q"][lonely] == 0).all()
-    assert all(x.isfinite().all() for x in got.values())
+@with_and_without_bias
+@every_case
+def test_output_and_gradients_equal_the_reference(case, bias, backend):
+    check(backend, case, torch.float32, bias, 1e-5)
+    check(backend, case, torch.float64, bias, 1e-12)
 
 
 def loop(q, k, v, dictionary, table, window):
@@ -74,8 +42,8 @@ def loop(q, k, v, dictionary, table, window):
     return out
 
 
-@pytest.mark.parametrize("bias", [True, False], ids=["bias", "plain"])
-@pytest.mark.parametrize("case", CASES, ids=IDS)
+@with_and_without_bias
+@every_case
 def test_reference_is_the_definition(case, bias):
     tensors, table, dictionary, window = make(case, bias=bias)
     arrays = [x.detach().numpy() for x in tensors]
@@ -85,9 +53,10 @@ def test_reference_is_the_definition(case, bias):
     assert_close({"out": got}, {"out": expected}, 1e-12)
 
 
+@pytest.mark.parametrize("special", ["regions", "hermits"])
 @pytest.mark.parametrize("backend", [*PLAIN, "reference"])
-def test_gradients_equal_finite_differences(backend):
-    tensors, table, dictionary, window = make(((2, 3), 3, 4, "regions"), b=1, heads=2)
+def test_gradients_equal_finite_differences(backend, special):
+    tensors, table, dictionary, window = make(((2, 3), 3, 4, special), b=1, heads=2)
 
     def run(q, k, v, entries):
         return attend(q, k, v, dictionary, entries, window, backend=backend)
@@ -105,23 +74,37 @@ def test_large_scores_stay_finite(backend):
 @pytest.mark.parametrize("backend", PLAIN)
 def test_half_precision_and_strided_inputs(backend):
     tensors, table, dictionary, window = make(CASES[0], torch.float32)
-    expected = attend(*tensors, dictionary, table, window, backend="reference")
     strided = [x.transpose(1, 2).contiguous().transpose(1, 2).bfloat16() for x in tensors]
     got = attend(*strided, dictionary, table.bfloat16(), window, backend=backend)
     assert got.dtype == torch.bfloat16
-    assert_close({"out": got}, {"out": expected}, 0.03)
+    expected = exact(tensors, table, dictionary, window)
+    assert_close({"out": got}, {"out": expected["out"]}, 0.03)
 
 
 def test_one_dictionary_serves_all_layers():
     """The mask is built once, and its use by one layer leaves it as it was."""
     tensors, table, dictionary, window = make(CASES[0])
     first = outputs(tensors, table, dictionary, window, "mask")
-    mask, additive = dictionary.mask, dictionary.additive
-    kept = additive.clone()
+    additive, before = dictionary.additive, dictionary.additive.clone()
     second = outputs(tensors, table, dictionary, window, "mask")
-    assert dictionary.mask is mask and dictionary.additive is additive
-    assert torch.equal(additive, kept)
+    assert dictionary.additive is additive and torch.equal(additive, before)
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize(("biased", "commutes"), [(False, True), (True, False)])
+def test_permutations_commute_only_without_a_position_bias(biased, commutes):
+    """Sec. 3.2 of the paper: f(Tx) = Tf(x) for every permutation T of the tokens of a window."""
+    n, order = 16, torch.randperm(16)
+    tokens, (q, k, v) = torch.randn(1, n, 8), torch.randn(3, 1, 2, n, 4)
+    table = torch.randn(2, 49) if biased else None
+
+    def run(order):
+        dictionary = build_dictionary(tokens[:, order], 5)
+        inputs = (x[:, :, order] for x in (q, k, v))
+        return attend(*inputs, dictionary, table, (4, 4), backend="reference")
+
+    difference = (run(order) - run(torch.arange(n))[:, :, order]).abs().max()
+    assert (difference < 1e-6) == commutes
 
 
 @pytest.mark.parametrize(("k", "name"), [(3, "gather"), (4, "mask")])
@@ -144,33 +127,29 @@ def test_refuses_unknown_backend_in_one_line(name):
     assert any(valid in str(error.value) for valid in BACKENDS)
 
 
-def changed(**changes):
-    """The arguments of a good call of attend with some replaced."""
-    (q, k, v), table, dictionary, window = make(((2, 3), 3, 4, ""), torch.float32)
-    good = {"q": q, "k": k, "v": v, "dictionary": dictionary, "bias_table": table, "window": window}
-    return good | changes
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"q": torch.randn(2, 6, 12)}, r"one shape \[B,H,N,D\], got \[2, 6, 12\]"),
-        ({"k": torch.randn(2, 3, 5, 4)}, r"one shape .*\[2, 3, 5, 4\].*split the heads"),
-        ({"v": torch.randn(2, 3, 6, 4).double()}, "one floating type.*float64.*convert"),
-        ({"k": torch.randn(2, 3, 6, 4, device="meta")}, "on cpu, meta, cpu; move them"),
-        ({"dictionary": build_dictionary(torch.randn(2, 5, 4), 2)}, r"\[2, 6\].*for \[2, 5\]"),
-        ({"dictionary": build_dictionary(torch.randn(1, 6, 4), 2)}, r"\[2, 6\].*for \[1, 6\]"),
-        ({"window": None}, "bias_table needs its window"),
-        ({"window": (3, 3)}, r"window \(3, 3\) does not hold N=6 tokens"),
-        ({"window": (-2, -3)}, r"window \(-2, -3\) does not hold N=6 tokens"),
-        ({"window": (6,)}, r"window \(6,\) does not hold N=6 tokens"),
-        ({"window": (3, 2, 1)}, r"window \(3, 2, 1\) does not hold N=6"),
-        ({"bias_table": None, "window": (2, 2)}, r"window \(2, 2\) does not hold N=6"),
-        ({"bias_table": torch.randn(3, 14)}, r"expected bias_table \[3, 15\].* got \[3, 14\]"),
-        ({"bias_table": torch.randn(2, 15)}, r"expected bias_table \[3, 15\].* got \[2, 15\]"),
-        ({"bias_table": torch.randn(3, 15).double()}, r"bias_table is torch.float64 on cpu but q"),
+        ({"q": torch.randn(2, 6, 12)}, r"got \[2, 6, 12\]"),
+        ({"k": torch.randn(2, 3, 5, 4)}, r"\[2, 3, 5, 4\].*split the heads"),
+        ({"v": torch.randn(2, 3, 6, 4).double()}, "float64.*convert"),
+        ({"k": torch.randn(2, 3, 6, 4, device="meta")}, "on cpu, meta, cpu; move"),
+        ({"dictionary": build_dictionary(torch.randn(2, 5, 4), 2)}, r"\[2, 6\].*\[2, 5\]"),
+        ({"dictionary": build_dictionary(torch.randn(1, 6, 4), 2)}, r"\[2, 6\].*\[1, 6\]"),
+        ({"window": None}, "needs its window"),
+        ({"window": (3, 3)}, r"\(3, 3\).*N=6"),
+        ({"window": (-2, -3)}, r"\(-2, -3\).*N=6"),
+        ({"window": (6,)}, r"\(6,\).*N=6"),
+        ({"window": (3, 2, 1)}, r"\(3, 2, 1\).*N=6"),
+        ({"bias_table": None, "window": (2, 2)}, r"\(2, 2\).*N=6"),
+        ({"bias_table": torch.randn(3, 14)}, r"\[3, 15\].*got \[3, 14\]"),
+        ({"bias_table": torch.randn(2, 15)}, r"\[3, 15\].*got \[2, 15\]"),
+        ({"bias_table": torch.randn(3, 15).double()}, "float64 on cpu but q"),
     ],
 )
 def test_refuses_what_does_not_fit(changes, message):
+    """One argument of a good call replaced."""
+    (q, k, v), table, dictionary, window = make(((2, 3), 3, 4, ""), torch.float32)
+    good = {"q": q, "k": k, "v": v, "dictionary": dictionary, "bias_table": table, "window": window}
     with pytest.raises(ValueError, match=message):
-        attend(**changed(**changes))
+        attend(**good | changes)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from semanir.attention import NonFiniteTokensError, build_dictionary, dictionary
-from semanir.attention.twins import first_twins
+from semanir.attention.duplicates import first_duplicates
 
 TYPES = [torch.float32, torch.float64, torch.bfloat16]
 
@@ -50,12 +50,11 @@ def check(built, expected, n):
     assert built.counts.tolist() == [[len(row) for row in rows] for rows in expected]
 
 
-@pytest.mark.parametrize("dtype", TYPES, ids=lambda dtype: str(dtype).removeprefix("torch."))
+@pytest.mark.parametrize("dtype", TYPES, ids=str)
 @pytest.mark.parametrize("include_self", [False, True], ids=["others", "self"])
 @pytest.mark.parametrize(
     ("n", "k"),
     [(63, 17), (64, 16), (33, 1), (21, 20), (21, 21), (21, 500), (2, 1), (1, 1), (1, 4)],
-    ids=lambda value: str(value),
 )
 def test_keeps_exactly_the_k_most_similar(n, k, include_self, dtype):
     tokens = whole_tokens(2, n, 5)
@@ -63,30 +62,37 @@ def test_keeps_exactly_the_k_most_similar(n, k, include_self, dtype):
     check(built, sorted_keys(tokens, k, include_self), n)
 
 
-def test_flat_tokens_take_the_lowest_indices_without_self():
+def test_ties_take_the_lowest_indices_without_self():
+    """Flat tokens; 0.0 and -0.0 tie as well."""
     built = build_dictionary(torch.full((1, 9, 7), 0.1), 3)
-    assert built.indices[0, 0].tolist() == [1, 2, 3]
-    assert built.indices[0, 2].tolist() == [0, 1, 3]
-    assert built.indices[0, 8].tolist() == [0, 1, 2]
-
-
-def test_zero_and_negative_zero_tie():
+    assert built.indices[0, [0, 2, 8]].tolist() == [[1, 2, 3], [0, 1, 3], [0, 1, 2]]
     tokens = torch.zeros(1, 6, 2)
     tokens[0, ::2] = -0.0
     assert build_dictionary(tokens, 2).indices[0, 5].tolist() == [0, 1]
 
 
-def test_half_precision_makes_no_ties_of_its_own():
+def test_rounding_of_the_type_and_autocast_change_nothing():
     """256 + 1 rounds to 256 in bfloat16, yet the larger dot product must win."""
     tokens = torch.tensor([[[16.0, 1.0], [16.0, 0.0], [16.0, 1.0]]], dtype=torch.bfloat16)
     assert build_dictionary(tokens, 1).indices[0, 0].tolist() == [2]
-
-
-def test_autocast_changes_nothing():
-    tokens = torch.randn(1, 50, 24, generator=torch.Generator().manual_seed(0))
+    tokens = torch.randn(1, 50, 24)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         built = build_dictionary(tokens, 7)
     assert torch.equal(built.indices, build_dictionary(tokens, 7).indices)
+
+
+# --- Eq. 2 to the letter: a query is ranked among its keys, then drops out -----------------------
+
+
+@pytest.mark.parametrize("k", [1, 5, 23, 24])
+@pytest.mark.parametrize("regions", [1, 2])
+def test_the_query_is_ranked_and_dropped(k, regions):
+    tokens, labels = whole_tokens(1, 23, 6), torch.arange(23)[None] % regions
+    built = build_dictionary(tokens, k, ranks_self=True, valid=labels)
+    allowed = labels[:, :, None] == labels[:, None]
+    ranked = sorted_keys(tokens, k, True, allowed)
+    check(built, [[[j for j in row if j != i] for i, row in enumerate(ranked[0])]], 23)
+    assert built.checked
 
 
 # --- which keys a query may select ---------------------------------------------------------------
@@ -98,45 +104,28 @@ def regions(h, w, shift_y, shift_x):
     return (2 * y.int()[:, None] + x.int()).view(1, -1)
 
 
-@pytest.mark.parametrize(
-    ("shift", "k"), [((3, 4), 5), ((3, 4), 40), ((1, 2), 9)], ids=["even", "k-over-N", "uneven"]
-)
-def test_labels_keep_regions_apart(shift, k):
-    labels = regions(6, 8, *shift).repeat(2, 1)
-    tokens = whole_tokens(2, 48, 4)
-    allowed = labels[:, :, None] == labels[:, None]
-    built = build_dictionary(tokens.float(), k, valid=labels)
-    check(built, sorted_keys(tokens, k, allowed=allowed), 48)
-    assert not (built.mask & ~allowed).any()
-
-
-def test_short_regions_are_padded_with_n():
-    labels = regions(4, 4, 1, 1)  # regions of 9, 3, 3 and 1 tokens
-    built = build_dictionary(whole_tokens(1, 16, 3).float(), 6, valid=labels)
-    assert built.indices.shape[-1] == 6
-    assert sorted(built.counts[0].tolist()) == [0] + [2] * 6 + [6] * 9
-    assert built.indices[0, 15].tolist() == [16] * 6
-    assert built.indices[0, 3].tolist() == [7, 11, 16, 16, 16, 16]
-    assert (built.indices.diff(dim=-1) >= 0).all()
-
-
 @pytest.mark.parametrize("include_self", [False, True], ids=["others", "self"])
-def test_bool_keys_and_bool_pairs(include_self):
+@pytest.mark.parametrize("k", [5, 9, 40])
+def test_only_allowed_keys_are_selected(k, include_self):
+    """By labels of regions, of uneven sizes; by a key's own flag; by query and key."""
     source = torch.Generator().manual_seed(1)
-    tokens = whole_tokens(2, 31, 4)
-    keys = torch.rand(2, 31, generator=source) < 0.3
-    pairs = torch.rand(2, 31, 31, generator=source) < 0.2
-    pairs[1, 4] = False
-    for valid, allowed in ((keys, keys[:, None].expand(2, 31, 31)), (pairs, pairs)):
-        built = build_dictionary(tokens.float(), 8, include_self=include_self, valid=valid)
-        check(built, sorted_keys(tokens, 8, include_self, allowed), 31)
+    tokens, labels = whole_tokens(2, 48, 4), regions(6, 8, 1, 2).repeat(2, 1)
+    keys = torch.rand(2, 48, generator=source) < 0.3
+    both = torch.rand(2, 48, 48, generator=source) < 0.2
+    both[1, 4] = False
+    for valid, allowed in (
+        (labels, labels[:, :, None] == labels[:, None]),
+        (keys, keys[:, None].expand(2, 48, 48)),
+        (both, both),
+    ):
+        built = build_dictionary(tokens.float(), k, include_self=include_self, valid=valid)
+        check(built, sorted_keys(tokens, k, include_self, allowed), 48)
 
 
 def test_no_key_at_all():
     built = build_dictionary(whole_tokens(2, 5, 3), 2, valid=torch.zeros(2, 5, dtype=torch.bool))
     assert list(built.indices.shape) == [2, 5, 0]
-    assert not built.mask.any()
-    assert built.empty.all()
+    assert built.empty.all() and not built.mask.any()
 
 
 @settings(max_examples=80, deadline=None)
@@ -161,41 +150,36 @@ def repeated_tokens(b, n, c, dtype):
 
 
 @pytest.mark.parametrize("chunk", [1, 2**22], ids=["row-by-row", "whole"])
-@pytest.mark.parametrize("dtype", TYPES, ids=lambda dtype: str(dtype).removeprefix("torch."))
+@pytest.mark.parametrize("dtype", TYPES, ids=str)
 @pytest.mark.parametrize(
     ("n", "c"),
     [(17, 30), (33, 33), (63, 180), (65, 16), (77, 183), (100, 31), (130, 60), (257, 9), (300, 5)],
-    ids=lambda value: str(value),
 )
 def test_identical_keys_tie_whatever_the_matrix_product_rounds(n, c, dtype, chunk, monkeypatch):
     monkeypatch.setattr(dictionary, "CHUNK", chunk)
     tokens = repeated_tokens(1, n, c, dtype)
-    built = build_dictionary(tokens, n // 2, include_self=True)
-    selected = built.mask[0]
+    selected = build_dictionary(tokens, n // 2, include_self=True).mask[0]
     for i in range(n):
-        twins = (tokens[0] == tokens[0, i]).all(-1).nonzero()[:, 0]
-        chosen = selected[:, twins].int()
-        assert (chosen.diff(dim=-1) <= 0).all(), f"a twin of token {i} was preferred to a lower one"
+        same = (tokens[0] == tokens[0, i]).all(-1).nonzero()[:, 0]
+        chosen = selected[:, same].int()
+        assert (chosen.diff(dim=-1) <= 0).all(), f"token {i} lost to a later one that equals it"
 
 
-@pytest.mark.parametrize("dtype", TYPES[:2], ids=["float32", "float64"])
-def test_first_twins(dtype):
+@pytest.mark.parametrize("dtype", TYPES[:2], ids=str)
+def test_first_duplicates(dtype):
     tokens = repeated_tokens(3, 40, 6, dtype)
-    twins = first_twins(tokens)
-    for window, rows in zip(tokens.numpy(), twins.tolist(), strict=True):
-        first = [int(np.flatnonzero((window == token).all(-1))[0]) for token in window]
-        assert rows == first
-    assert first_twins(torch.arange(12, dtype=dtype).view(1, 6, 2)) is None
+    for window, rows in zip(tokens.numpy(), first_duplicates(tokens).tolist(), strict=True):
+        assert rows == [int(np.flatnonzero((window == token).all(-1))[0]) for token in window]
+    assert first_duplicates(torch.arange(12, dtype=dtype).view(1, 6, 2)) is None
 
 
-def test_chunks_change_nothing(monkeypatch):
+@pytest.mark.parametrize("chunk", [1, 63, 64 * 5, 63 * 63, 2 * 63 * 63])
+def test_chunks_change_nothing(chunk, monkeypatch):
     tokens, labels = whole_tokens(3, 63, 4).float(), regions(7, 9, 3, 4).repeat(3, 1)
-    whole = build_dictionary(tokens, 17, valid=labels)
-    for chunk in (1, 63, 64 * 5, 63 * 63, 2 * 63 * 63):
-        monkeypatch.setattr(dictionary, "CHUNK", chunk)
-        built = build_dictionary(tokens, 17, valid=labels)
-        assert torch.equal(built.indices, whole.indices), f"CHUNK {chunk}"
-        assert torch.equal(built.counts, whole.counts), f"CHUNK {chunk}"
+    whole = build_dictionary(tokens.double(), 17, valid=labels)  # in torch, whatever the CPU
+    monkeypatch.setattr(dictionary, "CHUNK", chunk)
+    built = build_dictionary(tokens.double(), 17, valid=labels)
+    assert torch.equal(built.indices, whole.indices) and torch.equal(built.counts, whole.counts)
 
 
 # --- memory and gradient -------------------------------------------------------------------------
@@ -225,78 +209,56 @@ class LiveBytes(TorchDispatchMode):
         self.live -= size
 
 
-def test_never_holds_all_pairs():
+def test_never_holds_all_similarities():
     n = 8192
-    labels = torch.arange(n).view(1, n) % 2
-    tokens = whole_tokens(1, n, 8).float()  # ties and regions: all branches
+    tokens, labels = whole_tokens(1, n, 8).float(), torch.arange(n).view(1, n) % 2
     with LiveBytes() as memory:
         built = build_dictionary(tokens, 512, valid=labels)
-    print(f"peak {memory.peak / 2**20:.0f} MiB, all pairs {4 * n * n / 2**20:.0f} MiB")
+    print(f"peak {memory.peak / 2**20:.0f} MiB, N x N {4 * n * n / 2**20:.0f} MiB")
     assert list(built.indices.shape) == [1, n, 512]
     assert memory.peak < 4 * n * n / 3
 
 
-def test_no_gradient_leaves():
-    tokens = torch.randn(1, 12, 4, requires_grad=True)
-    built = build_dictionary(tokens * 2, 3)
-    assert not built.indices.requires_grad and not built.additive.requires_grad
-
-
-# --- derived forms -------------------------------------------------------------------------------
-
-
 def test_derived_forms_agree_with_the_indices():
-    tokens, labels = whole_tokens(2, 20, 3), regions(4, 5, 1, 1).repeat(2, 1)
-    built = build_dictionary(tokens, 6, valid=labels)
+    tokens, labels = whole_tokens(2, 20, 3).requires_grad_(), regions(4, 5, 1, 1).repeat(2, 1)
+    built = build_dictionary(tokens * 2, 6, valid=labels)
     mask = np.zeros((2, 20, 20), dtype=bool)
-    for window in range(2):
-        for i in range(20):
-            mask[window, i, built.indices[window, i, : built.counts[window, i]]] = True
-
+    for window, i in np.ndindex(2, 20):
+        mask[window, i, built.indices[window, i, : built.counts[window, i]]] = True
     assert (built.mask.numpy() == mask).all()
     assert built.in_degree().tolist() == mask.sum(1).tolist()
-    assert built.mask is built.mask and built.additive is built.additive
     some = built.counts > 0
     assert some.tolist() == (~built.empty).tolist()
     assert (built.additive[some] == 0).equal(built.mask[some])
-    assert (built.additive[~some] == 0).all()
+    assert (built.additive[~some] == 0).all() and not built.additive.requires_grad
 
 
 # --- refusals ------------------------------------------------------------------------------------
 
-
-@pytest.mark.parametrize("k", [0, -3, 2.0, True, "4", None], ids=repr)
-def test_refuses_k(k):
-    with pytest.raises(ValueError, match=f"k must be .* got {k!r}; pass e.g. k=64"):
-        build_dictionary(torch.randn(1, 4, 2), k)
-
-
-@pytest.mark.parametrize("shape", [(4, 2), (1, 0, 2), (0, 4, 2), (1, 4, 0), (1, 2, 4, 2)], ids=str)
-def test_refuses_shape(shape):
-    with pytest.raises(ValueError, match=r"expected non-empty tokens \[B,N,C\], got \["):
-        build_dictionary(torch.randn(shape), 2)
-
-
-def test_refuses_whole_number_tokens():
-    with pytest.raises(ValueError, match=r"expected floating tokens, got torch.int64"):
-        build_dictionary(torch.ones(1, 4, 2, dtype=torch.long), 2)
+LONG, BOOL = torch.long, torch.bool
+GOOD = torch.randn(1, 4, 2)
 
 
 @pytest.mark.parametrize(
-    ("valid", "message"),
+    ("tokens", "k", "valid", "message"),
     [
-        (torch.zeros(1, 4), "integer labels or bool, got torch.float32"),
-        (torch.zeros(4, dtype=torch.long), r"shape \[1, 4\], got \[4\]"),
-        (torch.zeros(2, 4, dtype=torch.long), r"shape \[1, 4\], got \[2, 4\]"),
-        (torch.zeros(1, 4, 4, dtype=torch.long), r"shape \[1, 4\], got \[1, 4, 4\]"),
-        (torch.zeros(1, 3, dtype=torch.bool), r"\[1, 4\] or \[1, 4, 4\], got \[1, 3\]"),
-        (torch.zeros(1, 4, dtype=torch.bool, device="meta"), "valid is on meta but tokens on cpu"),
+        *((GOOD, k, None, f"got {k!r}; pass e.g. k=64") for k in (0, -3, 2.0, True, "4", None)),
+        *(
+            (torch.randn(shape), 2, None, r"\[B,N,C\], got \[")
+            for shape in [(4, 2), (1, 0, 2), (0, 4, 2), (1, 4, 0), (1, 2, 4, 2)]
+        ),
+        (torch.ones(1, 4, 2, dtype=LONG), 2, None, "got torch.int64"),
+        (GOOD, 2, torch.zeros(1, 4), "got torch.float32"),
+        (GOOD, 2, torch.zeros(4, dtype=LONG), r"\[1, 4\], got \[4\]"),
+        (GOOD, 2, torch.zeros(2, 4, dtype=LONG), r"\[1, 4\], got \[2, 4\]"),
+        (GOOD, 2, torch.zeros(1, 4, 4, dtype=LONG), r"\[1, 4\], got \[1, 4, 4\]"),
+        (GOOD, 2, torch.zeros(1, 3, dtype=BOOL), r"\[1, 4, 4\], got \[1, 3\]"),
+        (GOOD, 2, torch.zeros(1, 4, dtype=BOOL, device="meta"), "on meta but tokens on cpu"),
     ],
-    ids=["float", "1-d", "batch", "label-pairs", "keys", "device"],
 )
-def test_refuses_valid(valid, message):
+def test_refuses_what_does_not_fit(tokens, k, valid, message):
     with pytest.raises(ValueError, match=message):
-        build_dictionary(torch.randn(1, 4, 2), 2, valid=valid)
+        build_dictionary(tokens, k, valid=valid)
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf, 1e20], ids=str)

@@ -10,7 +10,6 @@ import semanir
 from semanir import memory
 from semanir.evaluate.evaluation import evaluate
 from semanir.inference import tiling
-from semanir.inference.restore import restore
 from semanir.inference.tiling import choose_tile, fitting_tile, free_bytes, meta_peak_bytes
 from semanir.measure.timing import peak_bytes
 
@@ -64,25 +63,23 @@ def test_the_count_is_what_the_allocator_holds(name, shape):
 
 def test_a_picture_that_fits_is_not_tiled_and_one_that_does_not_is():
     network = semanir.build("semanir-u-tiny").eval()
-    each = tiling.bytes_per_pixel(network, 3)
-    assert choose_tile(network, (3, 256, 256), limit_bytes=int(256 * 256 * each) + 1) is None
-    side = choose_tile(network, (3, 2048, 2048), limit_bytes=int(400 * 400 * each))
+    per_pixel = tiling.bytes_per_pixel(network, 3)
+    assert choose_tile(network, (3, 256, 256), limit_bytes=int(256 * 256 * per_pixel) + 1) is None
+    side = choose_tile(network, (3, 2048, 2048), limit_bytes=int(400 * 400 * per_pixel))
     assert side == 400 // network.tile_unit * network.tile_unit
-    assert meta_peak_bytes(network, (1, 3, side, side)) <= 400 * 400 * each * 1.01
+    assert meta_peak_bytes(network, (1, 3, side, side)) <= 400 * 400 * per_pixel * 1.01
     # never smaller than its overlaps
-    assert choose_tile(network, (3, 2048, 2048), limit_bytes=1) == tiling.LEAST
-    assert (
-        fitting_tile(network, np.zeros((2048, 2048, 3))) is None
-        or free_bytes(torch.device("cpu")) < 2 * 2048 * 2048 * each
-    )
+    assert choose_tile(network, (3, 2048, 2048), limit_bytes=1) == tiling.SMALLEST_TILE
+    assert fitting_tile(network, np.zeros((64, 64, 3))) is None
+    assert {p.device.type for p in network.parameters()} == {"cpu"}  # it was counted in a copy
 
 
-def test_counting_leaves_the_network_as_it_was():
-    network = semanir.build("semanir-u-tiny").eval()
-    image = np.random.default_rng(0).random((40, 40, 3), dtype=np.float32)
-    before = restore(network, image)
-    choose_tile(network, (3, 40, 40), 1)
-    assert np.array_equal(restore(network, image), before)
+def test_memory_is_counted_for_each_type():
+    network = semanir.build("semanir-u-tiny", backend="mask").eval()
+    single = tiling.bytes_per_pixel(network, 3)
+    double = tiling.bytes_per_pixel(network.double(), 3)
+    assert 1.8 * single < double < 2.2 * single
+    assert tiling.bytes_per_pixel(network.float(), 3) == single
 
 
 def test_free_memory_heeds_the_control_group(monkeypatch):

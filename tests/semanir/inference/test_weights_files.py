@@ -1,30 +1,76 @@
-"""What people pass for weights: each file is named for what it is, with the next step."""
+"""Weights files: they rebuild their network, and what is passed for one is named for what it is."""
 
 import json
 import os
 import pickle
 import re
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from restorable import make, photograph
 from safetensors.torch import save
 
 from semanir.errors import InputError
 from semanir.inference import checkpoint
+from semanir.inference.restore import restore
 from semanir.inference.shipped import facts
 from semanir.network import build
 from semanir.network.config import configure, to_dict
 
 
-def made(told=None):
+def one_tensor(entry=None):
     """A safetensors file of one tensor, with an entry `semanir` of its metadata."""
-    return save({"a": torch.zeros(3)}, None if told is None else {"semanir": told})
+    return save({"a": torch.zeros(3)}, {"format": "pt"} if entry is None else {"semanir": entry})
 
 
-WHOLE = made("{}")
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("semanir-s-tiny", {"upscale": 3, "window": 4, "k": 5}),
+        ("semanir-u-tiny", {"layout": "U1", "channels": 1, "window": 16, "attention": "cosine"}),
+    ],
+)
+def test_weights_file_rebuilds_the_network(tmp_path, name, options):
+    """Files of equal networks are equal: their SHA-256 goes on record."""
+    network, files = make(name, **options).float(), []
+    for index in range(6):
+        files.append(tmp_path / "new" / f"{index}.safetensors")
+        checkpoint.save(files[-1], network, task="sr-x3", fingerprint="b", more="c")
+    assert len({path.read_bytes() for path in files}) == 1
+    again = checkpoint.load(files[0])
+    assert again.config == network.config and again.config.window == options["window"]
+    assert not again.training
+    assert all(map(torch.equal, again.state_dict().values(), network.state_dict().values()))
+    degraded = photograph(21, 18, options.get("channels", 3))
+    np.testing.assert_array_equal(restore(again, degraded), restore(network, degraded))
+
+
+def test_failed_save_keeps_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "weights.safetensors"
+    checkpoint.save(path, build("semanir-u-tiny"))
+    before = path.read_bytes()
+
+    def fail(partial, data):
+        with partial.open("wb") as file:
+            file.write(data[:100])
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(OSError, match="disk full"):
+        checkpoint.save(path, build("semanir-u-tiny"))
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["weights.safetensors"]
+
+
+# --- what is refused -------------------------------------------------------------------------
+
+
+WHOLE = one_tensor("{}")
 HEADER = len(WHOLE) - 12  # bytes before those of the tensor
 SMALL = json.dumps({"config": to_dict(configure("semanir-u-tiny"))})
-ALIENS = {
+UNREADABLE = {
     "missing": (lambda path: None, "no such weights"),
     "folder": (lambda path: path.mkdir(), "is a folder; name a file"),
     "pipe": (os.mkfifo, "a device or pipe"),
@@ -41,33 +87,33 @@ ALIENS = {
     "cut by a byte": (WHOLE[:-1], f"{len(WHOLE) - 1} bytes where {len(WHOLE)} belong"),
     "too long": (WHOLE + b"x", f"{len(WHOLE) + 1} bytes where {len(WHOLE)} belong"),
     "broken header": (WHOLE[:20] + b"\xff" + WHOLE[21:], "broken weights"),
-    "broken facts": (made("{"), "does not fit"),
+    "broken facts": (one_tensor("{"), "does not fit"),
 }
 # whole files of tensors, but of no network: nothing of their facts is wrong
 FOREIGN = {
-    "of others": (made(), "carries no network configuration"),
-    "other facts": (made("[1]"), "does not fit"),
-    "no network": (made('{"config": {"shape": "round"}}'), "does not fit"),
-    "other tensors": (made(SMALL), "does not fit"),
+    "of others": (one_tensor(), "carries no network configuration"),
+    "other facts": (one_tensor("[1]"), "does not fit"),
+    "no network": (one_tensor('{"config": {"shape": "round"}}'), "does not fit"),
+    "other tensors": (one_tensor(SMALL), "does not fit"),
 }
 
 
-@pytest.mark.parametrize("kind", [*ALIENS, *FOREIGN])
+@pytest.mark.parametrize("kind", [*UNREADABLE, *FOREIGN])
 def test_what_is_no_weights_file_is_named_for_what_it_is(tmp_path, kind):
     """In one line with its path and what to do; nobody is told to delete anything."""
     path = tmp_path / "weights.safetensors"
-    content, message = (ALIENS | FOREIGN)[kind]
+    content, message = (UNREADABLE | FOREIGN)[kind]
     if callable(content):
         content(path)
     else:
         path.write_bytes(content)
-    for read in (checkpoint.load, facts) if kind in ALIENS else (checkpoint.load,):
+    for read in (checkpoint.load, facts) if kind in UNREADABLE else (checkpoint.load,):
         with pytest.raises(InputError) as refused:
             read(path)
-        told = str(refused.value)
-        assert str(path) in told and "; " in told
-        assert "\n" not in told and "delete" not in told
-        assert message in told or read is facts
+        text = str(refused.value)
+        assert str(path) in text and "; " in text
+        assert "\n" not in text and "delete" not in text
+        assert message in text or read is facts
 
 
 def test_a_folder_of_weights_names_one_of_them(tmp_path):

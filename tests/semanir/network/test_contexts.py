@@ -1,10 +1,11 @@
-"""What a network keeps knows its context: it gives what a fresh one gives, whatever came before."""
+"""What a network caches fits its context: it gives what a fresh one gives, whatever came before."""
 
 import copy
 from contextlib import ExitStack, nullcontext
 
 import pytest
 import torch
+from tiny_networks import randomise
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.func import functional_call, vmap
 from torch.utils.flop_counter import FlopCounterMode
@@ -101,15 +102,6 @@ SOME = ["with gradients", "without gradients", "inference, autocast"]
 SOME += ["step", "load_state_dict", "double", "float"]
 
 
-def randomise(network):
-    """Every parameter random: some start at zero, and would hide what comes before them."""
-    source = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.copy_(0.4 * torch.randn(parameter.shape, generator=source))
-    return network
-
-
 def each_after_each(events):
     """A walk in which each event follows each other and itself once."""
     for number, event in enumerate(events):
@@ -150,7 +142,7 @@ def test_a_network_gives_what_a_fresh_one_gives(name):
     make, shape = NETWORKS[name]
     if "fused" in name and kernels() is None:
         pytest.skip("no C++ compiler or no ninja")
-    unused, network = make().eval(), randomise(make()).eval()
+    unused, network = make().eval(), randomise(make(), 0.4).eval()
     events = ALL if name in ("columnar", "U2") else SOME
     pixels = torch.rand(1, *shape, generator=torch.Generator().manual_seed(1))
     refused = 0
@@ -173,19 +165,14 @@ def test_a_network_gives_what_a_fresh_one_gives(name):
 # --- other contexts ------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def network():
-    return randomise(ushape()).eval()
-
-
 PIXELS = torch.rand(1, 1, 9, 10, generator=torch.Generator().manual_seed(2))
 
 
 @pytest.mark.parametrize("backend", ["auto", "mask", "gather"])
 def test_torchs_defaults_do_not_matter(backend):
-    """A default device is for those who ask for none; what is kept then serves without it."""
-    network = randomise(ushape(backend=backend)).eval()
-    x = torch.rand(1, 1, 11, 13)  # of which nothing was kept yet
+    """A default device is for those who ask for none; what is cached then serves without it."""
+    network = randomise(ushape(backend=backend), 0.4).eval()
+    x = torch.rand(1, 1, 11, 13)  # of a size of which nothing is cached yet
     with torch.no_grad():
         with torch.device("meta"):
             on_meta = network(x)
@@ -199,10 +186,9 @@ def test_torchs_defaults_do_not_matter(backend):
 
 
 @pytest.mark.parametrize("make", [columnar, ushape])
-def test_fake_tensors_are_not_kept(make):
+def test_fake_tensors_are_not_cached(make):
     """Shapes alone, as tracers and exporters run a network: the next pass is a real one."""
-    network = randomise(make(keys="all")).eval()
-    x = torch.rand(1, 1, 14, 17)
+    network, x = randomise(make(keys="all"), 0.4).eval(), torch.rand(1, 1, 14, 17)
     with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):
         fake = copy.deepcopy(network)(torch.rand(1, 1, 14, 17))
     assert isinstance(fake, FakeTensor)
@@ -213,7 +199,7 @@ def test_fake_tensors_are_not_kept(make):
 @pytest.mark.filterwarnings("ignore:There is a performance drop")
 def test_networks_are_stacked_by_vmap():
     """An ensemble, as torch's own guide runs it; the one that lent its shape is as it was."""
-    network, x = randomise(ushape(keys="all")).eval().double(), PIXELS.double()
+    network, x = randomise(ushape(keys="all"), 0.4).eval().double(), PIXELS.double()
     states = [{n: (1 + i / 9) * p for n, p in network.state_dict().items()} for i in range(3)]
     stacked = {name: torch.stack([state[name] for state in states]) for name in states[0]}
     with torch.no_grad():
@@ -223,9 +209,9 @@ def test_networks_are_stacked_by_vmap():
         assert torch.equal(network(x), expected[0])
 
 
-def test_counts_do_not_depend_on_what_was_kept(network):
+def test_counts_do_not_depend_on_what_is_cached():
     """Of multiply-adds, and of the bytes that a pass holds."""
-    counted = []
+    network, counted = randomise(ushape(), 0.4).eval(), []
     for _ in range(3):
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             network(PIXELS)
@@ -233,14 +219,6 @@ def test_counts_do_not_depend_on_what_was_kept(network):
         with torch.no_grad():
             network(PIXELS)
     assert len(set(counted)) == 1
-
-
-def test_memory_is_counted_for_each_type():
-    network = ushape(backend="mask").eval()
-    single = tiling.bytes_per_pixel(network, 1)
-    double = tiling.bytes_per_pixel(network.double(), 1)
-    assert 1.8 * single < double < 2.2 * single
-    assert tiling.bytes_per_pixel(network.float(), 1) == single
 
 
 @pytest.mark.parametrize("backend", ["mask", "gather", "fused", "dense"])

@@ -39,17 +39,16 @@ def test_weights_and_state_are_torchs_own(name):
     for one, other in ((ours, theirs), again):
         assert all(torch.equal(one[0][key], other[0][key]) for key in other[0])
         assert one[1]["param_groups"] == other[1]["param_groups"]
-        for kept, expected in zip(
-            one[1]["state"].values(), other[1]["state"].values(), strict=True
-        ):
-            assert all(torch.equal(kept[key], expected[key]) for key in expected)
+        states = (state[1]["state"].values() for state in (one, other))
+        for got, expected in zip(*states, strict=True):
+            assert all(torch.equal(got[key], expected[key]) for key in expected)
 
 
 STEP = """
 import sys
 import torch
 from semanir.network import build
-from semanir.optimizers import OPTIMIZERS
+from semanir.train.optimizers import OPTIMIZERS
 
 network = build("semanir-u-tiny", channels=1)
 optimizer = OPTIMIZERS["adamw"](network.parameters(), lr=0.1, fused=True)

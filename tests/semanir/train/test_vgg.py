@@ -28,23 +28,21 @@ def weights(tmp_path):
 
 def by_hand(state, x):
     """relu1_2, relu2_2 and relu3_3 written out."""
-    found = []
+    features = []
     for stage in ((0, 2), (5, 7), (10, 12, 14)):
-        x = nn.functional.max_pool2d(x, 2) if found else x
+        x = nn.functional.max_pool2d(x, 2) if features else x
         for place in stage:
             weight, bias = (state[f"features.{place}.{kind}"] for kind in ("weight", "bias"))
             x = nn.functional.conv2d(x, weight, bias, padding=1).relu()
-        found.append(x)
-    return found
+        features.append(x)
+    return features
 
 
 def test_features_and_loss_are_those_written_out(weights):
-    state = load_file(weights)
+    state, features = load_file(weights), vgg.load(weights)
     output, target = torch.rand(2, 2, 3, 16, 20)
     output.requires_grad_()
-    features = vgg.load(weights)
-    for found, wanted in zip(features(target), by_hand(state, target), strict=True):
-        torch.testing.assert_close(found, wanted)
+    torch.testing.assert_close(features(target), by_hand(state, target))
     assert not any(p.requires_grad for p in features.parameters())
 
     loss = SmoothL1VGG(features)(output, target)
@@ -78,21 +76,16 @@ def test_recipe_takes_the_loss_from_where_the_workflow_puts_it(weights, tmp_path
     assert plan.VGG_WEIGHTS not in plan.to_download("mini")
 
 
-def test_download_comes_from_the_mirror_and_is_held_to_its_first_bytes(
-    weights, tmp_path, monkeypatch, capsys
-):
-    place = tmp_path / "mirror" / vgg.URL.removeprefix("https://")
+def test_download_comes_from_the_mirror_and_is_held_to_its_first_bytes(weights, tmp_path, capsys):
+    mirror, out = tmp_path / "mirror", tmp_path / "data" / "vgg" / "vgg16.safetensors"
+    place = mirror / vgg.URL.removeprefix("https://")
     place.parent.mkdir(parents=True)
     weights.rename(place)
-    monkeypatch.setenv("SEMANIR_MIRROR", str(tmp_path / "mirror"))
-    out = tmp_path / "data" / "vgg" / "vgg16.safetensors"
-    vgg.main([str(out)])
+    vgg.fetch_vgg16(out, str(mirror))
     assert out.read_bytes() == place.read_bytes()
     assert "recorded" in capsys.readouterr().out
 
     out.unlink()
     place.write_bytes(place.read_bytes()[:-4] + b"else")
-    with pytest.raises(SystemExit) as stop:
-        vgg.main([str(out)])
-    assert stop.value.code == 2
-    assert "is not what was downloaded first" in capsys.readouterr().err
+    with pytest.raises(InputError, match="is not what was downloaded first"):
+        vgg.fetch_vgg16(out, str(mirror))

@@ -1,4 +1,4 @@
-"""Training pairs: what is drawn, from where, and how it is degraded."""
+"""Training patches: what is drawn, from where, and how it is degraded."""
 
 import json
 
@@ -14,7 +14,7 @@ from data_prep.resize import imresize
 from data_prep.tasks import get_task
 from semanir.errors import InputError
 from semanir.files import sha256
-from semanir.train.patches import Pairs
+from semanir.train.patches import TrainingPatches
 
 SYMMETRIES = [
     lambda x, turns=turns, mirror=mirror: np.rot90(x[:, ::-1] if mirror else x, turns)
@@ -23,19 +23,31 @@ SYMMETRIES = [
 ]
 
 
+def eight_bit(batch):
+    """[S,C,H,W] on [0,1] -> [S,H,W,C] uint8."""
+    return (batch.numpy().transpose(0, 2, 3, 1) * 255).round().astype(np.uint8)
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     names = [f"pond_{i}.png" for i in range(5)] + ["wine_0.png"]
     return write_set(tmp_path_factory.mktemp("set"), textures(names))
 
 
-@pytest.mark.parametrize("task", ["denoise_gray-blind", "denoise_color-sigma25", "sr-x2"])
-def test_batch_is_a_function_of_seed_and_step(data, task):
+@pytest.mark.parametrize(
+    ("task", "channels", "scale"),
+    [("denoise_gray-blind", 1, 1), ("denoise_color-sigma25", 3, 1), ("sr-x2", 3, 2)],
+)
+def test_batch_is_a_function_of_seed_and_step(data, task, channels, scale):
     one, other = (pairs_of(data, task, "wine", 16) for _ in range(2))
     steps = [one.batch(5, step, 3) for step in range(4)]
+    degraded, clean = steps[0]
+    assert list(degraded.shape) == [3, channels, 16, 16]
+    assert list(clean.shape) == [3, channels, 16 * scale, 16 * scale]
+    assert degraded.dtype == clean.dtype == torch.float32
+    assert clean.min() >= 0 and 0.5 < clean.max() <= 1
     for step in (3, 1, 0, 2):
-        for got, expected in zip(other.batch(5, step, 3), steps[step], strict=True):
-            assert torch.equal(got, expected)
+        assert all(map(torch.equal, other.batch(5, step, 3), steps[step]))
     # an item does not depend on the batch size, and no two are alike
     assert torch.equal(one.batch(5, 2, 1)[0][0], steps[2][0][0])
     items = [item for degraded, _ in [*steps, one.batch(6, 0, 3)] for item in degraded]
@@ -43,24 +55,17 @@ def test_batch_is_a_function_of_seed_and_step(data, task):
         assert not any(torch.equal(item, later) for later in items[index + 1 :])
 
 
-@pytest.mark.parametrize(
-    ("task", "channels", "scale"),
-    [("denoise_gray-sigma15", 1, 1), ("denoise_color-blind", 3, 1), ("sr-x2", 3, 2)],
-)
-def test_batch_shape_type_and_range(data, task, channels, scale):
-    degraded, clean = pairs_of(data, task, "wine", 12).batch(0, 0, 5)
-    assert list(degraded.shape) == [5, channels, 12, 12]
-    assert list(clean.shape) == [5, channels, 12 * scale, 12 * scale]
-    assert degraded.dtype == clean.dtype == torch.float32
-    assert clean.min() >= 0 and 0.5 < clean.max() <= 1
-
-
-def where(patch, whole, step=1):
-    """(top, left) of every place where a patch occurs in an image, at multiples of `step`."""
-    size = patch.shape[0]
-    views = np.lib.stride_tricks.sliding_window_view(whole, (size, size), axis=(0, 1))
-    views = np.moveaxis(views, 2, -1)[::step, ::step]  # [top,left,size,size,C]
-    return [tuple(map(int, at)) for at in np.argwhere((views == patch).all((2, 3, 4)))]
+def where(patch, photographs):
+    """(name, position of the eight, top, left) of the one place where a patch comes from."""
+    size, places = patch.shape[0], []
+    for name, whole in photographs.items():
+        views = np.lib.stride_tricks.sliding_window_view(whole, (size, size), axis=(0, 1))
+        views = np.moveaxis(views, 2, -1)  # [top,left,size,size,C]
+        for position in SYMMETRIES:
+            at = np.argwhere((views == position(patch)).all((2, 3, 4)))
+            places += [(name, position, *map(int, place)) for place in at]
+    assert len(places) == 1
+    return places[0]
 
 
 @pytest.mark.parametrize(("task", "scale"), [("sr-x2", 2), ("sr-x3", 3), ("sr-x4", 4)])
@@ -73,30 +78,17 @@ def test_small_patches_are_cut_from_the_reduced_photograph(tmp_path, task, scale
         for name, image in photographs.items()
     }
     for step in range(6):
-        degraded, clean = (
-            (part.numpy().transpose(0, 2, 3, 1) * 255).round().astype(np.uint8)
-            for part in pairs.batch(1, step, 2)
-        )
-        for small, large in zip(degraded, clean, strict=True):
-            found = [
-                (name, position, at)
-                for name, whole in reduced.items()
-                for position in SYMMETRIES
-                for at in where(position(small), whole)
-            ]
-            assert len(found) == 1
-            name, position, (top, left) = found[0]
+        for small, large in zip(*map(eight_bit, pairs.batch(1, step, 2)), strict=True):
+            name, position, top, left = where(small, reduced)
             expected = photographs[name][top * scale :, left * scale :]
-            size = 6 * scale
-            np.testing.assert_array_equal(position(large), expected[:size, :size])
+            np.testing.assert_array_equal(position(large), expected[: 6 * scale, : 6 * scale])
 
 
 @pytest.mark.parametrize(
     ("task", "sigma"), [("denoise_gray-sigma15", 15), ("denoise_color-sigma50", 50)]
 )
 def test_noise_is_gaussian_of_the_level_and_not_clipped(tmp_path, task, sigma):
-    photographs = static(["a.png", "b.png"], 40, 40)
-    pairs = pairs_of(write_set(tmp_path, photographs), task, "", 32)
+    pairs = pairs_of(write_set(tmp_path, static(["a.png", "b.png"], 40, 40)), task, "", 32)
     degraded, clean = pairs.batch(0, 0, 16)
     noise = (degraded - clean).double().numpy()
     assert noise.std() * 255 == pytest.approx(sigma, rel=0.03)
@@ -108,104 +100,79 @@ def test_noise_is_gaussian_of_the_level_and_not_clipped(tmp_path, task, sigma):
     assert np.abs(levels - levels.round()).mean() > 0.2
     np.testing.assert_allclose(clean * 255, (clean * 255).round(), rtol=0, atol=1e-4)
     assert abs(np.corrcoef(noise[0].ravel(), noise[1].ravel())[0, 1]) < 0.15
-    assert not torch.equal(degraded[0] - clean[0], degraded[1] - clean[1])
 
 
 def test_clean_patches_are_cut_from_the_grey_photograph(tmp_path):
     photographs = static(["a.png", "b.png"], 23, 31)
     pairs = pairs_of(write_set(tmp_path, photographs), "denoise_gray-sigma25", "", 7)
-    corners = set()
-    for step in range(30):
-        clean = (pairs.batch(0, step, 1)[1][0].numpy().transpose(1, 2, 0) * 255).round()
-        found = [
-            at
-            for image in photographs.values()
-            for position in SYMMETRIES
-            for at in where(position(clean.astype(np.uint8)), to_grey(image)[..., None])
-        ]
-        assert len(found) == 1
-        corners.update(found)
-    assert len(corners) > 25  # of 17 x 25 places
+    grey = {name: to_grey(image)[..., None] for name, image in photographs.items()}
+    patches = [eight_bit(pairs.batch(0, step, 1)[1])[0] for step in range(30)]
+    assert len({where(patch, grey)[2:] for patch in patches}) > 25  # of 17 x 25 corners
 
 
 def test_blind_tasks_draw_every_level(tmp_path):
     pairs = pairs_of(write_set(tmp_path, static(["a.png"], 32, 32)), "denoise_gray-blind", "", 32)
     degraded, clean = pairs.batch(0, 0, 60)
-    sigma = (degraded - clean).flatten(1).std(1) * 255
-    near = [min((15, 25, 50), key=lambda level: abs(level - float(s))) for s in sigma]
-    for s, level in zip(sigma, near, strict=True):
-        assert float(s) == pytest.approx(level, rel=0.12)
+    sigma = ((degraded - clean).flatten(1).std(1) * 255).tolist()
+    near = [min((15, 25, 50), key=lambda level, s=s: abs(level - s)) for s in sigma]
+    assert sigma == pytest.approx(near, rel=0.12)
     assert all(near.count(level) >= 10 for level in (15, 25, 50))
 
 
 def test_patches_come_in_all_eight_positions(tmp_path):
     photographs = static(["a.png"], 9, 9)
     pairs = pairs_of(write_set(tmp_path, photographs), "denoise_color-sigma15", "", 9)
-    clean = (pairs.batch(0, 0, 200)[1].numpy().transpose(0, 2, 3, 1) * 255).round()
-    drawn = [
-        next(
-            i
-            for i, turn in enumerate(SYMMETRIES)
-            if np.array_equal(turn(patch), photographs["a.png"])
-        )
-        for patch in clean
-    ]
-    counts = [drawn.count(position) for position in range(8)]
-    assert min(counts) >= 10 and sum(counts) == 200  # 25 expected each
+    patches = eight_bit(pairs.batch(0, 0, 200)[1])
+    drawn = [SYMMETRIES.index(where(patch, photographs)[1]) for patch in patches]
+    assert min(drawn.count(position) for position in range(8)) >= 10  # 25 expected each
+
+
+def flat(value, side=8):
+    return np.full((side, side, 3), value, np.uint8)
+
+
+def drawn_values(patches, number):
+    return (patches.batch(0, 0, number)[1][:, 0, 0, 0] * 255).round().tolist()
 
 
 def test_held_out_photographs_are_never_drawn(tmp_path):
-    flats = {
-        f"{'wine' if value % 3 == 0 else 'pond'}_{value:02}.png": np.full(
-            (8, 8, 3), value, np.uint8
-        )
-        for value in range(12)
-    }
+    flats = {f"{'pond' if v % 3 else 'wine'}_{v:02}.png": flat(v) for v in range(12)}
     pairs = pairs_of(write_set(tmp_path, flats), "denoise_color-sigma15", "wine", 8)
-    drawn = {round(float(v) * 255) for v in pairs.batch(0, 0, 300)[1][:, 0, 0, 0]}
-    assert drawn == {value for value in range(12) if value % 3}
-    assert [item.clean.name for item in pairs.held] == [f"wine_{v:02}.png" for v in (0, 3, 6, 9)]
+    assert set(drawn_values(pairs, 300)) == {value for value in range(12) if value % 3}
+    assert [p.clean.name for p in pairs.held_out] == [f"wine_{v:02}.png" for v in (0, 3, 6, 9)]
 
 
 def test_validation_pairs_are_those_of_a_test_set(tmp_path):
     """Every level of every held-out photograph, with the noise that test sets get."""
     photographs = static(["wine_b.png", "pond.png", "wine_a.png"], 14, 12)
     folder = write_set(tmp_path, photographs)
-    found = list(pairs_of(folder, "denoise_color-blind", "wine", 8).validation())
-    assert [level for *_, level in found] == ["sigma15", "sigma25", "sigma50"] * 2
-    for (degraded, clean, level), name in zip(
-        found, ["wine_a.png"] * 3 + ["wine_b.png"] * 3, strict=True
-    ):
+    pairs = list(pairs_of(folder, "denoise_color-blind", "wine", 8).validation())
+    assert [level for *_, level in pairs] == ["sigma15", "sigma25", "sigma50"] * 2
+    names = ["wine_a.png"] * 3 + ["wine_b.png"] * 3
+    for (degraded, clean, level), name in zip(pairs, names, strict=True):
         np.testing.assert_array_equal(clean, photographs[name])
         np.testing.assert_array_equal(degraded, awgn(photographs[name], int(level[5:]), 0))
 
     ((degraded, clean, level),) = pairs_of(folder, "sr-x2", "wine_a", 4).validation()
     assert level == "x2" and degraded.dtype == np.float32
-    np.testing.assert_allclose(
-        degraded * 255, imresize(photographs["wine_a.png"], 1 / 2), atol=1e-4
-    )
+    reduced = imresize(photographs["wine_a.png"], 1 / 2)
+    np.testing.assert_allclose(degraded * 255, reduced, atol=1e-4)
 
 
 @pytest.mark.parametrize(
-    ("task", "holdout", "patch", "message"),
+    ("names", "task", "holdout", "patch", "message"),
     [
-        ("denoise_gray-sigma15", "vine", 8, "starts with holdout 'vine'"),
-        ("denoise_gray-sigma15", "wine", 41, r"wine_0.png of 40x48 is smaller .* patch of 41"),
-        ("sr-x4", "wine", 11, r"of 40x48 is smaller than the training patch of 44; lower `patch`"),
+        (["wine.png", "big.png"], "denoise_gray-sigma15", "vine", 8, "holdout 'vine'"),
+        (["wine.png", "big.png"], "denoise_gray-sigma15", "wine", 41, r"40x48 .* patch of 41"),
+        (["wine.png", "big.png"], "sr-x4", "wine", 11, "40x48 .*patch of 44; lower `patch`"),
+        (["wine.png", "wine_1.png"], "denoise_gray-sigma15", "wine", 8, "no photograph.*'wine'"),
     ],
 )
-def test_unfit_photographs_are_refused(data, task, holdout, patch, message):
-    if patch == 41:
-        data = write_set(data.parent / "one", textures(["wine_0.png", "big.png"]))
+def test_unfit_photographs_are_refused(tmp_path, names, task, holdout, patch, message):
+    folder = write_set(tmp_path, textures(names))
     with pytest.raises(InputError, match=message):
-        pairs_of(data, task, holdout, patch)
-    pairs_of(data, task, "wine", 10)  # 40 / 4: the largest that fits
-
-
-def test_a_set_that_is_all_held_out_is_refused(tmp_path):
-    folder = write_set(tmp_path, textures(["wine_0.png", "wine_1.png"]))
-    with pytest.raises(InputError, match=f"{folder} has no photograph to train on .* 'wine'"):
-        pairs_of(folder, "denoise_gray-sigma15", "wine", 8)
+        pairs_of(folder, task, holdout, patch)
+    pairs_of(folder, task, "", 10)  # 40 / 4: the largest that fits
 
 
 # --- large sets, several sets, real pairs ------------------------------------------------------
@@ -224,19 +191,18 @@ def test_a_degraded_region_is_the_part_of_the_degraded_photograph(tmp_path, task
     clean = pairs._clean(folder / "a.png")
     whole = degradation(pairs.task.degradation)(clean, value, 0)
     bottom, right = (side - 13 for side in whole.shape[:2])
-    places = np.random.default_rng(0).integers(0, (bottom + 1, right + 1), (40, 2))
-    for top, left in [(0, 0), (bottom, right), (0, right), (bottom, 0), *places]:
+    corners = np.random.default_rng(0).integers(0, (bottom + 1, right + 1), (40, 2))
+    for top, left in [(0, 0), (bottom, right), (0, right), (bottom, 0), *corners]:
         patch = pairs._degrade_region(clean, top, left, value)
         np.testing.assert_array_equal(patch, whole[top : top + 13, left : left + 13])
 
 
 def test_photographs_of_several_sets_are_drawn(tmp_path):
     """Of both sets, also where they use one name, and in proportion to their sizes."""
-    one = write_set(tmp_path / "one", {"a.png": np.full((8, 8, 3), 10, np.uint8)})
-    flats = {f"{name}.png": np.full((9, 9, 3), 200, np.uint8) for name in "abc"}
-    other = write_set(tmp_path / "other", flats)
-    pairs = Pairs([(one, None), (other, None)], get_task("denoise_color-sigma15"), "", 8)
-    drawn = (pairs.batch(0, 0, 400)[1][:, 0, 0, 0] * 255).round().tolist()
+    one = write_set(tmp_path / "one", {"a.png": flat(10)})
+    other = write_set(tmp_path / "other", {f"{name}.png": flat(200, 9) for name in "abc"})
+    task = get_task("denoise_color-sigma15")
+    drawn = drawn_values(TrainingPatches([(one, None), (other, None)], task, "", 8), 400)
     assert set(drawn) == {10, 200}
     assert 65 < drawn.count(10) < 135  # a quarter, four standard deviations
 
@@ -245,8 +211,7 @@ def test_photographs_of_several_sets_are_drawn(tmp_path):
 def real(tmp_path):
     """Two degraded photographs of each clean one, as the registry would have them."""
     clean = write_set(tmp_path / "clean", static(["a.png", "wine.png"], 20, 24))
-    degraded = tmp_path / "degraded"
-    index = []
+    degraded, index = tmp_path / "degraded", []
     degraded.mkdir()
     for name in ("a", "wine"):
         whole = np.asarray(Image.open(clean / f"{name}.png"))
@@ -258,20 +223,19 @@ def real(tmp_path):
     return clean, degraded
 
 
-@pytest.mark.parametrize("task", ["deblur-motion", "weather-blind"])
-def test_real_pairs_are_trained_on_as_they_are(real, task):
+@pytest.mark.parametrize(
+    ("task", "level"), [("deblur-motion", "motion"), ("weather-blind", "blind")]
+)
+def test_real_pairs_are_trained_on_as_they_are(real, task, level):
     """Every degraded file with its clean photograph; nothing is degraded here."""
     pairs = pairs_of(real[0], task, "wine", 8, degraded=real[1])
-    degraded, clean = (
-        (part.numpy() * 255).round().astype(np.uint8) for part in pairs.batch(0, 0, 60)
-    )
-    offsets = (degraded - clean).reshape(60, -1).min(1)
-    assert ((degraded - clean) == offsets.reshape(-1, 1, 1, 1)).all()
-    assert set(offsets.tolist()) == {3, 5}
+    degraded, clean = map(eight_bit, pairs.batch(0, 0, 60))
+    offsets = (degraded - clean).reshape(60, -1)
+    assert (offsets == offsets[:, :1]).all() and set(offsets[:, 0].tolist()) == {3, 5}
 
-    found = list(pairs.validation())
-    assert [level for *_, level in found] == ["blind" if task == "weather-blind" else "motion"] * 2
-    for (source, target, _), offset in zip(found, (3, 5), strict=True):
+    validation = list(pairs.validation())
+    assert [name for *_, name in validation] == [level] * 2
+    for (source, target, _), offset in zip(validation, (3, 5), strict=True):
         assert source.dtype == np.float32
         np.testing.assert_array_equal(target, np.asarray(Image.open(real[0] / "wine.png")))
         shifted = target + np.uint8(offset)
@@ -286,27 +250,22 @@ def test_a_changed_degraded_file_stops_the_job(real):
 
 def test_workers_prepare_the_same_batches(data):
     """In the order of the steps, and torch's own random state is left alone."""
-    state = torch.get_rng_state()
-    alone, helped = (
-        list(pairs_of(data, "denoise_color-blind", "wine", 8).batches(5, range(3, 7), 2, workers))
-        for workers in (0, 2)
-    )
+    state, steps = torch.get_rng_state(), range(3, 7)
+    pairs = pairs_of(data, "denoise_color-blind", "wine", 8)
+    expected = [pairs.batch(5, step, 2) for step in steps]
+    for workers in (0, 2):
+        for batch, wanted in zip(pairs.batches(5, steps, 2, workers), expected, strict=True):
+            assert all(map(torch.equal, batch, wanted))
     assert torch.equal(torch.get_rng_state(), state)
-    by_step = pairs_of(data, "denoise_color-blind", "wine", 8)
-    for step, one, other in zip(range(3, 7), alone, helped, strict=True):
-        for drawn, again, wanted in zip(one, other, by_step.batch(5, step, 2), strict=True):
-            assert torch.equal(drawn, wanted) and torch.equal(again, wanted)
 
 
 def test_large_sets_are_not_held_in_memory(data, monkeypatch):
-    """What is decoded stays below KEPT_BYTES, and the batches are the same."""
-    monkeypatch.setattr("semanir.train.patches.KEPT_BYTES", 2 * 5 * 40 * 48 * 3)  # two photographs
-    small = pairs_of(data, "sr-x2", "wine", 8)
-    assert small._clean.cache_info().currsize == 0
-    found = [small.batch(0, step, 2) for step in range(8)]
-    assert small._clean.cache_info().currsize == 2
-    monkeypatch.undo()
+    """What is decoded stays below DECODED_BYTES, and the batches are the same."""
     large = pairs_of(data, "sr-x2", "wine", 8)
     assert large._clean.cache_info().currsize == 6
-    for step, batch in enumerate(found):
-        assert all(map(torch.equal, batch, large.batch(0, step, 2)))
+    monkeypatch.setattr("semanir.train.patches.DECODED_BYTES", 2 * 5 * 40 * 48 * 3)  # two of them
+    small = pairs_of(data, "sr-x2", "wine", 8)
+    assert small._clean.cache_info().currsize == 0
+    for step in range(8):
+        assert all(map(torch.equal, small.batch(0, step, 2), large.batch(0, step, 2)))
+    assert small._clean.cache_info().currsize == 2

@@ -1,0 +1,365 @@
+"""The networks as a whole: sizes, wiring, padding, switches, gradients, and what is refused.
+
+# S images, C channels, H x W feature map
+"""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from tiny_networks import TINY, both_tiny, images, seeded, tiny
+from torch import nn
+
+import semanir.network.layers as layers_module
+from semanir.errors import InputError
+from semanir.names import UnknownNameError
+from semanir.network import build
+from semanir.network.config import configure, from_dict, to_dict
+from semanir.network.layers import Stage
+from semanir.network.windows import pad_reflect, region_labels
+
+# --- sizes -----------------------------------------------------------------------------------
+
+SIZES = [(1, 1), (1, 9), (3, 5), (7, 8), (8, 8), (9, 8), (13, 21), (16, 24), (17, 2)]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@both_tiny
+def test_any_input_size(name, size):
+    network = tiny(name, double=False, layers=1, k=9)
+    scale = TINY[name].get("upscale", 1)
+    with torch.no_grad():
+        out = network(images(2, 3, *size, dtype=torch.float32))
+    assert list(out.shape) == [2, 3, *(scale * length for length in size)]
+    assert out.isfinite().all()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    ("name", "options", "scale"),
+    [
+        *(("semanir-s-tiny", {"upscale": scale}, scale) for scale in (2, 3, 4)),
+        *(("semanir-u-tiny", {"layout": layout}, 1) for layout in ("U1", "U2")),
+    ],
+    ids=str,
+)
+def test_output_size_of_every_enlargement_and_layout(name, options, scale, channels):
+    network = tiny(name, channels=channels, **options)
+    with torch.no_grad():
+        out = network(images(1, channels, 9, 14))
+    assert list(out.shape) == [1, channels, 9 * scale, 14 * scale]
+
+
+@both_tiny
+def test_images_of_a_batch_do_not_mix(name):
+    network, batch = tiny(name), images(3, 3, 13, 18)
+    with torch.no_grad():
+        apart = torch.cat([network(image[None]) for image in batch])
+        torch.testing.assert_close(network(batch), apart, rtol=0, atol=1e-9)
+
+
+# --- what the outputs must be ----------------------------------------------------------------
+
+
+def test_untrained_networks_are_their_skip_connections():
+    """The input; its bicubic enlargement with a = -0.5, where Pillow agrees off the border."""
+    x = images(1, 1, 16, 16, dtype=torch.float32)
+    with torch.no_grad():
+        assert torch.equal(build("semanir-u-tiny", channels=1)(x), x)
+        out = build("semanir-s-tiny", upscale=2, channels=1)(x)
+    expected = Image.fromarray(x[0, 0].numpy()).resize((32, 32), Image.Resampling.BICUBIC)
+    np.testing.assert_allclose(out[0, 0].numpy(), np.asarray(expected), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("mean", [[0.4488, 0.4371, 0.4040], [0.4299667]], ids=["rgb", "grey"])
+def test_full_columnar_output_is_centred_on_the_mean_colour(mean):
+    """Without a bicubic skip, zeroed output weights leave the mean colour of DIV2K."""
+    network = build("semanir-s-tiny", upscale=2, skip="none", channels=len(mean))
+    with torch.no_grad():
+        network.conv_last.weight.zero_()
+        network.conv_last.bias.zero_()
+        out = network(images(1, len(mean), 8, 8, dtype=torch.float32))
+    expected = torch.tensor(mean).view(1, -1, 1, 1).expand_as(out)
+    torch.testing.assert_close(out, expected, rtol=0, atol=1e-6)
+
+
+def norm_channels(norm, x):
+    return norm(x.movedim(1, -1)).movedim(-1, 1)
+
+
+def columnar_by_hand(n, x, k):
+    """Two stages, enlargement by 2."""
+    mean = torch.tensor([0.4488, 0.4371, 0.4040], dtype=x.dtype).view(1, 3, 1, 1)
+    shallow = n.conv_first(x - mean)
+    deep = n.stages[1](n.stages[0](norm_channels(n.norm_first, shallow), k), k)
+    deep = n.conv_body(norm_channels(n.norm_last, deep)) + shallow
+    features = F.leaky_relu(n.conv_features[0](deep), 0.01)
+    return n.conv_last(F.pixel_shuffle(n.upsample[0][0](features), 2)) + mean
+
+
+def u2_by_hand(n, x, k):
+    """Three levels: two down stages, two up stages, the final one without a fusing convolution."""
+    skip0 = n.down["0"](n.conv_first(x), k)
+    skip1 = n.down["1"](n.downsample["0"](skip0), k)
+    lowest = n.up["2"](n.downsample["1"](skip1), k)
+    up1 = F.pixel_shuffle(n.upsample["2"][0](lowest), 2)
+    up1 = n.up["1"](n.fuse["1"](torch.cat([up1, skip1], 1)), k)
+    up0 = F.pixel_shuffle(n.upsample["1"][0](up1), 2)
+    return x + n.conv_last(n.final(torch.cat([up0, skip0], 1), k))
+
+
+def u1_by_hand(n, x, k):
+    """Three levels: three down stages, three up stages, the final one."""
+    shallow = n.conv_first(x)
+    skip0 = n.down["0"](norm_channels(n.norm_first, shallow), k)
+    skip1 = n.down["1"](n.downsample["0"](skip0), k)
+    lowest = n.up["2"](n.down["2"](n.downsample["1"](skip1), k), k)
+    up1 = n.up["1"](n.fuse["1"](torch.cat([n.upsample["2"](lowest), skip1], 1)), k)
+    up0 = n.up["0"](n.fuse["0"](torch.cat([n.upsample["1"](up1), skip0], 1)), k)
+    body = n.conv_body(norm_channels(n.norm_last, n.final(up0, k)))
+    return x + n.conv_last(shallow + body)
+
+
+THREE = {"dims": (8, 12, 16), "heads": (2, 2, 2)}
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "name", "switches"),
+    [
+        (columnar_by_hand, "semanir-s-tiny", {"skip": "none"}),
+        (u2_by_hand, "semanir-u-tiny", THREE),
+        (u1_by_hand, "semanir-u-tiny", THREE | {"layout": "U1"}),
+    ],
+    ids=["columnar", "U2", "U1"],
+)
+def test_wiring(by_hand, name, switches):
+    """The parts, put together by hand once more (no padding needed at this size)."""
+    network, x = tiny(name, **switches), images(1, 3, 16, 24)
+    with torch.no_grad():
+        expected = by_hand(network, x, 6)
+        torch.testing.assert_close(network(x, 6), expected, rtol=0, atol=1e-10)
+    assert (expected.mean() - x.mean()).abs() > 1e-3
+
+
+@both_tiny
+def test_padding_is_reflection_of_the_image(name):
+    """An image and the same image reflected to full windows by hand agree where both have pixels.
+
+    Columnar windows count 8, the U-shape's levels 2; stages then pad their own windows alike.
+    """
+    scale = TINY[name].get("upscale", 1)
+    multiple = 8 if scale > 1 else 2
+    x = images(1, 3, 19, 13)
+    width = [(0, -length % multiple) for length in (19, 13)]
+    padded = torch.from_numpy(np.pad(x.numpy(), [(0, 0), (0, 0), *width], mode="reflect"))
+    network = tiny(name)
+    with torch.no_grad():
+        out, whole = network(x), network(padded)
+    torch.testing.assert_close(out, whole[..., : 19 * scale, : 13 * scale], rtol=0, atol=1e-9)
+
+
+# --- switches --------------------------------------------------------------------------------
+
+
+@both_tiny
+def test_weights_do_not_depend_on_the_window(name):
+    """They load into a network with another, which changes what it gives."""
+    x, weights = images(1, 3, 24, 24), tiny(name, window=4).state_dict()
+    outputs = []
+    for window in (4, 8, 16):
+        network = tiny(name, window=window, seed=5)
+        network.load_state_dict(weights)
+        with torch.no_grad():
+            outputs.append(network(x))
+    assert (outputs[0] - outputs[2]).abs().max() > 1e-3
+    assert (outputs[1] - outputs[2]).abs().max() > 1e-3
+
+
+@both_tiny
+def test_windows_larger_than_the_image_are_clipped_to_it(name):
+    x = images(1, 3, 8, 6)
+    with torch.no_grad():
+        outputs = [tiny(name, window=window)(x) for window in (8, 16, 32)]
+    assert torch.equal(outputs[0], outputs[1]) and torch.equal(outputs[0], outputs[2])
+
+
+SWITCHES = [{"attention": "cosine"}, {"norm": "post"}, {"similarity": "cosine"}, {"k": 3}]
+SWITCHES += [{"similarity": "layernorm"}, {"include_self": True}, {"ranks_self": True}]
+
+
+@both_tiny
+def test_every_switch_changes_the_output(name):
+    x, plain = images(1, 3, 16, 16), tiny(name)
+    for switch in SWITCHES:
+        switched = tiny(name, **switch)
+        switched.load_state_dict(plain.state_dict(), strict="attention" not in switch)
+        with torch.no_grad():
+            assert (plain(x) - switched(x)).abs().max() > 1e-4, switch
+
+
+@both_tiny
+def test_k_of_a_call_replaces_that_of_the_configuration(name):
+    x, network, fewer = images(1, 3, 16, 16), tiny(name), tiny(name, k=5)
+    with torch.no_grad():
+        assert torch.equal(network(x, 5), fewer(x))
+        assert not torch.equal(network(x), fewer(x))
+
+
+@both_tiny
+def test_back_ends_agree_end_to_end(name):
+    source = np.random.default_rng(7)
+    networks = {b: tiny(name, backend=b) for b in ("reference", "mask", "gather", "auto")}
+    for _ in range(3):
+        k = int(source.integers(1, 80))
+        x = images(2, 3, *map(int, source.integers(3, 28, 2)), seed=k)
+        with torch.no_grad():
+            outputs = {backend: network(x, k) for backend, network in networks.items()}
+        for backend, out in outputs.items():
+            difference = float((out - outputs["reference"]).abs().max())
+            print(f"{backend}, k={k}, {list(x.shape)}: {difference:.1e}")
+            assert difference < 1e-8, backend
+
+
+@both_tiny
+def test_one_dictionary_per_stage(name, monkeypatch):
+    built, used = [], []
+    build_dictionary, attend = layers_module.build_dictionary, layers_module.attend
+
+    def counting_build(tokens, k, **rest):
+        built.append(build_dictionary(tokens, k, **rest))
+        assert k == 7
+        return built[-1]
+
+    def noting_attend(q, k, v, dictionary, *rest, **named):
+        used.append(dictionary)
+        return attend(q, k, v, dictionary, *rest, **named)
+
+    monkeypatch.setattr(layers_module, "build_dictionary", counting_build)
+    monkeypatch.setattr(layers_module, "attend", noting_attend)
+    network = tiny(name, layers=3)
+    stages = [module for module in network.modules() if isinstance(module, Stage)]
+    network(images(1, 3, 16, 16), 7).sum().backward()
+    assert len(built) == len(stages) and len(used) == 3 * len(stages)
+    assert all(dictionary is built[index // 3] for index, dictionary in enumerate(used))
+
+
+# --- training --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "switches"),
+    [
+        ("semanir-s-tiny", {"upscale": 4}),
+        ("semanir-u-tiny", {}),
+        ("semanir-u-tiny", {"layout": "U1", "attention": "cosine", "norm": "post"}),
+    ],
+    ids=["columnar-x4", "U2", "U1"],
+)
+def test_gradients_reach_every_parameter(name, switches):
+    network = tiny(name, **switches)
+    out = network(images(1, 3, 20, 20))
+    (out * torch.randn(out.shape, generator=seeded(), dtype=out.dtype)).sum().backward()
+    grads = {name: parameter.grad for name, parameter in network.named_parameters()}
+    assert [n for n, grad in grads.items() if grad is None or not grad.abs().max() > 1e-12] == []
+
+
+@both_tiny
+def test_training_works_after_inference(name):
+    """Constants cached per window in inference mode must stay usable for autograd."""
+    for function in (layers_module._log_offsets, pad_reflect.__globals__["_reflected"]):
+        function.cache_clear()
+    region_labels.cache_clear()
+    network, x = tiny(name), images(1, 3, 19, 13)
+    with torch.inference_mode():
+        inferred = network(x)
+    out = network(x)
+    out.sum().backward()
+    torch.testing.assert_close(out.detach(), inferred.clone(), rtol=0, atol=1e-9)
+
+
+def test_initial_values():
+    """Linear layers: normal of 0.02 with zero bias; LayerNorms: one and zero; output: zero."""
+    torch.manual_seed(0)
+    network = build("semanir-u-tiny", dims=(64, 96), heads=(2, 2))
+    linear = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    weights = torch.cat([module.weight.detach().flatten() for module in linear])
+    assert float(weights.std()) == pytest.approx(0.02, rel=0.02)
+    assert not any(m.bias.any() for m in linear if m.bias is not None)
+    assert not network.conv_last.weight.any() and not network.conv_last.bias.any()
+    norms = [module for module in network.modules() if isinstance(module, nn.LayerNorm)]
+    assert all((norm.weight == 1).all() for norm in norms)
+
+
+# --- refusals --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (torch.zeros(1, 1, 8, 8), r"\[1, 1, 8, 8\].*channels=3"),
+        (torch.zeros(3, 8, 8), r"\[3, 8, 8\]"),
+        (torch.zeros(1, 3, 0, 8), r"empty: \[1, 3, 0, 8\]"),
+        (torch.zeros(0, 3, 8, 8), r"empty: \[0, 3, 8, 8\]"),
+        (torch.zeros(1, 3, 8, 8, dtype=torch.uint8), "torch.uint8; divide by 255"),
+    ],
+    ids=["channels", "ndim", "no-rows", "no-images", "uint8"],
+)
+@both_tiny
+def test_bad_images_are_refused(name, bad, message):
+    with pytest.raises(InputError, match=message):
+        build(name, **TINY[name])(bad)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"name": "semanir-s", "upscale": None}, "upscale=2, 3 or 4"),
+        ({"upscale": 2}, "drop upscale=2"),
+        ({"name": "semanir-s", "upscale": 5}, "2, 3 or 4, got 5"),
+        ({"channels": 2}, "channels.* 2"),
+        ({"name": "semanir-s", "heads": 7}, "180.* 7 heads"),
+        ({"heads": (2, 4, 8, 16, 15)}, "320.* 15 heads"),
+        ({"dims": (40, 80)}, r"\(40, 80\).*same length"),
+        ({"window": 0}, "window .*1, got 0"),
+        ({"k": -1}, "k .*1, got -1"),
+        ({"ranks_self": True, "include_self": True}, "ranks_self"),
+    ],
+    ids=str,
+)
+def test_impossible_configurations_are_refused(options, message):
+    upscale = {"upscale": 2} if options.get("name") == "semanir-s" else {}
+    with pytest.raises(InputError, match=message):
+        build(**{"name": "semanir-u", **upscale, **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"name": "semanir-x"}, "network 'semanir-x'.*semanir-s"),
+        ({"name": "semanir-s", "windwo": 8}, "'windwo'.*window"),
+        ({"layuot": "U1"}, "'layuot'.*layout"),
+        ({"layout": "U3"}, "layout 'U3'.*U1"),
+        ({"attention": "cosin"}, "'cosin'.*cosine"),
+        ({"norm": "pst"}, "'pst'.*post"),
+        ({"similarity": "layer"}, "'layer'.*layernorm"),
+        ({"name": "semanir-s", "upscale": 2, "skip": "bicubik"}, "'bicubik'.*bicubic"),
+        ({"backend": "gahter"}, "'gahter'.*gather"),
+        ({"keys": "al"}, "'al'.*all"),
+        ({"dictionary": "stages"}, "'stages'.*stage"),
+    ],
+    ids=str,
+)
+def test_unknown_names_are_refused_with_the_nearest(options, message):
+    with pytest.raises(UnknownNameError, match=message):
+        build(**{"name": "semanir-u", **options})
+
+
+@pytest.mark.parametrize("name", ["semanir-s", "semanir-u"])
+def test_configuration_survives_json(name):
+    config = configure(name, window=16, k=77, channels=1)
+    again = from_dict(json.loads(json.dumps(to_dict(config))))
+    assert again == config and (again.window, again.k, again.channels) == (16, 77, 1)
+    assert configure(name) != config

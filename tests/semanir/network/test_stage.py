@@ -1,0 +1,258 @@
+"""Windows, and a stage against plain loops of Alg. 1.
+
+# S images, C channels, H x W feature map, B windows, N tokens, D head width
+"""
+
+from itertools import product
+from math import erf, exp, log2, sqrt
+
+import numpy as np
+import pytest
+import torch
+from tiny_networks import images, randomise, seeded
+
+import semanir.network.layers as layers_module
+from semanir.network.config import LayerConfig
+from semanir.network.layers import Stage
+from semanir.network.windows import pad_reflect, partition, region_labels, unpartition
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5), (2, 3), (3, 2), (5, 8), (9, 16), (17, 4)])
+@pytest.mark.parametrize("multiple", [(1, 1), (4, 4), (8, 16), (7, 32)])
+def test_pad_reflect_is_numpys_reflection(size, multiple):
+    """Also where the padding is larger than the image, which torch's own reflection refuses."""
+    x = images(2, 3, *size)
+    widths = [(0, -length % m) for length, m in zip(size, multiple, strict=True)]
+    expected = np.pad(x.numpy(), [(0, 0), (0, 0), *widths], mode="reflect")
+    np.testing.assert_array_equal(pad_reflect(x, multiple).numpy(), expected)
+
+
+@pytest.mark.parametrize(
+    ("window", "size"), [((4, 4), (8, 12)), ((3, 5), (9, 5)), ((1, 7), (2, 14)), ((6, 6), (6, 6))]
+)
+def test_partition_and_unpartition(window, size):
+    """Token y * w + x of window (i, j) of image s is pixel (i * h + y, j * w + x)."""
+    x = images(2, 3, *size)
+    tokens = partition(x, window)
+    (h, w), columns = window, size[1] // window[1]
+    rows = size[0] // h
+    assert list(tokens.shape) == [2 * rows * columns, h * w, 3]
+    for s, i, j, y, x_ in [(0, 0, 0, 0, 0), (1, rows - 1, columns - 1, h - 1, w // 2)]:
+        token = tokens[(s * rows + i) * columns + j, y * w + x_]
+        assert torch.equal(token, x[s, :, i * h + y, j * w + x_])
+    assert torch.equal(unpartition(tokens, window, size), x)
+
+
+@pytest.mark.parametrize(
+    ("window", "size", "shift"),
+    [
+        ((4, 4), (8, 12), (2, 2)),
+        ((4, 4), (4, 12), (0, 2)),
+        ((5, 3), (15, 6), (2, 1)),
+        ((6, 4), (12, 4), (3, 0)),
+    ],
+)
+def test_region_labels_part_what_wrapped_around(window, size, shift):
+    """Roll a map of coordinates: two tokens of a window may see each other exactly if they lie as
+    far apart in the image as in the window."""
+    y, x = torch.meshgrid(*map(torch.arange, size), indexing="ij")
+    rolled = torch.stack([y, x])[None].roll((-shift[0], -shift[1]), (2, 3))
+    position = partition(rolled, window)  # [B,N,2], where each token lies in the image
+    token = torch.arange(window[0] * window[1])
+    inside = torch.stack([token // window[1], token % window[1]], -1)  # where in the window
+    offsets = position[:, :, None] - position[:, None]
+    neighbours = (offsets == inside[:, None] - inside).all(-1)  # [B,N,N]
+
+    labels = region_labels(size, window, shift, torch.device("cpu"))
+    assert torch.equal(labels[:, :, None] == labels[:, None], neighbours)
+    assert not neighbours.all()
+
+
+def plain_and_shifted(dim=6, heads=2, layers=1, window=8, **switches):
+    """An unshifted and a shifted stage of the same weights."""
+    config = LayerConfig(window=window, **switches)
+    stages = [Stage(dim, heads, layers, config, shifted=s).double() for s in (False, True)]
+    stages[1].load_state_dict(randomise(stages[0], 0.3).state_dict())
+    return stages
+
+
+@pytest.mark.parametrize(
+    ("size", "shifts"), [((8, 8), False), ((5, 8), False), ((8, 9), True), ((16, 8), True)], ids=str
+)
+def test_only_maps_larger_than_the_window_are_shifted(size, shifts):
+    plain, shifted = plain_and_shifted()
+    x = images(1, 6, *size)
+    with torch.no_grad():
+        difference = float((plain(x, 9) - shifted(x, 9)).abs().max())
+    assert (difference > 1e-3) if shifts else (difference == 0)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (9, 13), (16, 24)], ids=str)
+def test_the_dense_twin_has_every_key(size):
+    """It equals the stage whose dictionary holds all tokens, the query's own included."""
+    x = images(2, 6, *size)
+    dense_stages = plain_and_shifted(layers=2, keys="all")
+    full_stages = plain_and_shifted(layers=2, include_self=True)
+    for dense, full in zip(dense_stages, full_stages, strict=True):
+        full.load_state_dict(dense.state_dict())
+        with torch.no_grad():
+            assert (dense(x, 9) - full(x, 64)).abs().max() < 1e-10
+            assert (dense(x, 9) - full(x, 9)).abs().max() > 1e-3
+            assert torch.equal(dense(x, 9), dense(x, 1))
+    dense(x, 9).sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in dense.parameters())
+
+
+# --- a stage against plain loops -------------------------------------------------------------
+
+
+def norm_by_hand(x, module):
+    weight, bias = (p.detach().numpy() for p in (module.weight, module.bias))
+    return (x - x.mean()) / sqrt(x.var() + 1e-5) * weight + bias
+
+
+def linear_by_hand(x, module):
+    out = module.weight.detach().numpy() @ x
+    return out if module.bias is None else out + module.bias.detach().numpy()
+
+
+def bias_by_hand(module, dy, dx, window):
+    """16 * sigmoid(MLP(sign(t) log2(1 + |8t|) / 3)), t the offset as a part of the window."""
+    t = [d / max(length - 1, 1) for d, length in zip((dy, dx), window, strict=True)]
+    coordinates = np.array([np.sign(v) * log2(1 + abs(8 * v)) / 3 for v in t])
+    hidden = np.maximum(linear_by_hand(coordinates, module.mlp[0]), 0)
+    return 16 / (1 + np.exp(-linear_by_hand(hidden, module.mlp[2])))  # [heads]
+
+
+def product_by_hand(attention, q, k, head):
+    """Scaled dot product, or cosine times a scale of at most 100."""
+    if attention.logit_scale is None:
+        return q[head] @ k[head] / sqrt(len(q[head]))
+    cosine = q[head] @ k[head] / sqrt(q[head] @ q[head]) / sqrt(k[head] @ k[head])
+    return cosine * min(exp(attention.logit_scale[head].item()), 100)
+
+
+def stage_by_hand(stage, x, k):
+    """Alg. 1 for one image [C,H,W] in loops over single tokens, with numpy only.
+
+    Windows of a shifted stage are those of the plane moved by half a window; at the border they are
+    cut off. No rolling and no labels: what the stage does with those must come to the same.
+    """
+    c, height, width = x.shape
+    window = min(stage.window, height), min(stage.window, width)
+    x = np.pad(x, [(0, 0), (0, -height % window[0]), (0, -width % window[1])], mode="reflect")
+    sides = x.shape[1:]
+    shift = [
+        w // 2 if stage.shifted and side > w else 0 for w, side in zip(window, sides, strict=True)
+    ]
+    tokens = {(i, j): x[:, i, j] for i in range(sides[0]) for j in range(sides[1])}
+    groups: dict = {}
+    for i, j in tokens:
+        group = (i - shift[0]) // window[0], (j - shift[1]) // window[1]
+        groups.setdefault(group, []).append((i, j))
+
+    # line 1: the dictionary, from the raw stage input, without the token itself
+    listed = {}
+    for members in groups.values():
+        for query in members:
+            others = [key for key in members if key != query or stage.include_self]
+            others.sort(key=lambda key, query=query: -float(tokens[query] @ tokens[key]))
+            listed[query] = others[:k]
+
+    for layer in stage.layers:
+        attention = layer.attention
+        heads = attention.heads
+        qkv = {}
+        for at, value in tokens.items():
+            normed = value if layer.post_norm else norm_by_hand(value, layer.norm1)
+            qkv[at] = linear_by_hand(normed, attention.qkv).reshape(3, heads, -1)
+        updated = {}
+        for query, value in tokens.items():
+            gathered = np.zeros((heads, c // heads))
+            for h in range(heads):
+                scores = []
+                for key in listed[query]:
+                    dy, dx = query[0] - key[0], query[1] - key[1]
+                    score = product_by_hand(attention, qkv[query][0], qkv[key][1], h)
+                    scores.append(score + bias_by_hand(attention.bias, dy, dx, window)[h])
+                weights = [exp(score - max(scores)) for score in scores]
+                for key, weight in zip(listed[query], weights, strict=True):
+                    gathered[h] += weight / sum(weights) * qkv[key][2, h]
+            branch = linear_by_hand(gathered.flatten(), attention.proj)
+            value = value + (norm_by_hand(branch, layer.norm1) if layer.post_norm else branch)
+            hidden = value if layer.post_norm else norm_by_hand(value, layer.norm2)
+            hidden = linear_by_hand(hidden, layer.ffn[0])
+            hidden = np.array([v * 0.5 * (1 + erf(v / sqrt(2))) for v in hidden])  # GELU
+            branch = linear_by_hand(hidden, layer.ffn[2])
+            value = value + (norm_by_hand(branch, layer.norm2) if layer.post_norm else branch)
+            updated[query] = value
+        tokens = updated
+
+    # line 7: convolution and residual on the pixels that are not padding
+    kernel, bias = (p.detach().numpy() for p in (stage.conv.weight, stage.conv.bias))
+    out = x[:, :height, :width] + bias[:, None, None]
+    for i, j, di, dj in product(range(height), range(width), (-1, 0, 1), (-1, 0, 1)):
+        if 0 <= i + di < height and 0 <= j + dj < width:
+            out[:, i, j] += kernel[:, :, di + 1, dj + 1] @ tokens[i + di, j + dj]
+    return out
+
+
+STAGES = [
+    # height x width, window, k, include_self
+    ((6, 9), 3, 4, False),  # shift 1 leaves a corner window of one pixel, which has no key
+    ((7, 6), 4, 5, True),
+    ((4, 4), 4, 3, False),
+    ((3, 7), 4, 99, False),
+]
+
+
+@pytest.mark.parametrize(("size", "window", "k", "include_self"), STAGES, ids=str)
+@pytest.mark.parametrize("shifted", [False, True], ids=["plain", "shifted"])
+def test_stage_equals_plain_loops(shifted, size, window, k, include_self):
+    switches = {"layers": 2, "window": window, "include_self": include_self}
+    x = torch.randn(1, 6, *size, generator=seeded(3), dtype=torch.float64)
+    expected = stage_by_hand(plain_and_shifted(**switches)[shifted], x[0].numpy(), k)
+    for backend in ("mask", "gather", "reference"):
+        stage = plain_and_shifted(**switches, backend=backend)[shifted]
+        with torch.no_grad():
+            outputs = [stage(x, k)]
+        outputs.append(stage(x, k).detach())  # with gradients it may take another path
+        for out in outputs:
+            difference = np.abs(out[0].numpy() - expected).max()
+            print(f"{backend}: {difference:.1e} of values up to {np.abs(expected).max():.1f}")
+            assert difference < 1e-9, backend
+    assert np.abs(expected - x[0].numpy()).max() > 0.1  # the stage did something
+
+
+@pytest.mark.parametrize("switch", [{"norm": "post"}, {"attention": "cosine"}], ids=str)
+def test_switched_stage_equals_plain_loops(switch):
+    stage = plain_and_shifted(layers=2, window=4, **switch)[True]
+    if "attention" in switch:
+        for layer, scale in zip(stage.layers, (3.0, 9.0), strict=True):
+            layer.attention.logit_scale.data[:] = torch.tensor([1.0, scale]).view(2, 1, 1)
+    x = torch.randn(1, 6, 5, 6, generator=seeded(3), dtype=torch.float64)
+    expected = stage_by_hand(stage, x[0].numpy(), 6)
+    with torch.no_grad():
+        difference = np.abs(stage(x, 6)[0].numpy() - expected).max()
+    assert difference < (1e-4 if "attention" in switch else 1e-9)
+
+
+def test_dictionary_is_of_the_raw_stage_input(monkeypatch):
+    """Alg. 1 line 1: P itself, before any norm or projection; unless a similarity is chosen."""
+    seen = []
+    build_dictionary = layers_module.build_dictionary
+
+    def noting_build(tokens, k, **rest):
+        seen.append(tokens.clone())
+        return build_dictionary(tokens, k, **rest)
+
+    monkeypatch.setattr(layers_module, "build_dictionary", noting_build)
+    x = images(1, 6, 8, 8)
+    for similarity in ("dot", "cosine", "layernorm"):
+        plain_and_shifted(similarity=similarity)[0](x, 5)
+    raw = x.flatten(2).transpose(1, 2)
+    centred = raw - raw.mean(-1, keepdim=True)
+    spread = (centred.square().mean(-1, keepdim=True) + 1e-5).sqrt()
+    torch.testing.assert_close(seen[0], raw, rtol=0, atol=0)
+    torch.testing.assert_close(seen[1], raw / raw.norm(dim=-1, keepdim=True))
+    torch.testing.assert_close(seen[2], centred / spread)
