@@ -139,37 +139,20 @@ def test_the_licence_is_apache_2():
     assert PROJECT["project"]["license-files"] == ["LICENSE"]
 
 
-def pip_arguments(lines):
-    """What follows `pip install` in those lines that begin so, or go on so after &&."""
-    found = [re.search(r"(?:^|&& )pip install (.+?)(?: &&)?$", line) for line in lines]
-    return [
-        [word.strip("\"'") for word in match[1].split() if word != "--quiet"]
-        for match in found
-        if match
-    ]
-
-
 def test_the_test_command_of_the_readme_is_what_ci_runs():
     """Both install alike and run pytest without options; CI goes on with what that leaves out."""
-    (section,) = re.findall(
-        r"^## Set-up$(.*?)(?=^## |\Z)", text_of("README.md"), re.DOTALL | re.MULTILINE
-    )
+    section = text_of("README.md").partition("\n## Set-up\n")[2].partition("\n## ")[0]
     first, second = (
         block.strip().splitlines() for block in re.findall(r"```bash\n(.*?)```", section, re.S)
     )
     # every line but the last goes on with &&, so that a failure stops the command
     assert all(line.rstrip().endswith("&&") for line in first[:-1] + second[:-1])
     assert (first[-1], second[-1]) == ("snakemake --cores 4 all", "pytest")
-    script = text_of(".ci/run").strip().splitlines()
-    assert script[-2:] == ["pytest", "pytest -m slow"]
-    assert (
-        pip_arguments(second)
-        == pip_arguments(script)
-        == [
-            ["-c", "constraints.txt", "-e", ".[test]"],
-            ["--no-deps", "-r", "baselines/requirements.txt"],
-        ]
-    )
+    script = text_of(".ci/run").replace(" --quiet", "")
+    assert script.strip().splitlines()[-2:] == ["pytest", "pytest -m slow"]
+    installs = re.findall(r"pip install .+?(?= &&)", "\n".join(second))
+    assert len(installs) == 2
+    assert all(f"\n{install}\n" in script for install in installs)
 
 
 def test_the_ci_runs_the_script_on_the_oldest_python():

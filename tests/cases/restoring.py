@@ -1,0 +1,68 @@
+"""What tests of restoring pictures share: pixels, networks, and the command `semanir`."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from semanir import cli
+from semanir.inference import checkpoint
+from semanir.inference.restore import restore
+from semanir.network import build
+
+
+def pixels(*shape, dtype=np.uint8, seed=0):
+    """Random whole numbers of all values."""
+    return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, shape, dtype, True)
+
+
+def picture(path, *shape, **options):
+    """A file of random 8-bit pixels, and these."""
+    image = pixels(*shape, **options)
+    Image.fromarray(image).save(path)
+    return image
+
+
+def written(path):
+    """The pixels of a file by Pillow."""
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def trained(name, seed=0, **options):
+    """A network whose output differs from its input, unlike that of a fresh U-shape."""
+    torch.manual_seed(seed)
+    network = build(name, **options).eval()
+    with torch.no_grad():
+        network.conv_last.weight.normal_(std=0.02)
+    return network
+
+
+def save(path, network, **facts):
+    """The weights file of a network."""
+    checkpoint.save(path, network, **facts)
+    return path
+
+
+def restored(network, image, **options):
+    """What `restore` makes of an array, as whole numbers of the same type."""
+    full = np.iinfo(image.dtype).max
+    floats = restore(network, (image / full).astype(np.float32), **options)
+    return np.rint(floats * full).astype(image.dtype)
+
+
+def semanir(*arguments):
+    """The command `semanir` in this process."""
+    cli.main([str(argument) for argument in arguments])
+
+
+def fails(capsys, *arguments, code=2):
+    """stderr of a command that ends with `code`; one line if that is 2."""
+    with pytest.raises(SystemExit) as stop:
+        semanir(*arguments)
+    assert stop.value.code == code
+    shown = capsys.readouterr().err
+    assert "Traceback" not in shown
+    if code == 2:
+        assert shown.startswith("error: ") and shown.count("\n") == 1
+    return shown

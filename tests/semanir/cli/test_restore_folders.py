@@ -1,0 +1,229 @@
+"""`semanir restore`: which files are read and written, of one picture and of a folder."""
+
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+from restoring import fails, picture, pixels, semanir, written
+
+from semanir.cli import outputs
+from semanir.cli import restore as command_restore
+from semanir.inference import pictures
+
+
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+# --- one picture -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def single(tmp_path, identity):
+    """in.png, and the command that restores it to out.png."""
+    source, target = tmp_path / "in.png", tmp_path / "out.png"
+    picture(source, 9, 9, 3)
+    return source, target, ("restore", source, "-o", target, "--weights", identity[1])
+
+
+@pytest.mark.parametrize("link", ["same", "symbolic", "hard"])
+def test_the_input_is_never_overwritten(single, capsys, link):
+    source, target, command = single
+    before = source.read_bytes()
+    if link == "symbolic":
+        target.symlink_to(source)
+    elif link == "hard":
+        target.hardlink_to(source)
+    else:
+        command = (*command[:3], source, *command[4:])
+    assert "is the input, which is never overwritten" in fails(capsys, *command, "--overwrite")
+    assert source.read_bytes() == before
+
+
+def test_an_output_is_overwritten_on_demand(single, capsys):
+    source, target, command = single
+    target.write_bytes(b"old")
+    assert "out.png is there already; pass --overwrite" in fails(capsys, *command)
+    assert target.read_bytes() == b"old"
+    semanir(*command, "--overwrite")
+    np.testing.assert_array_equal(written(target), written(source))
+
+
+# --- a folder ----------------------------------------------------------------------------------
+
+
+def test_a_broken_picture_is_named_and_the_others_are_done(tmp_path, album, capsys):
+    folder, command = album
+    with pytest.raises(SystemExit) as stop:
+        semanir(*command)
+    assert stop.value.code == 1
+    shown = capsys.readouterr()
+    others, failed = shown.err.splitlines()
+    assert others.startswith("left out: notes.txt (no PNG") and others.endswith("; 1 folder")
+    assert failed.startswith(f"failed: {folder}/a.tif: cannot decode picture")
+    assert shown.out == f"3 restored, 0 there already, 1 failed: {tmp_path}/out\n"
+    assert names_in(tmp_path / "out") == ["b.png", "c.png", "d.png"]
+    np.testing.assert_array_equal(written(tmp_path / "out/c.png"), pixels(9, 11, 3, seed=2))
+
+
+def test_finished_pictures_are_left_out_unless_told(tmp_path, album, capsys):
+    folder, command = album
+    (folder / "a.tif").unlink()
+    finished = tmp_path / "out" / "b.png"
+    finished.parent.mkdir()
+    finished.write_bytes(b"old")
+    for options, counts in (([], "2 restored, 1"), ([], "0 restored, 3"), (["--overwrite"], "3 r")):
+        assert finished.read_bytes() == b"old"
+        semanir(*command, *options)
+        assert capsys.readouterr().out.startswith(counts)
+    assert finished.read_bytes() != b"old"
+
+
+def test_the_format_of_a_folder(tmp_path, album, capsys):
+    folder, command = album
+    (folder / "a.tif").unlink()
+    semanir(*command, "--format", "tif")
+    assert names_in(tmp_path / "out") == ["b.tif", "c.tif", "d.tif"]
+    np.testing.assert_array_equal(written(tmp_path / "out/b.tif"), pixels(9, 11, 3, seed=1))
+    capsys.readouterr()
+    command = ("restore", folder / "b.png", "-o", tmp_path / "o.png", *command[-2:])
+    assert "--format is for folders" in fails(capsys, *command, "--format", "tif")
+
+
+def test_an_interrupt_keeps_what_is_finished(tmp_path, album, capsys, monkeypatch):
+    folder, command = album
+    (folder / "a.tif").unlink()
+    restore_file = pictures.restore_file
+
+    def interrupted(source, *rest, **options):
+        if source.name == "c.bmp":
+            raise KeyboardInterrupt
+        return restore_file(source, *rest, **options)
+
+    monkeypatch.setattr(pictures, "restore_file", interrupted)
+    shown = fails(capsys, *command, code=130)
+    assert shown.endswith("\ninterrupted; the same command resumes\n")
+    assert names_in(tmp_path / "out") == ["b.png"]
+
+
+def test_pictures_of_one_name_are_refused(tmp_path, album, capsys):
+    folder, command = album
+    picture(folder / "b.webp", 9, 9, 3)
+    shown = fails(capsys, *command)
+    assert f"{folder}/b.png and {folder}/b.webp would both become {tmp_path}/out/b.png" in shown
+    assert not (tmp_path / "out").exists()
+
+
+def test_hidden_files_are_left_out_and_others_named(tmp_path, album, capsys):
+    """What systems and viewers leave behind neither fails nor is restored; nothing goes unsaid."""
+    folder, command = album
+    for name in ("._b.png", ".thumb.png", "Thumbs.db", ".DS_Store"):
+        shutil.copy(folder / "b.png", folder / name)
+    for name in ("a.tif", "c.bmp", "d.JPG"):
+        (folder / name).unlink()
+    for name in ("e.heic", "f.gif", "g.jfif", "h.JPE", "i.apng"):
+        Image.fromarray(pixels(9, 11, 3)).save(folder / name, "PNG")
+    semanir(*command)
+    shown = capsys.readouterr()
+    assert shown.out == f"4 restored, 0 there already, 0 failed: {tmp_path}/out\n"
+    assert names_in(tmp_path / "out") == ["b.png", "g.png", "h.png", "i.png"]
+    assert shown.err.startswith("left out: e.heic, f.gif, notes.txt (no PNG, JPEG")
+    assert shown.err.endswith("; 4 hidden files; 1 folder\n")
+
+
+@pytest.mark.parametrize(("count", "line"), [(10, "08.gif, 09.gif (no PNG"), (12, "and 3 more (")])
+def test_what_is_left_out(tmp_path, count, line):
+    assert outputs.left_out(SimpleNamespace(input=tmp_path, output=tmp_path), []) == ""
+    for number in range(count):
+        (tmp_path / f"{number:02}.gif").touch()
+    args = SimpleNamespace(input=tmp_path, output=tmp_path / "out")
+    args.output.mkdir()  # which is not told
+    assert line in outputs.left_out(args, [])
+
+
+def test_names_that_are_no_text_are_restored_and_printed(tmp_path, album, capsys):
+    """A byte that is no UTF-8: of an input, an output, what fails and what is left out."""
+    folder, command = album
+    picture(folder / "caf\udce9.png", 9, 11, 3)
+    (folder / "a.tif").rename(folder / "bad\udce9.tif")
+    (folder / "notes.txt").rename(folder / "text\udce9.txt")
+    with pytest.raises(SystemExit) as stop:
+        semanir(*command[:3], tmp_path / "out\udce9", *command[4:])
+    assert stop.value.code == 1
+    shown = capsys.readouterr()
+    assert "text\\udce9.txt" in shown.err and "bad\\udce9.tif" in shown.err
+    assert shown.out.endswith("/out\\udce9\n")
+    assert (tmp_path / "out\udce9" / "caf\udce9.png").is_file()
+    weights = shutil.copy(command[-1], tmp_path / "w\udce9.safetensors")
+    semanir("restore", folder / "b.png", "-o", tmp_path / "\udce9.png", "--weights", weights)
+    assert capsys.readouterr().out.endswith("/\\udce9.png\n")
+
+
+@pytest.mark.parametrize(
+    ("source", "output", "message"),
+    [
+        ("album", "album", "album is the folder of the inputs; name another one"),
+        ("album", "album/notes.txt", "is a folder, but -o"),
+        ("album/b.png", "album", "album is a folder; name the picture"),
+        ("album/gone.png", "o.png", "no such picture: "),
+        ("empty", "out", "BMP picture; left out: 1 hidden file"),
+    ],
+)
+def test_wrong_inputs_and_outputs_are_refused(tmp_path, album, capsys, source, output, message):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "._a.png").write_bytes(b"")
+    command = ("restore", tmp_path / source, "-o", tmp_path / output, *album[1][-2:])
+    assert message in fails(capsys, *command)
+
+
+# --- outputs that cannot be written --------------------------------------------------------------
+
+
+@pytest.fixture
+def no_work(monkeypatch):
+    """Loading a network or decoding a picture fails the test."""
+
+    def worked(*given, **options):
+        pytest.fail("work was done before the output was tried")
+
+    monkeypatch.setattr(command_restore, "_load", worked)
+    monkeypatch.setattr(pictures, "restore_file", worked)
+
+
+@pytest.mark.parametrize("name", ["album/b.png/out", f"{'x' * 300}/out", "closed", "out"])
+def test_an_output_that_cannot_be_is_one_error_before_any_work(
+    tmp_path, album, capsys, no_work, read_only, name
+):
+    """Below a file, of too long a name, read-only, a folder in place of a picture."""
+    (tmp_path / "out" / "c.png").mkdir(parents=True)
+    command = (*album[1][:3], tmp_path / name, *album[1][4:], "--overwrite")
+    shown = fails(capsys, *command)
+    assert f"{tmp_path}/{name}" in shown and ("cannot write" in shown or "too long" in shown)
+
+
+def test_a_disk_that_fills_up_ends_the_run(tmp_path, album, capsys, monkeypatch):
+    """At once; what is finished stays, an old file too, and nothing half done."""
+    folder, command = album
+    (folder / "a.tif").unlink()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "c.png").write_bytes(b"old")
+    save, calls = Image.Image.save, []
+
+    def filling(image, file, *rest, **options):
+        calls.append(file)
+        if len(calls) == 2:
+            file.write(b"half")
+            raise OSError(28, "No space left on device")
+        save(image, file, *rest, **options)
+
+    monkeypatch.setattr(Image.Image, "save", filling)
+    with pytest.raises(SystemExit) as stop:
+        semanir(*command, "--overwrite")
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert stop.value.code == 2
+    assert line.startswith("error: no space left to write ") and "/c.png;" in line
+    assert len(calls) == 2
+    assert names_in(tmp_path / "out") == ["b.png", "c.png"]
+    assert (tmp_path / "out" / "c.png").read_bytes() == b"old"

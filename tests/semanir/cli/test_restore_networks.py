@@ -1,0 +1,234 @@
+"""`semanir restore`: which network restores a picture, and what its options mean."""
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from checkout import REPOSITORY
+from PIL import Image
+from restoring import fails, picture, restored, save, semanir, trained, written
+
+from data_prep.tasks import task_names
+from semanir.cli import restore as command_restore
+from semanir.errors import InputError
+from semanir.inference import checkpoint, pictures
+from semanir.inference.restore import restore
+from semanir.inference.shipped import facts, tasks_of
+from semanir.network import build
+
+
+@pytest.fixture
+def command(tmp_path):
+    """Restore in.png to o.png with w.safetensors."""
+    weights = tmp_path / "w.safetensors"
+    return "restore", tmp_path / "in.png", "-o", tmp_path / "o.png", "--weights", weights
+
+
+# --- options -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "same"),
+    [
+        ([], {}),
+        (["--k", 3], {"k": 3}),
+        (["--tile", 24, "--overlap", 8], {"tile": 24, "overlap": 8}),
+        (["--tile", 0], {}),
+    ],
+    ids=["plain", "k", "tiles", "whole"],
+)
+def test_what_restore_returns_is_written(tmp_path, command, options, same):
+    network = trained("semanir-s-tiny", upscale=2, window=4, k=6, layers=1)
+    save(tmp_path / "w.safetensors", network)
+    image = picture(tmp_path / "in.png", 37, 29, 3)
+    semanir(*command, *options)
+    assert written(tmp_path / "o.png").shape == (74, 58, 3)
+    np.testing.assert_array_equal(written(tmp_path / "o.png"), restored(network, image, **same))
+
+
+def test_tiles_are_chosen_for_network_and_picture(tmp_path, command, monkeypatch):
+    """Pillow's limit of pixels is not ours."""
+    network = trained("semanir-u-tiny", channels=1, window=4)
+    save(tmp_path / "w.safetensors", network)
+    image = picture(tmp_path / "in.png", 90, 70)
+    asked = []
+    monkeypatch.setattr(pictures, "choose_tile", lambda *given: asked.append(given) or 24)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    semanir(*command[:3], tmp_path / "o.tif", *command[4:], "--overlap", 8)
+    assert [(network.config.channels, shape) for network, shape in asked] == [(1, (1, 90, 70))]
+    expected = restored(network, image, tile=24, overlap=8)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "o.tif"), expected)
+    assert (expected != restored(network, image)).any()
+
+
+def test_back_end_is_taken(tmp_path, command):
+    """Its name reaches the network; the result is the same up to rounding."""
+    save(tmp_path / "w.safetensors", trained("semanir-u-tiny"))
+    picture(tmp_path / "in.png", 20, 20, 3)
+    outputs = []
+    for backend in ("mask", "reference"):
+        assert command_restore._load(command[-1], [], backend).network.config.backend == backend
+        semanir(*command, "--backend", backend, "--overwrite")
+        outputs.append(written(tmp_path / "o.png").astype(int))
+    assert np.abs(outputs[0] - outputs[1]).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--sigma", 25], "tell the level of a --task; pass that as well"),
+        (["--weights", "{folder}/gone.safetensors"], "no such weights: {folder}/gone.safetensors"),
+        (["--tile", 8, "--overlap", 8], "overlap 8 must be smaller"),
+        (["--backend", "fast"], "unknown attention back end 'fast'"),
+        (["--device", "cuda"], "torch finds no GPU"),
+    ],
+)
+def test_wrong_options_end_with_one_line(tmp_path, command, capsys, monkeypatch, options, message):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    save(tmp_path / "w.safetensors", build("semanir-u-tiny", channels=1))
+    picture(tmp_path / "in.png", 9, 9)
+    filled = [str(option).format(folder=tmp_path) for option in options]
+    assert message.format(folder=tmp_path) in fails(capsys, *command, *filled)
+    assert not (tmp_path / "o.png").exists()
+    assert "say what to restore: --task" in fails(capsys, *command[:4])
+
+
+# --- grey and colour ---------------------------------------------------------------------------
+
+
+def test_a_grey_denoiser_takes_the_channels_of_colour_one_by_one(tmp_path, command, capsys):
+    network = trained("semanir-u-tiny", channels=1)
+    save(tmp_path / "w.safetensors", network, task="denoise_gray-sigma25")
+    image = picture(tmp_path / "in.png", 20, 24, 3)
+    semanir(*command)
+    expected = np.dstack([restored(network, image[..., channel]) for channel in range(3)])
+    np.testing.assert_array_equal(written(tmp_path / "o.png"), expected)
+    assert "each channel is denoised on its own" in capsys.readouterr().err
+
+
+def test_a_colour_network_restores_grey_as_colour_without_colour(tmp_path, command):
+    network = trained("semanir-s-tiny", upscale=2)
+    save(tmp_path / "w.safetensors", network, task="sr-x2")
+    image = picture(tmp_path / "in.png", 20, 24)
+    semanir(*command)
+    thrice = restore(network, np.dstack([image] * 3))
+    np.testing.assert_array_equal(written(tmp_path / "o.png"), np.rint(thrice.mean(axis=2) * 255))
+
+
+@pytest.mark.parametrize(
+    ("channels", "task", "shape", "message"),
+    [
+        (1, "jpeg_gray-qf10", (9, 9, 3), "is in colour, the network is grey (jpeg_gray-qf10)"),
+        (1, "", (9, 9, 3), "is grey (of an unknown task); pass weights of a colour network, or"),
+        (3, "denoise_color-blind", (9, 9), "is grey, the network is for colour (denoise_color-b"),
+        (3, "demosaick-rggb", (9, 9), "is grey, the network is for colour (demosaick-rggb)"),
+        (3, "", (9, 9), "for colour (of an unknown task); pass weights of a grey network, or the"),
+    ],
+)
+def test_other_mismatches_are_refused(tmp_path, command, capsys, channels, task, shape, message):
+    facts = {"task": task} if task else {}
+    save(tmp_path / "w.safetensors", build("semanir-u-tiny", channels=channels), **facts)
+    picture(tmp_path / "in.png", *shape)
+    assert message in fails(capsys, *command)
+    assert not (tmp_path / "o.png").exists()
+
+
+def test_nan_is_not_written(tmp_path, command, capsys):
+    network = build("semanir-u-tiny", channels=1)
+    with torch.no_grad():
+        network.conv_last.bias.fill_(torch.nan)
+    save(tmp_path / "w.safetensors", network)
+    picture(tmp_path / "in.png", 9, 9)
+    assert "the network gave NaN" in fails(capsys, *command)
+    assert not (tmp_path / "o.png").exists()
+
+
+# --- tasks and weights -------------------------------------------------------------------------
+
+NO_LEVEL = {"sigma": None, "scale": None, "qf": None}
+
+
+@pytest.mark.parametrize(
+    ("task", "level", "exact", "blind"),
+    [
+        ("denoise", {"sigma": 25}, "denoise_gray-sigma25 denoise_color-sigma25", "denoise"),
+        ("denoise", {}, "", "denoise"),
+        ("denoise_gray-sigma50", {}, "denoise_gray-sigma50", ""),
+        ("sr", {"scale": 3}, "sr-x3", ""),
+        ("jpeg", {"qf": 10}, "jpeg_color-qf10 jpeg_gray-qf10", "jpeg"),
+        ("demosaick", {}, "demosaick-rggb", ""),
+        ("deblur", {}, "deblur-motion", ""),
+    ],
+)
+def test_tasks_as_people_say_them(task, level, exact, blind):
+    """Networks of the level come before blind ones, of grey and of colour."""
+    names = tasks_of(task, NO_LEVEL | level)
+    count = len(exact.split())
+    assert set(names[:count]) == set(exact.split())
+    assert set(names[count:]) == {f"{blind}_{kind}-blind" for kind in ("gray", "color") if blind}
+    assert set(names) <= set(task_names())
+
+
+@pytest.mark.parametrize(
+    ("task", "level", "message"),
+    [
+        ("denoise", {"sigma": 26}, "--sigma must be one of 15, 25, 50, got 26"),
+        ("jpeg", {"qf": 11}, "--qf must be one of 10, 20, 30, 40, got 11"),
+        ("sr", {}, "--task sr needs --scale, one of 2, 3, 4"),
+        ("sr", {"sigma": 25, "scale": 2}, "--sigma belongs to --task denoise, not to sr"),
+        ("denoise_gray-sigma50", {"sigma": 50}, "--sigma belongs to --task denoise, not to den"),
+        ("denois", {}, "unknown task 'denois'; did you mean denoise"),
+    ],
+)
+def test_tasks_that_are_none(task, level, message):
+    with pytest.raises(InputError, match=message):
+        tasks_of(task, NO_LEVEL | level)
+
+
+def test_shipped_weights_are_taken_by_task_and_level(tmp_path, command, shipped, capsys):
+    """The level's own before blind ones, those of the picture's kind; what is missing is named."""
+    networks = {}
+    channels = {"denoise_gray-sigma25": 1, "denoise_color-sigma25": 3, "denoise_gray-blind": 1}
+    for seed, (name, count) in enumerate(channels.items()):
+        networks[name] = trained("semanir-u-tiny", seed=seed, channels=count)
+        save(shipped / f"{name}.safetensors", networks[name], task=name)
+    for shape, name, level in (
+        ((20, 20), "denoise_gray-sigma25", 25),
+        ((20, 20, 3), "denoise_color-sigma25", 25),
+        ((20, 20), "denoise_gray-blind", 50),
+    ):
+        image = picture(tmp_path / "in.png", *shape)
+        semanir(*command[:4], "--overwrite", "--task", "denoise", "--sigma", level)
+        expected = restored(networks[name], image)
+        np.testing.assert_array_equal(written(tmp_path / "o.png"), expected)
+    missing = fails(capsys, *command[:4], "--overwrite", "--task", "sr", "--scale", 2)
+    assert "fit sr-x2" in missing and "denoise_gray-sigma25" in missing
+    assert "--task sr-x2 --model semanir-s" in missing
+
+
+@pytest.mark.parametrize(
+    ("task", "options", "warned"),
+    [
+        ("denoise_gray-sigma50", ["denoise", "--sigma", 25], True),
+        ("deblur-motion", ["denoise"], True),
+        ("denoise_gray-blind", ["denoise", "--sigma", 25], False),
+        ("denoise_gray-sigma25", ["denoise"], False),
+        (None, ["denoise", "--sigma", 25], False),
+    ],
+)
+def test_a_task_that_the_weights_contradict(tmp_path, command, capsys, task, options, warned):
+    facts = {"task": task} if task else {}
+    save(tmp_path / "w.safetensors", build("semanir-u-tiny", channels=1), **facts)
+    picture(tmp_path / "in.png", 9, 9)
+    semanir(*command, "--task", *options)
+    warning = capsys.readouterr().err
+    assert bool(warning) == warned == (f"was trained on {task}" in warning)
+
+
+def test_shipped_weights_load():
+    """Each is named by the task that it says it was trained on."""
+    for path in (REPOSITORY / "semanir" / "weights").glob("*.safetensors"):
+        assert path.stem in task_names()
+        assert facts(path)["task"] == path.stem
+        network = checkpoint.load(path)
+        assert all(torch.isfinite(parameter).all() for parameter in network.parameters()), path

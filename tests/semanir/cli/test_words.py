@@ -1,0 +1,107 @@
+"""What the command `semanir` says: help, lists, `semanir info`, and what it passes on."""
+
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+from checkout import REPOSITORY
+from restoring import fails, save, semanir
+
+from semanir import cli
+from semanir.attention import BACKENDS
+from semanir.cli import listing
+from semanir.inference.shipped import TASKS
+from semanir.measure import flops
+from semanir.network import PRESETS, build
+
+
+@pytest.mark.parametrize("command", [["--help"], ["restore", "--help"]], ids=" ".join)
+def test_help_and_import_come_without_torch(command):
+    program = (
+        "import sys, semanir; from semanir.cli import main\n"
+        f"try: main({command!r})\n"
+        "except SystemExit as stop: assert not stop.code\n"
+        "assert not {'torch', 'cv2', 'scipy', 'pandas'} & set(sys.modules)"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, check=True, text=True
+    )
+    assert "denoise" in shown.stdout and shown.stderr == ""
+
+
+def test_the_list_is_what_there_is(shipped, capsys):
+    save(shipped / "denoise_gray-sigma25.safetensors", build("semanir-u-tiny", channels=1))
+    (shipped / "sr-x2.safetensors").write_bytes(b"broken")
+    semanir("list")
+    shown = capsys.readouterr().out
+    assert len(shown.splitlines()) < 40 and max(map(len, shown.splitlines())) <= 80
+    assert re.search(r"denoise_gray-sigma25 +grey, 0\.\d MiB", shown)
+    assert re.search(r"sr-x2 +broken; install", shown)
+    assert re.search(r"semanir-s +11\.9 M +super-resolution", shown)  # the paper prints 11.87 M
+    for word in (*PRESETS, *BACKENDS, *TASKS, "--sigma 15|25|50", "--qf 10|20|30|40"):
+        assert word in shown, word
+    assert all(listing.ABOUT[name] in shown for name in BACKENDS)
+
+
+def read_info(capsys, *arguments):
+    semanir("info", *arguments)
+    joined = re.sub(r"\n {15}", " ", capsys.readouterr().out)
+    return {line[:15].strip(): line[15:] for line in joined.splitlines()}
+
+
+def test_info_of_weights(shipped, capsys):
+    network = build("semanir-u-tiny", channels=1, k=20)
+    path = save(shipped / "denoise_gray-sigma25.safetensors", network, task="x", fingerprint="f00")
+    info = read_info(capsys, path, "--input", "1x40x48")
+    assert info == read_info(capsys, "denoise_gray-sigma25", "--input", "1x40x48")
+    assert info["weights"] == str(path)
+    assert info["trained on"] == "x" and info["fingerprint"] == "f00"
+    assert info["parameters"] == f"0.06 M ({sum(p.numel() for p in network.parameters())})"
+    gather = build("semanir-u-tiny", channels=1, k=20, backend="gather")
+    cost = flops.multiply_adds(gather, (1, 1, 40, 48))
+    assert info["multiply-adds"] == f"{cost / 1e9:.2f} G for an input of 1x40x48 ({cost})"
+    assert "k=20" in info["configuration"] and "dims=(16, 24)" in info["configuration"]
+
+
+def test_info_of_a_network(capsys):
+    info = read_info(capsys, "semanir-s-tiny", "--input", "3x16x16", "--scale", 2)
+    assert info["network"] == "semanir-s-tiny" and "random" in info["trained on"]
+    parameters = sum(p.numel() for p in build("semanir-s-tiny", upscale=2).parameters())
+    assert info["parameters"].endswith(f"({parameters})")
+    assert "upscale=2" in info["configuration"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["semanir-x"], "unknown network 'semanir-x'; did you mean semanir-"),
+        (["gone.safetensors"], "no such weights: gone.safetensors; see semanir list"),
+        (["semanir-u-tiny", "--input", "128"], "--input must be channels x height x width"),
+        (["semanir-u-tiny", "--input", "2x8x8"], "channels must be 1 (grey) or 3 (colour), got 2"),
+    ],
+)
+def test_info_of_nothing(capsys, arguments, message):
+    assert message in fails(capsys, "info", *arguments)
+
+
+def test_bench_is_passed_on(monkeypatch):
+    import semanir.measure.attention as attention
+
+    passed = []
+    monkeypatch.setattr(attention, "run_bench", passed.append)
+    semanir("bench", "--threads", 2, "--json")
+    assert (passed[0].threads, passed[0].json, passed[0].device) == (2, True, "cpu")
+
+
+def test_unknown_options_name_the_help_of_the_verb(capsys):
+    with pytest.raises(SystemExit):
+        semanir("restore", "in.png", "-o", "out.png", "--fromat", "png")
+    assert "--fromat png; see semanir restore --help" in capsys.readouterr().err
+
+
+def test_the_package_has_the_command():
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+    module, _, name = project["project"]["scripts"]["semanir"].partition(":")
+    assert getattr(sys.modules[module], name) is cli.main
