@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 from data_prep.tasks import get_task
-from semanir.plan.models import get_model, get_scale
 from semanir.plan.cells import Cell
+from semanir.plan.models import get_model, get_scale
 from semanir.plan.plan import Plan
 from semanir.plan.runs import Run
 
