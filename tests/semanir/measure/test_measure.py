@@ -200,9 +200,6 @@ def test_inputs_that_a_network_does_not_take_are_refused(monkeypatch, what):
         ("dncnn", (3, 8, 8), "1xHxW"),
         ("deepjoint", (1, 40, 40), "3xHxW"),
         ("semanir-u:rgb:layers=1,window=8,k=8", (1, 16, 16), "3xHxW"),
-        pytest.param("swinir:x4", (1, 16, 16), "3xHxW", marks=pytest.mark.slow),
-        pytest.param("hat:x4", (1, 16, 16), "3xHxW", marks=pytest.mark.slow),
-        pytest.param("nafnet", (1, 16, 16), "3xHxW", marks=pytest.mark.slow),
     ],
 )
 def test_channels_of_real_networks(name, shape, wanted):
