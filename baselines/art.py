@@ -32,8 +32,8 @@ class ART(GroupNetwork):
         upscale: int = 4,
         img_range: float = 1.0,
     ) -> None:
-        made = [_Group(dim, heads, depth, window, interval) for interval in intervals]
-        super().__init__(channels, dim, made, upscale, img_range)
+        groups = [_Group(dim, heads, depth, window, interval) for interval in intervals]
+        super().__init__(channels, dim, groups, upscale, img_range)
         self.patch_embed = nn.Sequential(OrderedDict(norm=nn.LayerNorm(dim)))
 
     def embed(self, shallow: Tensor) -> Tensor:
@@ -76,8 +76,8 @@ class _Block(nn.Module):
             x = F.pad(x, (0, 0, 0, right, 0, below))
             inside = x.new_ones(1, height, width, 1)
             inside = F.pad(inside, (0, 0, 0, right, 0, below))
-        kept = "b (i j) (y x) c" if sparse else "b (y x) (i j) c"
-        split, merge = f"b (y i) (x j) c -> {kept}", f"{kept} -> b (y i) (x j) c"
+        grouped = "b (i j) (y x) c" if sparse else "b (y x) (i j) c"
+        split, merge = f"b (y i) (x j) c -> {grouped}", f"{grouped} -> b (y i) (x j) c"
         groups = rearrange(x, split, i=unit, j=unit)
         hidden = None if inside is None else rearrange(inside, split, i=unit, j=unit)[..., 0] == 0
         padded = x.shape[1] // unit, x.shape[2] // unit

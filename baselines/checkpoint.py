@@ -1,9 +1,9 @@
 """Weights as they were released, held against the network: names, shapes, tables, settings.
 
 A window, a shift or a range of colours often changes no parameter's shape, so that a wrong setting
-would load without a word. Files tell more than parameters: position indices, masks of shifted
-windows, the mean of the colours, options of the training. What they tell must be what the network
-was built with.
+would load without a word. Files hold more than parameters: position indices, masks of shifted
+windows, the mean of the colours, options of the training. These must be what the network was built
+with.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,7 +28,7 @@ def load_weights(network: nn.Module, path: Path, options: Mapping[str, Any] | No
     Every parameter must be there in the right shape, and nothing that the network has not. Tables
     that a network computes must be equal to it where a file has them, and so must `options`, the
     arguments that the network was built with. A network may have a method `disagrees(tables)` that
-    yields what the tables of a file say against it, for those it keeps none of.
+    yields how the tables of a file contradict it, for those that it does not keep itself.
     """
     if path.suffix == ".mat":
         matconvnet.load(network, path)
@@ -44,15 +44,15 @@ def load_weights(network: nn.Module, path: Path, options: Mapping[str, Any] | No
         if not value.requires_grad or name.startswith(COLOURS)
     }
     own = {**dict(network.named_buffers()), **fixed}
-    against = list(_other_tables(own, state))
+    contradictions = list(_other_tables(own, state))
     known = set(own)
     if hasattr(network, "disagrees"):
         left = {name: value for name, value in tables.items() if name not in known}
-        against += network.disagrees(left)  # type: ignore[operator]
+        contradictions += network.disagrees(left)  # type: ignore[operator]
         known |= {name for name in left if network.is_table(name)}  # type: ignore[operator]
-    against += _other_settings(options or {}, settings)
-    if against:
-        raise InputError(f"{path} was made with other settings: {'; '.join(against[:3])}")
+    contradictions += _other_settings(options or {}, settings)
+    if contradictions:
+        raise InputError(f"{path} was made with other settings: {'; '.join(contradictions[:3])}")
     unknown = [name for name in tables if name not in known]
     if unknown:
         raise InputError(f"{path} has what this network has not: {', '.join(unknown[:3])}")

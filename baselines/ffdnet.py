@@ -1,4 +1,4 @@
-"""FFDNet (Zhang, Zuo and Zhang, TIP 2018): denoising at half resolution, told the noise level."""
+"""FFDNet (Zhang, Zuo and Zhang, TIP 2018): denoising at half resolution, conditioned on sigma."""
 
 from itertools import pairwise
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class FFDNet(nn.Module):
-    """Convolutions on the 2x2 phases of the image beside a map of the noise level.
+    """Convolutions on the 2x2 phases of the image and a map of the noise level.
 
     Grey: depth 15, width 64; colour: depth 12, width 96. Both sides must be even.
     """

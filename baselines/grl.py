@@ -14,7 +14,7 @@ from baselines.libraries import library_class
 
 
 def grl(**options: Any) -> nn.Module:
-    """spandrel's GRL with options of its class; what a picture's size needs is kept for the next.
+    """spandrel's GRL with options of its class; tables of the last picture's size are cached.
 
     Its `disagrees` is what `baselines.checkpoint` asks.
     """
@@ -24,7 +24,7 @@ def grl(**options: Any) -> nn.Module:
         def __init__(self) -> None:
             super().__init__(**options)
             self._buffers.clear()
-            self.kept: tuple[Any, dict[str, Tensor]] = (None, {})
+            self.cached: tuple[Any, dict[str, Tensor]] = (None, {})
 
         def set_table_index_mask(self, x_size: tuple[int, int]) -> dict[str, Tensor]:
             """Shapes alone."""
@@ -35,10 +35,10 @@ def grl(**options: Any) -> nn.Module:
             self, device: torch.device, input_resolution: tuple[int, int]
         ) -> dict[str, Tensor]:
             key = device, input_resolution, torch.is_inference_mode_enabled()
-            if self.kept[0] != key:
+            if self.cached[0] != key:
                 with torch.device(device):
-                    self.kept = key, super().set_table_index_mask(input_resolution)
-            return self.kept[1]
+                    self.cached = key, super().set_table_index_mask(input_resolution)
+            return self.cached[1]
 
         def is_table(self, name: str) -> bool:
             return name.startswith(("table_", "index_", "mask_"))
@@ -46,8 +46,8 @@ def grl(**options: Any) -> nn.Module:
         def disagrees(self, tables: Mapping[str, Tensor]) -> Iterator[str]:
             """By shape, which tells window, stripes and anchors; masks tell the picture's size."""
             for name, own in self.set_table_index_mask(self.input_resolution).items():
-                found = tables.get(name, own)
-                if not name.startswith("mask_") and found.shape != own.shape:
-                    yield f"{name} is {tuple(found.shape)}, not {tuple(own.shape)}"
+                table = tables.get(name, own)
+                if not name.startswith("mask_") and table.shape != own.shape:
+                    yield f"{name} is {tuple(table.shape)}, not {tuple(own.shape)}"
 
     return GRL()

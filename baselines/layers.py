@@ -1,4 +1,4 @@
-"""Parts that several of the re-implemented transformers share; names as in released weights."""
+"""Layers that several of the re-implemented transformers share; names as in released weights."""
 
 import math
 from abc import ABC, abstractmethod

@@ -16,17 +16,17 @@ def convolutions(path: str | Path) -> list[tuple[Tensor, Tensor]]:
     MATLAB stores [kh,kw,in,out] in column-major order, which HDF5 shows as [out,in,kw,kh] and
     without the last axes where they are one. Raises InputError for a file of another kind.
     """
-    found = []
+    layers = []
     try:
         with h5py.File(path) as file:
             for reference in np.ravel(file["net"]["layers"][()]):
                 layer = file[reference]
                 if "".join(map(chr, np.ravel(layer["type"]))) == "conv":
                     kernel, bias = (file[item][()] for item in np.ravel(layer["weights"]))
-                    found.append((_kernel(kernel, bias.size), torch.from_numpy(bias.ravel())))
+                    layers.append((_kernel(kernel, bias.size), torch.from_numpy(bias.ravel())))
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is no MatConvNet network of MATLAB v7.3: {error}") from None
-    return found
+    return layers
 
 
 def load(network: nn.Module, path: str | Path) -> None:

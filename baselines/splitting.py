@@ -96,8 +96,8 @@ def partitions(
         for left, right, before, width in columns:
             out = network(padded[..., top:bottom, left:right])
             s = out.shape[-1] // (right - left)
-            kept = out[..., s * above : s * (above + height), s * before : s * (before + width)]
-            line.append(kept)
+            inner = out[..., s * above : s * (above + height), s * before : s * (before + width)]
+            line.append(inner)
         joined.append(torch.cat(line, -1))
     scale = joined[0].shape[-1] // padded.shape[-1]
     return torch.cat(joined, -2)[..., : scale * x.shape[-2], : scale * x.shape[-1]]
@@ -128,16 +128,16 @@ def overlapping_crops(network: Network, x: Tensor, side: int) -> Tensor:
     whole = corner = torch.empty(0)
     for i, top in enumerate(tops):
         pieces = [x[..., top : top + side, left : left + side] for left in lefts]
-        made = network(torch.cat(pieces)).unflatten(0, (len(lefts), -1))
-        s = made.shape[-1] // side
+        restored = network(torch.cat(pieces)).unflatten(0, (len(lefts), -1))
+        s = restored.shape[-1] // side
         if not i:
-            whole = made.new_zeros(*made.shape[1:3], s * x.shape[-2], s * x.shape[-1])
+            whole = restored.new_zeros(*restored.shape[1:3], s * x.shape[-2], s * x.shape[-1])
             # as released, the first crop alone gives all of its first rows
-            corner = made[0, ..., : s * step, : _far(x.shape[-1], side, s)]
-            rows, columns = (_shares(size, side, s).to(made) for size in x.shape[-2:])
+            corner = restored[0, ..., : s * step, : _far(x.shape[-1], side, s)]
+            rows, columns = (_shares(size, side, s).to(restored) for size in x.shape[-2:])
         for j, left in enumerate(lefts):
             place = (..., slice(s * top, s * (top + side)), slice(s * left, s * (left + side)))
-            whole[place] += made[j] * rows[i][:, None] * columns[j]
+            whole[place] += restored[j] * rows[i][:, None] * columns[j]
     whole[..., : corner.shape[-2], : corner.shape[-1]] = corner
     return whole
 

@@ -170,13 +170,13 @@ class _LearntQueries(_Attention):
     def queries(self, x: Tensor) -> Tensor:
         tokens = x.shape[1] * x.shape[2]
         # in float32, as torch interpolates: exact fractions round otherwise for 11 x 15 tokens
-        places = torch.arange(tokens, device=x.device, dtype=torch.float32) * (QUERIES / tokens)
-        nearest = places.long().clamp(max=QUERIES - 1)
+        positions = torch.arange(tokens, device=x.device, dtype=torch.float32)
+        nearest = (positions * (QUERIES / tokens)).long().clamp(max=QUERIES - 1)
         return self.q(self.task_query)[:, nearest].expand(x.shape[0], -1, -1)
 
 
 class _Mlp(nn.Module):
-    """As parts.Mlp, with a look at the neighbours in between."""
+    """As layers.Mlp, with a look at the neighbours in between."""
 
     def __init__(self, dim: int, hidden: int) -> None:
         super().__init__()

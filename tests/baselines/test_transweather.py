@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_networks import shrink
 
 from baselines import adapt, weights
 from baselines.checkpoint import load_weights
@@ -17,8 +16,6 @@ from baselines.transweather import TransWeather, _Attention, _Encoder, _LearntQu
 from semanir.errors import InputError
 from semanir.inference.restore import restore
 from semanir.measure import counts as measure
-from semanir.plan.cells import cells
-from semanir.plan.plan import Plan
 
 # the decoder's attention has 8 heads, whatever the widths
 SMALL = {"dims": (8, 16, 24, 32)}
@@ -40,23 +37,13 @@ def test_parameters_are_counted_as_released():
     assert sum(sizes.values()) == 38_052_078
     assert unused == (64 * 512 * 9 + 3 * 512) + (8 * 3 * 9 + 3)
     assert round((sum(sizes.values()) - unused) / 1e6, 2) == 37.76
-
-
-def test_all_but_two_layers_are_used():
     network = small()
     network(torch.rand(1, 3, 80, 64)).square().sum().backward()
     idle = {name for name, value in network.named_parameters() if value.grad is None}
-    assert idle == {name for name, _ in network.named_parameters() if name.startswith(UNUSED)}
+    assert idle == {name for name in sizes if name.startswith(UNUSED)}
 
 
-def test_images_of_the_test_sets_keep_their_size_at_full_width():
-    """720 x 480 of rain with fog and of raindrops, sides up to 1024 of snow; the smallest."""
-    network = TransWeather().eval().to("meta")
-    for size in ((480, 720), (1024, 688), (48, 48)):
-        assert network(torch.empty(1, 3, *size, device="meta")).shape == (1, 3, *size)
-
-
-@pytest.mark.parametrize("size", [(48, 48), (64, 80), (112, 96), (80, 144), (176, 48)])
+@pytest.mark.parametrize("size", [(48, 48), (112, 96), (80, 144)])
 def test_levels_of_odd_sides_are_cropped_where_they_meet(size):
     """In a batch as alone."""
     network, x = small().double(), torch.rand(2, 3, *size, dtype=torch.float64)
@@ -67,18 +54,7 @@ def test_levels_of_odd_sides_are_cropped_where_they_meet(size):
     torch.testing.assert_close(out, alone)
 
 
-def test_an_odd_image_is_padded_and_cropped_back():
-    network = adapt.adapted("transweather").eval()
-    x = torch.rand(1, 3, 51, 37)
-    with torch.inference_mode():
-        out = network(x)
-        inner = np.pad(x.numpy(), ((0, 0), (0, 0), (0, 13), (0, 11)), mode="reflect")
-        expected = network.network(torch.from_numpy(inner))[..., :51, :37]
-    assert out.shape == x.shape and torch.isfinite(out).all()
-    torch.testing.assert_close(out, expected)
-
-
-@pytest.mark.parametrize("size", [(32, 480), (480, 32), (50, 64), (64, 200)])
+@pytest.mark.parametrize("size", [(32, 480), (480, 32), (50, 64)])
 def test_sides_that_do_not_fit_are_refused(size):
     with pytest.raises(InputError, match=rf"at least 48, got {size[0]} x {size[1]}; pad"):
         small()(torch.rand(1, 3, *size))
@@ -151,51 +127,39 @@ def randomised(module, seed):
     return module
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.data())
-def test_attention_to_reduced_keys_is_that_by_hand(data):
-    """Any sides that hold a key; tokens beyond the last whole square are in none."""
-    reduction, heads = (data.draw(st.sampled_from(choice)) for choice in ((1, 2, 4), (1, 2, 3)))
-    size = [data.draw(st.integers(reduction, 9)) for _ in range(2)]
-    attention = randomised(_Attention(6, heads, reduction), data.draw(st.integers(0, 99)))
+def test_attention_is_that_by_hand(data):
+    """Any sides that hold a key; tokens beyond the last whole square are in none.
+
+    As released, 48 learnt queries are brought to the number of tokens by interpolation.
+    """
+    learnt = data.draw(st.booleans())
+    reduction = 1 if learnt else data.draw(st.sampled_from((1, 2, 4)))
+    heads = data.draw(st.sampled_from((1, 2, 3)))
+    size = [data.draw(st.integers(reduction, 12)) for _ in range(2)]
+    made = _LearntQueries(6, heads) if learnt else _Attention(6, heads, reduction)
+    attention = randomised(made, data.draw(st.integers(0, 99)))
     x = torch.randn(2, *size, 6, dtype=torch.float64)
     with torch.inference_mode():
         out = attention(x)
-    for image, found in zip(x.numpy(), out.numpy(), strict=True):
+    for image, result in zip(x.numpy(), out.numpy(), strict=True):
         queries = linear(attention.q, image.reshape(-1, 6))
-        np.testing.assert_allclose(found, attended_by_hand(attention, image, queries), atol=1e-10)
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.data())
-def test_learnt_queries_attend_as_by_hand(data):
-    """As released: the 48 queries are brought to the number of tokens by interpolation."""
-    size = [data.draw(st.integers(1, 12)) for _ in range(2)]
-    attention = randomised(_LearntQueries(6, 2), data.draw(st.integers(0, 99)))
-    x = torch.randn(2, *size, 6, dtype=torch.float64)
-    learnt = linear(attention.q, array(attention.task_query)[0])
-    queries = F.interpolate(torch.from_numpy(learnt)[None, None], (size[0] * size[1], 6))
-    with torch.inference_mode():
-        out = attention(x)
-    for image, found in zip(x.numpy(), out.numpy(), strict=True):
-        expected = attended_by_hand(attention, image, queries[0, 0].numpy())
-        np.testing.assert_allclose(found, expected, atol=1e-10)
+        if learnt:
+            every = torch.from_numpy(linear(attention.q, array(attention.task_query)))
+            queries = F.interpolate(every[None], (size[0] * size[1], 6))[0, 0].numpy()
+        np.testing.assert_allclose(result, attended_by_hand(attention, image, queries), atol=1e-10)
 
 
 def test_tokens_take_the_query_that_interpolation_takes():
     """For any number of tokens up to an image of 1024 x 1024; at 165 the rounding counts."""
-    attention = _LearntQueries(1, 1)
-    with torch.inference_mode():
-        attention.q.weight.fill_(1)
-        attention.q.bias.zero_()
-        attention.task_query.copy_(torch.arange(48.0).view(1, 48, 1))
-        for tokens in range(1, 257):
-            taken = attention.queries(torch.empty(1, tokens, 1, 1))
-            expected = F.interpolate(torch.arange(48.0).view(1, 1, 48, 1), (tokens, 1))
-            assert torch.equal(taken, expected[0]), tokens
-        exact = torch.arange(165) * 48 // 165
-        taken = attention.queries(torch.empty(1, 165, 1, 1)).flatten().long()
-        assert not torch.equal(taken, exact)
+    attention, numbers = _LearntQueries(1, 1), torch.arange(48.0)
+    attention.q = torch.nn.Identity()
+    attention.task_query.data = numbers.view(1, 48, 1)
+    for tokens in range(1, 257):
+        queries = attention.queries(torch.empty(1, tokens, 1, 1))
+        expected = F.interpolate(numbers.view(1, 1, 48, 1), (tokens, 1))
+        assert torch.equal(queries, expected[0]), tokens
 
 
 def test_feed_forward_looks_at_the_neighbours():
@@ -204,16 +168,10 @@ def test_feed_forward_looks_at_the_neighbours():
     x = torch.randn(1, 4, 5, 2, dtype=torch.float64)
     hidden = np.pad(linear(mlp.fc1, x[0].numpy()), ((1, 1), (1, 1), (0, 0)))
     kernel, bias = array(mlp.dwconv.dwconv.weight)[:, 0], array(mlp.dwconv.dwconv.bias)
-    around = np.stack(
-        [
-            [
-                (hidden[y : y + 3, z : z + 3] * kernel.transpose(1, 2, 0)).sum((0, 1))
-                for z in range(5)
-            ]
-            for y in range(4)
-        ]
-    )
-    around = torch.from_numpy(around + bias)
+    around = torch.empty(4, 5, 3, dtype=torch.float64)
+    for y, z in np.ndindex(4, 5):
+        weighted = hidden[y : y + 3, z : z + 3] * kernel.transpose(1, 2, 0)
+        around[y, z] = torch.from_numpy(weighted.sum((0, 1)) + bias)
     active = around * 0.5 * (1 + torch.erf(around / 2**0.5))
     np.testing.assert_allclose(array(mlp(x))[0], linear(mlp.fc2, active.numpy()), atol=1e-12)
 
@@ -237,41 +195,28 @@ def test_smaller_patches_of_a_level_reach_the_next_one_alone(level):
 # names and shapes read off the repository: one of every kind of layer, and those with odd widths
 RELEASED = {
     "Tenc.patch_embed1.proj.weight": (64, 3, 7, 7),
-    "Tenc.patch_embed1.norm.bias": (64,),
     "Tenc.patch_embed3.proj.weight": (320, 128, 3, 3),
     "Tenc.mini_patch_embed2.proj.weight": (320, 128, 3, 3),
     "Tenc.mini_patch_embed4.proj.weight": (512, 64, 3, 3),
-    "Tenc.mini_patch_embed4.norm.weight": (512,),
-    "Tenc.block1.0.norm1.weight": (64,),
     "Tenc.block1.1.attn.q.weight": (64, 64),
     "Tenc.block1.1.attn.kv.bias": (128,),
     "Tenc.block1.1.attn.sr.weight": (64, 64, 4, 4),
-    "Tenc.block1.1.attn.norm.weight": (64,),
     "Tenc.block2.0.attn.sr.weight": (128, 128, 2, 2),
-    "Tenc.block3.1.mlp.fc1.weight": (640, 320),
     "Tenc.block3.1.mlp.dwconv.dwconv.weight": (640, 1, 3, 3),
-    "Tenc.block4.1.attn.proj.weight": (512, 512),
     "Tenc.block4.1.mlp.fc2.weight": (512, 1024),
-    "Tenc.norm3.weight": (320,),
     "Tenc.patch_block1.0.attn.sr.weight": (128, 128, 4, 4),
-    "Tenc.patch_block2.0.attn.sr.weight": (320, 320, 2, 2),
     "Tenc.patch_block3.0.attn.sr.weight": (512, 512, 2, 2),
     "Tenc.patch_block3.0.mlp.fc1.weight": (1024, 512),
-    "Tenc.pnorm2.bias": (320,),
     "Tdec.patch_embed1.proj.weight": (512, 512, 3, 3),
     "Tdec.block1.2.attn.task_query": (1, 48, 512),
     "Tdec.block1.2.attn.kv.weight": (1024, 512),
     "Tdec.block1.2.mlp.fc1.weight": (2048, 512),
-    "Tdec.norm1.weight": (512,),
     "convtail.convd32x.conv2d.weight": (512, 512, 4, 4),
-    "convtail.convd16x.conv2d.weight": (512, 320, 4, 4),
     "convtail.dense_4.0.conv1.conv2d.weight": (320, 320, 3, 3),
-    "convtail.convd8x.conv2d.weight": (320, 128, 4, 4),
     "convtail.dense_1.0.conv2.conv2d.bias": (16,),
     "convtail.convd1x.conv2d.weight": (16, 8, 4, 4),
     "convtail.conv_output.conv2d.weight": (3, 8, 3, 3),
     "clean.conv2d.weight": (3, 8, 3, 3),
-    "clean.conv2d.bias": (3,),
 }
 ABSENT = ("Tenc.block4.0.attn.sr.weight", "Tdec.block1.0.attn.sr.weight", "Tdec.block2.0")
 
@@ -290,16 +235,14 @@ def state():
 
 
 def test_released_weights_restore_a_photograph(state, tmp_path, monkeypatch):
-    """Put into a folder by hand; the run that answers for Table 8 is one for all weathers."""
+    """Put into a folder by hand, as `weights_for` of Table 8's run for all weathers names it."""
     monkeypatch.chdir(tmp_path)
     torch.save(state, tmp_path / "best")
     with pytest.raises(InputError, match=r"may fetch best\. It is in .*/TransWeather "):
         weights.get("transweather", "weather-blind")
     monkeypatch.setenv("SEMANIR_WEIGHTS_DIR", str(tmp_path))
     weights.get("transweather", "weather-blind")
-    (cell, *_) = [c for c in cells("table08") if c.method == "TransWeather"]
-    task = Plan("mini").answer(cell).task
-    network, facts = adapt.load("transweather", task)
+    network, facts = adapt.load("transweather", "weather-blind")
     image = np.random.default_rng(0).random((50, 66, 3), dtype=np.float32)
     restored = restore(network, image)
     assert restored.shape == image.shape and 0 <= restored.min() <= restored.max() <= 1
@@ -309,35 +252,15 @@ def test_released_weights_restore_a_photograph(state, tmp_path, monkeypatch):
         assert torch.equal(value, state[f"module.{name}"]), name
 
 
+# the second is another file, although no picture passes that layer
 @pytest.mark.parametrize(
     "name", ["Tdec.block1.1.attn.task_query", "Tenc.mini_patch_embed4.proj.weight"]
 )
 def test_weights_without_a_layer_are_refused_by_name(name, tmp_path):
-    """Also without one that is never used: it is another file then."""
-    state = {f"module.{n}": value for n, value in small().state_dict().items() if n != name}
-    torch.save(state, tmp_path / "best")
-    with pytest.raises(InputError, match=f"is not of this network: lacks {name}$"):
-        load_weights(small(1), tmp_path / "best")
-
-
-def test_weights_of_the_variant_without_decoder_are_refused(tmp_path):
-    """The authors' network for one kind of weather has another tail, and no decoder."""
-    state = small().state_dict()
-    state = {n.replace("convtail", "convproj"): v for n, v in state.items() if n[:4] != "Tdec"}
-    torch.save(state, tmp_path / "best")
-    with pytest.raises(InputError, match=r"lacks Tdec\.block1\.0\.attn\.kv\.bias"):
-        load_weights(small(1), tmp_path / "best")
-
-
-# --- multiply-adds -------------------------------------------------------------------------------
+    torch.save({n: value for n, value in small().state_dict().items() if n != name}, tmp_path / "w")
+    with pytest.raises(InputError, match=f"lacks {name}$"):
+        load_weights(small(1), tmp_path / "w")
 
 
 def test_multiply_adds_at_full_size():
     assert measure.count("transweather", (3, 256, 256))["multiply_adds"] == 4_684_378_112
-
-
-def test_multiply_adds_are_those_of_fvcore(monkeypatch):
-    """Of a narrow one, on sides whose levels are cropped."""
-    shrink(monkeypatch, "transweather")
-    found = measure.count("transweather", (3, 112, 176), fvcore=True)
-    assert found["multiply_adds"] == found["multiply_adds_fvcore"]

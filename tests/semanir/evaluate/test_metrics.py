@@ -1,9 +1,8 @@
-"""semanir.evaluate.metrics against hand calculations, independent implementations and printed numbers."""
+"""Metrics against hand calculations, independent implementations and printed numbers."""
 
 import math
 import subprocess
 import sys
-from dataclasses import FrozenInstanceError
 
 import cv2
 import numpy as np
@@ -21,10 +20,6 @@ from data_prep.resize import imresize, modcrop
 from data_prep.tasks import get_task, task_names
 from semanir.evaluate.metrics import PROTOCOLS, luma, on_full_range, score
 
-CLASSIC5 = (
-    "raw.githubusercontent.com/cszn/DnCNN/e93b27812d3ff523a3a79d19e5e50d233d7a8d0a/"
-    "testsets/classic5"
-)
 SET14 = (
     "raw.githubusercontent.com/cszn/DnCNN/e93b27812d3ff523a3a79d19e5e50d233d7a8d0a/testsets/Set14"
 )
@@ -72,20 +67,6 @@ def slow_ssim(x, y, mode):
     return np.mean(values)
 
 
-def window_ssim(a, b):
-    """SSIM of two 11x11 patches, summed pixel by pixel."""
-    weights = {
-        (i, j): math.exp(-((i - 5) ** 2 + (j - 5) ** 2) / 4.5) for i in range(11) for j in range(11)
-    }
-    norm = sum(weights.values())
-    ma = sum(w * int(a[p]) for p, w in weights.items()) / norm
-    mb = sum(w * int(b[p]) for p, w in weights.items()) / norm
-    va = sum(w * (int(a[p]) - ma) ** 2 for p, w in weights.items()) / norm
-    vb = sum(w * (int(b[p]) - mb) ** 2 for p, w in weights.items()) / norm
-    cov = sum(w * (int(a[p]) - ma) * (int(b[p]) - mb) for p, w in weights.items()) / norm
-    return (2 * ma * mb + C1) * (2 * cov + C2) / ((ma**2 + mb**2 + C1) * (va + vb + C2))
-
-
 # --- by hand ------------------------------------------------------------------------------------
 
 
@@ -109,38 +90,21 @@ def test_equal_images(protocol):
     assert result["ssim_zero_padded"] == pytest.approx(1, abs=1e-12)
 
 
-def test_one_wrong_pixel():
-    target = np.full((20, 30), 77, np.uint8)
-    output = target.copy()
-    output[4, 5] += 6
-    expected = 10 * math.log10(255**2 / (36 / 600))
-    assert score(output, target, "jpeg_gray")["psnr"] == pytest.approx(expected, abs=1e-12)
-
-
-def test_colour_psnr_pools_the_channels():
-    target = np.full((12, 12, 3), 50, np.uint8)
+def test_psnr_pools_pixels_and_channels():
+    target = np.full((20, 30, 3), 50, np.uint8)
     output = target + np.array([3, 0, 6], np.uint8)
     expected = 10 * math.log10(255**2 / 15)  # mean of 9, 0 and 36; not the mean of three PSNRs
     assert score(output, target, "denoise_color")["psnr"] == pytest.approx(expected, abs=1e-12)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_smallest_image_is_one_window(seed):
-    output, target = pair((11, 11), seed)
-    result = score(output, target, "denoise_gray")
-    assert result["ssim_matlab"] == pytest.approx(window_ssim(output, target), abs=1e-12)
+    grey = target[..., 0].copy()
+    grey[4, 5] += 6
+    expected = 10 * math.log10(255**2 / (36 / 600))
+    result = score(grey, target[..., 0], "jpeg_gray")
+    assert result["psnr"] == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize(
     ("rgb", "expected"),
-    [
-        ((0, 0, 0), 16.0),
-        ((255, 255, 255), 235.0),
-        ((255, 0, 0), 81.481),
-        ((0, 255, 0), 144.553),
-        ((0, 0, 255), 40.966),
-        ((1, 2, 3), 16 + (65.481 + 257.106 + 74.898) / 255),
-    ],
+    [((0, 0, 0), 16), ((255, 255, 255), 235), ((1, 2, 3), 16 + (65.481 + 257.106 + 74.898) / 255)],
 )
 def test_luma_by_hand(rgb, expected):
     image = np.full((2, 3, 3), rgb, np.uint8)
@@ -173,22 +137,6 @@ def test_every_protocol_equals_its_definition(protocol, side):
     assert result["psnr"] == pytest.approx(expected, abs=1e-9)
     assert result["ssim_matlab"] == pytest.approx(slow_ssim(x, y, "valid"), abs=1e-10)
     assert result["ssim_zero_padded"] == pytest.approx(slow_ssim(x, y, "same"), abs=1e-10)
-
-
-def test_ssim_equals_the_opencv_formula():
-    # the SSIM of BasicSR and KAIR: cv2.filter2D, cropped by 5
-    output, target = pair((64, 80))
-    x, y = output.astype(np.float64), target.astype(np.float64)
-    kernel = cv2.getGaussianKernel(11, 1.5)
-    maps = [
-        cv2.filter2D(image, -1, kernel @ kernel.T)[5:-5, 5:-5]
-        for image in (x, y, x * x, y * y, x * y)
-    ]
-    mx, my, xx, yy, xy = maps
-    numerator = (2 * mx * my + C1) * (2 * (xy - mx * my) + C2)
-    expected = (numerator / ((mx**2 + my**2 + C1) * (xx - mx**2 + yy - my**2 + C2))).mean()
-    result = score(output, target, "denoise_gray")
-    assert result["ssim_matlab"] == pytest.approx(expected, abs=1e-12)
 
 
 # --- printed numbers ------------------------------------------------------------------------
@@ -248,39 +196,19 @@ def mean(results, metric):
 # --- protocols ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("protocol", [name for name, rule in PROTOCOLS.items() if rule.border])
+BORDERS = {"sr-x2": 2, "sr-x3": 3, "sr-x4": 4, "demosaick": 10}
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_the_border_does_not_count(protocol):
-    border = PROTOCOLS[protocol].border
+    border = BORDERS.get(protocol, 0)
     target, _ = pair(shape_of(protocol))
-    inside, outside = target.copy(), target.copy()
+    inside, outside = target.copy(), target ^ 128
     inside[border, border] ^= 128
-    outside[:border] ^= 128
-    outside[-border:] ^= 128
-    outside[:, :border] ^= 128
-    outside[:, -border:] ^= 128
+    inner = np.s_[border : 40 - border, border : 43 - border]
+    outside[inner] = target[inner]
     assert score(outside, target, protocol)["psnr"] == math.inf
     assert score(inside, target, protocol)["psnr"] < 60
-
-
-def test_borders_and_channels():
-    assert {name: (rule.channels, rule.border) for name, rule in PROTOCOLS.items()} == {
-        "denoise_gray": ("gray", 0),
-        "denoise_color": ("rgb", 0),
-        "sr-x2": ("y", 2),
-        "sr-x3": ("y", 3),
-        "sr-x4": ("y", 4),
-        "jpeg_gray": ("gray", 0),
-        "jpeg_color": ("rgb", 0),
-        "demosaick": ("rgb", 10),
-        "deblur": ("rgb", 0),
-        "weather": ("y", 0),
-    }
-
-
-def test_protocols_cannot_be_changed():
-    with pytest.raises(FrozenInstanceError):
-        PROTOCOLS["deblur"].border = 4
-    assert all(rule.version >= 1 for rule in PROTOCOLS.values())
 
 
 @pytest.mark.parametrize("name", task_names())
@@ -335,13 +263,6 @@ def test_symmetries(x, y, protocol):
     assert reference["ssim_zero_padded"] <= 1 + 1e-12
 
 
-def test_more_noise_scores_lower():
-    results = [score(*pair((48, 48), sigma=sigma), "denoise_gray") for sigma in (5, 15, 40)]
-    for metric in METRICS:
-        values = [result[metric] for result in results]
-        assert values == sorted(values, reverse=True)
-
-
 def test_a_trailing_channel_of_one_is_grey():
     output, target = pair((20, 20))
     expected = score(output, target, "jpeg_gray")
@@ -361,52 +282,31 @@ def test_inputs_are_left_alone():
 GREY, RGB = np.zeros((16, 16), np.uint8), np.zeros((40, 40, 3), np.uint8)
 
 
-def with_value(value, dtype=np.float64):
-    image = np.zeros((16, 16), dtype)
+def with_value(value):
+    image = np.zeros((16, 16))
     image[3, 4] = value
     return image
-
-
-@pytest.mark.parametrize(
-    ("protocol", "message"),
-    [
-        ("sr", "unknown protocol 'sr'; did you mean sr-x"),
-        ("sr-x8", "did you mean sr-x"),
-        ("denoise_colour", "did you mean denoise_color"),
-        ("jpeg", "did you mean jpeg_"),
-        ("???", "valid: denoise_gray, .*weather"),
-    ],
-)
-def test_unknown_protocols_name_the_nearest(protocol, message):
-    with pytest.raises(ValueError, match=message) as caught:
-        score(RGB, RGB, protocol)
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("output", "target", "protocol", "message"),
     [
         (with_value(np.nan), GREY, "jpeg_gray", "output holds 1 NaN or infinite"),
-        (with_value(np.inf, np.float32), GREY, "jpeg_gray", "output holds 1 NaN or infinite"),
-        (GREY, with_value(np.nan), "jpeg_gray", "target holds 1 NaN or infinite"),
+        (GREY, with_value(np.inf), "jpeg_gray", "target holds 1 NaN or infinite"),
         (GREY, with_value(200.0), "jpeg_gray", r"target lies on \[0, 200\]; divide by 255"),
-        (GREY, with_value(-0.5), "jpeg_gray", r"target lies on \[-0.5, 0\]"),
         (GREY, GREY[1:], "jpeg_gray", r"differ in shape: \(16, 16\) and \(15, 16\)"),
-        (GREY[..., None], GREY, "jpeg_gray", "differ in shape"),
         (GREY.astype(np.int64), GREY, "jpeg_gray", "output: .* got int64"),
         (GREY, GREY.astype(np.float16), "jpeg_gray", "target: .* got float16"),
-        (GREY > 0, GREY, "jpeg_gray", "output: .* got bool"),
         (GREY.tolist(), GREY, "jpeg_gray", "output: .* got list"),
         (GREY[:0], GREY[:0], "jpeg_gray", r"output is empty, shape \(0, 16\)"),
         (GREY[0], GREY[0], "jpeg_gray", r"compares images \[H,W\], got shape \(16,\)"),
         (RGB, RGB, "jpeg_gray", r"compares images \[H,W\], got shape \(40, 40, 3\)"),
         (GREY, GREY, "jpeg_color", r"compares images \[H,W,3\], got shape \(16, 16\)"),
-        (GREY, GREY, "sr-x2", r"compares images \[H,W,3\]"),
         (RGB[..., :2], RGB[..., :2], "deblur", r"got shape \(40, 40, 2\)"),
-        (RGB[None], RGB[None], "deblur", r"got shape \(1, 40, 40, 3\)"),
         (GREY[:10], GREY[:10], "denoise_gray", "10x16 is too small: denoise_gray needs 11x11"),
         (RGB[:, :18], RGB[:, :18], "sr-x4", "40x18 is too small: sr-x4 needs 19x19"),
         (RGB[:30], RGB[:30], "demosaick", "30x40 is too small: demosaick needs 31x31"),
+        (RGB, RGB, "sr-x8", "unknown protocol 'sr-x8'; did you mean sr-x"),
     ],
 )
 def test_score_refuses(output, target, protocol, message):
@@ -424,22 +324,18 @@ def test_metrics_leave_torch_unloaded():
 # --- scikit-image, and the scores of one lineage -----------------------------------------------
 
 
-@pytest.mark.parametrize("protocol", ["denoise_gray", "denoise_color", "sr-x3"])
+@pytest.mark.parametrize("protocol", ["denoise_gray", "denoise_color"])
 def test_ssim_is_that_of_scikit_image(protocol):
     """Its settings for Wang et al. are another implementation of the valid region."""
     x, y = pair(shape_of(protocol, 97))
-    border = PROTOCOLS[protocol].border
-    inner = [
-        image[border : len(image) - border, border : image.shape[1] - border] for image in (x, y)
-    ]
-    if PROTOCOLS[protocol].channels == "y":
-        inner = [luma(image) for image in inner]
-    options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
     expected = structural_similarity(
-        *(image.astype(np.float64) for image in inner),
+        x.astype(np.float64),
+        y.astype(np.float64),
         data_range=255,
-        channel_axis=-1 if inner[0].ndim == 3 else None,
-        **options,
+        channel_axis=-1 if x.ndim == 3 else None,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
     )
     assert score(x, y, protocol)["ssim_matlab"] == pytest.approx(expected, abs=1e-12)
 
@@ -448,13 +344,13 @@ def test_ssim_does_not_depend_on_the_threads_of_opencv():
     x, y = pair((211, 173, 3))
     before = cv2.getNumThreads()
     try:
-        found = []
+        scores = []
         for threads in (1, 2):
             cv2.setNumThreads(threads)
-            found.append(score(x, y, "denoise_color"))
+            scores.append(score(x, y, "denoise_color"))
     finally:
         cv2.setNumThreads(before)
-    assert found[0] == found[1]
+    assert scores[0] == scores[1]
 
 
 def test_three_dimensional_ssim_by_full_convolutions():
@@ -477,30 +373,36 @@ def test_three_dimensional_ssim_by_full_convolutions():
     assert score(x, y, "deblur")["ssim_matlab_3d"] == pytest.approx(similar.mean(), abs=1e-10)
 
 
-def photograph(name="chelsea"):
-    folder = REPOSITORY / "data_prep/embedded/test_rgb"
-    return np.asarray(Image.open(folder / f"{name}.png").convert("RGB"))
+PHOTOGRAPHS = REPOSITORY / "data_prep/embedded/test_rgb"
 
 
-def blurred_scores(protocol, sigma):
-    """Scores of the embedded colour photographs, each against itself blurred."""
-    names = sorted(path.stem for path in (REPOSITORY / "data_prep/embedded/test_rgb").iterdir())
-    cleans = [photograph(name) for name in names]
-    return [score(cv2.GaussianBlur(clean, (0, 0), sigma), clean, protocol) for clean in cleans]
+def photograph(path):
+    return np.asarray(Image.open(path).convert("RGB"))
 
 
-@pytest.mark.parametrize("sigma", [1, 2])
-def test_the_three_dimensional_ssim_lies_above_the_usual_one_on_blur(sigma):
-    """By about a tenth: a number of one convention says nothing beside one of the other."""
-    more = [s["ssim_matlab_3d"] - s["ssim_matlab"] for s in blurred_scores("deblur", sigma)]
-    assert min(more) > 0
-    assert 0.05 < np.mean(more) < 0.2
+@pytest.mark.parametrize(
+    ("protocol", "metric", "usual", "least", "most"),
+    [
+        ("deblur", "ssim_matlab_3d", "ssim_matlab", 0.05, 0.2),
+        ("weather", "psnr_transweather_legacy", "psnr", 0.5, 2),
+    ],
+)
+def test_scores_of_one_lineage_lie_above_the_usual_ones_on_blur(
+    protocol, metric, usual, least, most
+):
+    """A number of one convention says nothing beside one of the other."""
+    gains = []
+    for path in sorted(PHOTOGRAPHS.iterdir()):
+        clean = photograph(path)
+        scores = score(cv2.GaussianBlur(clean, (0, 0), 1), clean, protocol)
+        gains.append(scores[metric] - scores[usual])
+    assert least < np.mean(gains) < most
 
 
 def test_legacy_weather_psnr_is_the_code_of_transweather():
     """utils.calc_psnr, line by line: view instead of permute, Y of "BGR", unrounded."""
     torch = pytest.importorskip("torch")
-    clean = photograph()
+    clean = photograph(PHOTOGRAPHS / "chelsea.png")
     noise = np.random.default_rng(0).normal(0, 0.05, clean.shape)
     restored = (clean / 255 + noise).astype(np.float32)
 
@@ -515,15 +417,9 @@ def test_legacy_weather_psnr_is_the_code_of_transweather():
         y_channel(as_batch(clean / np.float32(255))), y_channel(as_batch(restored)), data_range=1
     )
     clipped = np.clip(restored, 0, 1)
-    found = score(restored, clean, "weather")
-    assert found["psnr_transweather_legacy"] == pytest.approx(expected, abs=1e-4)
+    scores = score(restored, clean, "weather")
+    assert scores["psnr_transweather_legacy"] == pytest.approx(expected, abs=1e-4)
     assert score(clipped, clean, "weather")["psnr_transweather_legacy"] != pytest.approx(expected)
-
-
-def test_legacy_weather_psnr_flatters_slight_blur():
-    """By more than a decibel, which is why a table must say which of the two it prints."""
-    more = [s["psnr_transweather_legacy"] - s["psnr"] for s in blurred_scores("weather", 1)]
-    assert 0.5 < np.mean(more) < 2
 
 
 def test_weather_psnr_of_rgb_is_that_of_colour_denoising():

@@ -28,11 +28,8 @@ PLACE = ("embedded_rgb", "x2")
 
 
 def rows(scores, place=PLACE):
-    dataset, level = place
-    return [
-        {"dataset": dataset, "level": level, "image": name, "psnr": psnr}
-        for name, psnr in scores.items()
-    ]
+    place = dict(zip(("dataset", "level"), place, strict=True))
+    return [{**place, "image": name, "psnr": psnr} for name, psnr in scores.items()]
 
 
 # --- the rule --------------------------------------------------------------------------------
@@ -53,8 +50,7 @@ def rows(scores, place=PLACE):
 def test_the_image_of_the_median_gain_is_chosen(restored, inputs, chosen):
     """Worked out by hand; another set and level after the first changes nothing."""
     other = rows({"x": 99.0, "y": 1.0}, ("embedded_rgb", "x3"))
-    found = visual.median_image(rows(restored) + other, other + rows(inputs))
-    assert found == chosen
+    assert visual.median_image(rows(restored) + other, other + rows(inputs)) == chosen
 
 
 def test_an_image_that_the_input_lacks_is_named():
@@ -76,9 +72,8 @@ def test_the_crop_is_the_square_of_the_grid_that_varies_most():
     ("shape", "unit", "side"), [((95, 200), 1, 95), ((95, 200), 4, 92), ((96, 96), 3, 96)]
 )
 def test_a_small_image_gives_its_largest_square(shape, unit, side):
-    top, left, found = visual.busiest_crop(np.zeros(shape, np.uint8), unit)
-    assert found == side
-    assert top % unit == left % unit == 0
+    square = visual.busiest_crop(np.zeros(shape, np.uint8), unit)
+    assert square[2] == side and square[0] % unit == square[1] % unit == 0
 
 
 def test_one_run_for_each_family_that_the_tables_train():
@@ -87,9 +82,9 @@ def test_one_run_for_each_family_that_the_tables_train():
         first = {}
         for table in default_tables():
             for cell in plan.cells(table):
-                found = plan.answer(cell, scale)
-                if found.task and "of" not in models.trained_models().get(found.model, {"of": ""}):
-                    first.setdefault(cell.task, (found.task, found.model))
+                run = plan.answer(cell, scale)
+                if run.task and "of" not in models.trained_models().get(run.model, {"of": ""}):
+                    first.setdefault(cell.task, (run.task, run.model))
         runs = plan.visual_runs(scale, default_tables())
         assert [(run.task, run.model) for run in runs] == list(first.values())
         assert {run.seed for run in runs} == {0}
@@ -98,12 +93,7 @@ def test_one_run_for_each_family_that_the_tables_train():
 
 @pytest.mark.parametrize(
     ("task", "source"),
-    [
-        ("denoise_gray-sigma50", "denoise_gray-blind"),
-        ("denoise_gray-blind", "denoise_gray-blind"),
-        ("sr-x4", "sr-x4"),
-        ("weather-blind", "weather-blind"),
-    ],
+    [("denoise_gray-sigma50", "denoise_gray-blind"), ("sr-x4", "sr-x4")],
 )
 def test_the_input_of_a_run_is_the_one_that_is_evaluated(task, source):
     run = plan.Run("smoke", task, "semanir-u", 0)
@@ -165,8 +155,7 @@ def test_a_record_holds_the_three_crops_and_their_psnr(enlarging, tmp_path):
     # the grid has squares at 0, 48 and 96 from the left; the last lies in the noise but for 4
     assert record["crop"] == [0, 96, 96]
     assert (record["dataset"], record["level"], record["image"]) == (*PLACE, "photo")
-    assert record["images"] == 1
-    assert record["protocol"] == {"name": "sr-x2", "version": 1}
+    assert record["images"] == 1 and record["protocol"] == {"name": "sr-x2", "version": 1}
     assert record["size"] == [100, 200] and record["beside"] == []
     assert pixels(record["pictures"]["whole"]).shape == (100, 200, 3)
     square = np.s_[0:96, 96:192]
@@ -185,10 +174,7 @@ def test_a_record_holds_the_three_crops_and_their_psnr(enlarging, tmp_path):
         error = np.mean((luma[0] - luma[1])[2:-2, 2:-2] ** 2)
         assert record["scores"][name] == pytest.approx(10 * np.log10(255**2 / error), abs=0.02)
 
-
-def test_results_hold_the_crops_and_no_mean_takes_them_in(enlarging, tmp_path):
-    """Metrics of their own: the PSNR of the set is that of the evaluation alone."""
-    visual.main(["--task", "sr-x2", "--model", "semanir-s"])
+    # in the results they are metrics of their own: the set's PSNR is that of the evaluation
     paths = [plan.Run("smoke", "sr-x2", m, 0).record for m in ("semanir-s", "input")]
     paths.append(plan.Run("smoke", "sr-x2", "semanir-s", 0).visual)
     results = read_records(paths)
@@ -277,11 +263,10 @@ def test_a_page_is_rendered_and_escapes_what_comes_from_data(tmp_path):
     "pictures",
     [
         {},
-        dict.fromkeys(page.PICTURES, ""),
         dict.fromkeys(page.PICTURES, '" onerror="alert(1)'),
         dict.fromkeys(page.PICTURES, base64.b64encode(b"<svg/>").decode()),
     ],
-    ids=["none", "empty", "markup", "svg"],
+    ids=["none", "markup", "svg"],
 )
 def test_a_record_without_its_pictures_is_named(tmp_path, pictures):
     path = visual_record(tmp_path, pictures=pictures)

@@ -10,8 +10,6 @@ from semanir.measure.networks import count, memory, network_of, parse_input, run
 from small_networks import shrink
 from torch import nn
 
-from baselines.registry import COMMERCIAL
-from baselines.weights import get as get_weights
 from semanir.errors import InputError
 from semanir.measure import networks as measure
 from semanir.network import flops
@@ -40,13 +38,7 @@ def test_printed_counts_come_out_to_every_digit(name):
     assert f"{count(name, parse_input(shape))[counter] / 1e9:.2f}" == printed
 
 
-def test_cat_in_print_is_cat_a_2_and_not_the_network_beside_it():
-    """Quality and parameters of the row are CAT-A's; its count would be another."""
-    assert f"{count('cat:x4', (3, 128, 128))['multiply_adds'] / 1e9:.2f}" != "387.86"
-
-
 # --- the two counters ----------------------------------------------------------------------------
-
 
 SHALLOW = "stages=2,layers=1,k=8,window=8"
 
@@ -125,24 +117,18 @@ class Shifted(nn.Module):
         super().__init__()
         self.shift = nn.Conv2d(3, 3, 1)
         self.shift.weight.data = torch.eye(3)[..., None, None]
-        self.first = nn.Linear(64, 64)
-        self.second = nn.Linear(64, 64)
+        self.first, self.second = nn.Linear(64, 64), nn.Linear(64, 64)
         self.second.weight = self.first.weight
 
 
 def test_networks_for_counts_draw_no_values():
     """Large parameters lie on meta, shared ones stay shared; outside nothing has changed."""
-    state = torch.get_rng_state()
     with flops.weightless():
         network = Shifted()
     assert torch.equal(network.shift.weight[..., 0, 0], torch.eye(3))
     assert network.first.weight.is_meta and network.second.weight is network.first.weight
     assert sum(p.numel() for p in network.parameters()) == 12 + 64 * 64 + 2 * 64
-    torch.set_rng_state(state)
-    plain = Shifted()
-    torch.set_rng_state(state)
-    assert torch.equal(plain.first.weight, Shifted().first.weight)
-    assert plain.first.weight.std() > 0
+    assert Shifted().first.weight.std() > 0
 
 
 class Odd(nn.Module):
@@ -171,22 +157,21 @@ def test_multiply_adds_of_ours_grow_with_k_and_not_with_the_back_end():
 
 
 class Spreading(nn.Module):
-    """Three channels, as a mean over photographs that is subtracted makes of one."""
+    """Three channels, as a mean over photographs that is subtracted makes of one.
 
-    def __init__(self):
+    margin: reflected on all sides, so that smaller pictures do not fit.
+    """
+
+    def __init__(self, margin=0):
         super().__init__()
         self.register_buffer("mean", torch.zeros(1, 3, 1, 1))
         self.conv = nn.Conv2d(3, 3, 3, padding=1)
+        self.margin = margin
 
     def forward(self, x):
-        return self.conv(x - self.mean)
-
-
-class Deep(Spreading):
-    """Sides below 8 are too small for it."""
-
-    def forward(self, x):
-        return super().forward(nn.functional.pad(x, (7, 7, 7, 7), mode="reflect"))[..., 7:-7, 7:-7]
+        m, height = self.margin, x.shape[-2]
+        x = nn.functional.pad(x, (m, m, m, m), mode="reflect") if m else x
+        return self.conv(x - self.mean)[..., m : m + height, m : m + height]
 
 
 MEASURES = {
@@ -197,18 +182,12 @@ MEASURES = {
 
 
 @pytest.mark.parametrize("what", MEASURES)
-@pytest.mark.parametrize("channels", [1, 2, 4])
-def test_channels_that_a_network_does_not_take_are_refused(monkeypatch, what, channels):
+def test_inputs_that_a_network_does_not_take_are_refused(monkeypatch, what):
     """One channel spread over three runs, but is not what was asked for."""
-    monkeypatch.setattr(measure, "network_of", lambda name: Spreading().eval())
-    with pytest.raises(InputError, match=f"made takes --input 3xHxW, not {channels}x16x16"):
-        MEASURES[what]((channels, 16, 16))
-    MEASURES[what]((3, 16, 16))
-
-
-@pytest.mark.parametrize("what", MEASURES)
-def test_sizes_that_a_network_does_not_take_are_refused(monkeypatch, what):
-    monkeypatch.setattr(measure, "network_of", lambda name: Deep().eval())
+    monkeypatch.setattr(measure, "network_of", lambda name: Spreading(margin=7).eval())
+    for channels in (1, 2, 4):
+        with pytest.raises(InputError, match=f"made takes --input 3xHxW, not {channels}x16x16"):
+            MEASURES[what]((channels, 16, 16))
     with pytest.raises(InputError, match=r"made does not take --input 3x4x4: .*Padding size"):
         MEASURES[what]((3, 4, 4))
     MEASURES[what]((3, 8, 8))
@@ -220,10 +199,6 @@ def test_sizes_that_a_network_does_not_take_are_refused(monkeypatch, what):
         ("dncnn", (3, 8, 8), "1xHxW"),
         ("deepjoint", (1, 40, 40), "3xHxW"),
         ("semanir-u:rgb:layers=1,window=8,k=8", (1, 16, 16), "3xHxW"),
-        pytest.param("swinir:x4", (1, 16, 16), "3xHxW", marks=pytest.mark.slow),
-        pytest.param("swinir:x4", (4, 16, 16), "3xHxW", marks=pytest.mark.slow),
-        pytest.param("hat:x4", (1, 16, 16), "3xHxW", marks=pytest.mark.slow),
-        pytest.param("nafnet", (1, 16, 16), "3xHxW", marks=pytest.mark.slow),
     ],
 )
 def test_channels_of_real_networks(name, shape, wanted):
@@ -254,9 +229,7 @@ def test_networks_are_named_by_variant_and_option():
             network_of(name)
 
 
-@pytest.mark.parametrize(
-    "text", ["3x128", "128", "3x0x128", "3x-1x4", "axbxc", "", "3x²x4", "3x1e3x4", "3x8x8 "]
-)
+@pytest.mark.parametrize("text", ["3x128", "3x0x128", "3x-1x4", "axbxc", "", "3x²x4", "3x8x8 "])
 def test_inputs_that_are_none_are_refused(text):
     with pytest.raises(InputError, match="channels x height x width, as 3x128x128"):
         parse_input(text)
@@ -301,10 +274,3 @@ def test_the_command_line_counts_and_refuses():
     refused = run("count", "dncnn", "--input", "1x20")
     assert refused.returncode == 2 and refused.stderr.startswith("error: --input must be")
     assert len(refused.stderr.splitlines()) == 1
-
-
-def test_systems_without_weights_still_count():
-    """Counting never asks for a file."""
-    with pytest.raises(InputError):
-        get_weights("rcan", "sr-x4")
-    assert count("rcan:x4", (3, 12, 12))["parameters"] == 15_592_379

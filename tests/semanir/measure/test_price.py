@@ -139,12 +139,8 @@ def test_released_systems_are_priced_by_what_their_weights_fit(monkeypatch):
     # the blind network at three levels, and one network for each of them
     assert [found[task].restored for task in sorted(found)] == [6 * 8, 6 * 4]
     assert found["denoise_gray"].hours_restoring == pytest.approx(36 * 0.037 * 24 / 3600)
-    variants = [variant for _, model, variant, _ in asked if model == "dncnn"]
-    assert sorted(variants) == [
-        *["denoise_color"] * 4,
-        *["denoise_gray"] * 3,
-        "denoise_gray-blind",
-    ]
+    variants = sorted(variant for _, model, variant, _ in asked if model == "dncnn")
+    assert variants == ["denoise_color"] * 4 + ["denoise_gray"] * 3 + ["denoise_gray-blind"]
 
 
 def test_every_run_is_started(monkeypatch):
@@ -255,12 +251,8 @@ def test_report_adds_up():
 
 
 def test_durations_as_people_read_them():
-    assert [duration(h) for h in (0.05, 2.5, 60, 24 * 365 * 3)] == [
-        "3.0 min",
-        "2.5 h",
-        "2.5 days",
-        "3.0 years",
-    ]
+    shown = [duration(hours) for hours in (0.05, 2.5, 60, 24 * 365 * 3)]
+    assert shown == ["3.0 min", "2.5 h", "2.5 days", "3.0 years"]
 
 
 def test_command_line(capsys, monkeypatch):
