@@ -16,7 +16,7 @@ from typing import Any
 import rarfile
 
 from semanir.errors import FULL, InputError, unwritable
-from semanir.files import beside, blamed_on, is_hidden
+from semanir.files import blamed_on, hidden_file, is_hidden
 
 RATIO, EXTRA = 20, 100_000_000  # bytes allowed: RATIO times the archive plus EXTRA
 MOST_MEMBERS = 1_000_000
@@ -46,7 +46,7 @@ def unpack(archive: Path, out: Path, *, limit: int | None = None) -> None:
         raise InputError(f"{out} is not empty; {archive.name} is unpacked there: move it elsewhere")
     limit = RATIO * archive.stat().st_size + EXTRA if limit is None else limit
     limit = min(limit, shutil.disk_usage(out.parent).free)
-    growing = beside(out, "unpacking")
+    growing = hidden_file(out, "unpacking")
     shutil.rmtree(growing, ignore_errors=True)
     growing.mkdir(parents=True)
     try:

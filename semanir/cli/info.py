@@ -39,7 +39,7 @@ def run_info(args: argparse.Namespace) -> None:
     from semanir.inference.checkpoint import load
     from semanir.measure.flops import multiply_adds
     from semanir.measure.networks import parse_input
-    from semanir.network import PRESETS
+    from semanir.network.config import PRESETS
 
     path = shipped().get(args.network, Path(args.network))
     shape = parse_input(args.input) if args.input else None

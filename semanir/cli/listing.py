@@ -1,8 +1,6 @@
-"""Networks, tasks, shipped weights and back ends, on one screen."""
+"""Networks, tasks, shipped weights and back ends, on one screen and without torch."""
 
-# torch is imported where it is used: help answers at once
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +9,17 @@ from semanir.cli import options
 from semanir.errors import InputError
 from semanir.inference.shipped import TASKS, facts, shipped
 
-# what is said of the back ends beside their names, which semanir.attention has
-ABOUT = {
+# what `list` says of things that live in modules importing torch; a test holds both equal
+NETWORKS = {
+    "semanir-s": "11.9 M  super-resolution x2, x3, x4",
+    "semanir-b": "19.9 M  super-resolution x2, x3, x4",
+    "semanir-u": "25.8 M  all other tasks",
+    "semanir-s-tiny": "0.04 M  super-resolution, for tests",
+    "semanir-b-tiny": "0.06 M  super-resolution, for tests",
+    "semanir-u-tiny": "0.07 M  all other tasks, for tests",
+    "semanir-u-small": "0.43 M  all other tasks; of the shipped weights",
+}
+BACKENDS = {
     "auto": "fused or triton where they can and win, else mask",
     "reference": "float64, for tests",
     "mask": "dense scores, masked",
@@ -31,48 +38,30 @@ def add(commands: Any) -> None:
 
 def run_list(args: argparse.Namespace) -> None:
     """Print the lists."""
-    from semanir.attention import BACKENDS
-
-    backends = [f"{name:16} {ABOUT.get(name, '')}" for name in ("auto", *BACKENDS)]
-    weights = [f"{name:24} {_about_weights(path)}" for name, path in shipped().items()]
-    sections = {
-        "networks": _networks(),
-        "tasks (restore --task)": _tasks(),
-        "shipped weights": weights or ["none"],
-        "attention back ends (restore --backend)": backends,
-    }
-    for number, (title, lines) in enumerate(sections.items()):
-        print("\n" * bool(number) + title)
-        for line in lines:
-            print(f"  {line}".rstrip())
+    print(listing())
 
 
-def _networks() -> Iterator[str]:
-    import torch
-
-    from semanir.network import PRESETS, build
-    from semanir.network.config import ColumnarConfig
-
-    for name, config in PRESETS.items():
-        enlarges = isinstance(config, ColumnarConfig)
-        with torch.device("meta"):  # shapes alone
-            network = build(name, upscale=2 if enlarges else None)
-        millions = sum(parameter.numel() for parameter in network.parameters()) / 1e6
-        tasks = "super-resolution x2, x3, x4" if enlarges else "all other tasks"
-        tests = ", for tests" if name.endswith("-tiny") else ""
-        yield f"{name:16} {millions:{'.1f' if millions > 1 else '.2f'}} M  {tasks}{tests}"
-
-
-def _tasks() -> Iterator[str]:
+def listing() -> str:
+    """Networks, tasks, shipped weights and back ends; one screen."""
+    lines = ["networks"]
+    lines += [f"  {name:16} {told}" for name, told in NETWORKS.items()]
+    lines += ["", "tasks (restore --task)"]
     for name, (groups, option, _) in TASKS.items():
-        family = families()[groups[0]]
-        level = f"--{option} {'|'.join(map(str, family['levels'].values()))}" if option else ""
-        level += ", or none for all levels" if option and BLIND in family["networks"] else ""
-        channels = {families()[group]["channels"] for group in groups}
-        yield f"{name:10} {'grey, colour' if channels == {1, 3} else 'colour':13} {level}"
+        levels = families()[groups[0]]["levels"].values()
+        told = f"--{option} {'|'.join(map(str, levels))}" if option else ""
+        blind = BLIND in families()[groups[0]]["networks"]
+        told += ", or none for all levels" if option and blind else ""
+        kinds = {families()[group]["channels"] for group in groups}
+        told_kinds = "grey, colour" if kinds == {1, 3} else "colour"
+        lines.append(f"  {name:10} {told_kinds:13} {told}".rstrip())
+    lines += ["", "shipped weights"]
+    lines += [f"  {name:24} {_short(path)}" for name, path in shipped().items()] or ["  none"]
+    lines += ["", "attention back ends (restore --backend)"]
+    lines += [f"  {name:16} {told}" for name, told in BACKENDS.items()]
+    return "\n".join(lines)
 
 
-def _about_weights(path: Path) -> str:
+def _short(path: Path) -> str:
     try:
         channels = facts(path)["config"]["channels"]
     except (InputError, KeyError, TypeError):

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from data_prep.tasks import families
 from semanir.arguments import threads, whole
 from semanir.cli import options
+from semanir.cli.listing import BACKENDS
 from semanir.cli.outputs import left_out, output_of_picture, outputs_of_folder
 from semanir.errors import InputError, OutputError
 from semanir.files import check_writable
@@ -54,7 +55,7 @@ def add(commands: Any) -> None:
         help="side of overlapping tiles, 0 = whole picture (default: what fits into memory)",
     )
     command.add_argument("--overlap", type=whole(0), default=64, help="of tiles (64 pixels)")
-    command.add_argument("--backend", help="attention, see semanir list (default: the network's)")
+    command.add_argument("--backend", choices=BACKENDS, help="attention (default: the network's)")
     command.add_argument("--device", choices=("cpu", "cuda"), help="default: a GPU if there is one")
     command.add_argument("--threads", type=threads, help="of the CPU (default: all)")
     command.add_argument("--overwrite", action="store_true", help="do finished pictures again")

@@ -79,7 +79,6 @@ def test_back_end_is_taken(tmp_path, command):
         (["--sigma", 25], "tell the level of a --task; pass that as well"),
         (["--weights", "{folder}/gone.safetensors"], "no such weights: {folder}/gone.safetensors"),
         (["--tile", 8, "--overlap", 8], "overlap 8 must be smaller"),
-        (["--backend", "fast"], "unknown attention back end 'fast'"),
         (["--device", "cuda"], "torch finds no GPU"),
     ],
 )
