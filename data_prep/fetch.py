@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from data_prep.mirror import address, all_mirrors, mirrored
 from semanir.errors import FULL, InputError, OutputError
-from semanir.files import beside
+from semanir.files import hidden_file
 from semanir.files import sha256 as sha256_of
 
 ATTEMPTS = 5  # of one address
@@ -68,7 +68,7 @@ def fetch(
     none; OutputError on a full disk.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _naming_full_disk(target), FileLock(beside(target, "lock")):
+    with _naming_full_disk(target), FileLock(hidden_file(target, "lock")):
         if target.is_file() and size in (None, target.stat().st_size):
             digest = sha256_of(target)
             if sha256 in (None, digest):
@@ -95,7 +95,7 @@ def _copy(source: Path, target: Path, sha256: str | None, size: int | None) -> N
     """Copy a file of a mirror folder; FetchError where its size or sum is another."""
     _check_size(size, source.stat().st_size)
     _check_disk(target, source.stat().st_size)
-    part = beside(target, "copy")
+    part = hidden_file(target, "copy")
     try:
         shutil.copyfile(source, part)
         _check_sum(part, sha256)
@@ -125,7 +125,7 @@ class _Download:
 
     def __init__(self, target: Path, sha256: str | None, size: int | None, progress: bool) -> None:
         self.target, self.sha256, self.size, self.progress = target, sha256, size, progress
-        self.part, self.notes = beside(target, "part"), beside(target, "part.json")
+        self.part, self.notes = hidden_file(target, "part"), hidden_file(target, "part.json")
         self.resumed = False
 
     def run(self, url: str) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 import rarfile
 
 from semanir.errors import FULL, InputError, unwritable
-from semanir.files import beside, blamed_on, is_hidden
+from semanir.files import blamed_on, hidden_file, is_hidden
 
 RATIO, EXTRA = 20, 100_000_000  # bytes allowed: RATIO times the archive plus EXTRA
 MOST_MEMBERS = 1_000_000
@@ -52,7 +52,7 @@ def unpack(archive: Path, out: Path, *, limit: int | None = None) -> None:
         raise InputError(f"{out} is not empty; {archive.name} is unpacked there: move it elsewhere")
     limit = RATIO * archive.stat().st_size + EXTRA if limit is None else limit
     limit = min(limit, shutil.disk_usage(out.parent).free)
-    partial_folder = beside(out, "unpacking")
+    partial_folder = hidden_file(out, "unpacking")
     shutil.rmtree(partial_folder, ignore_errors=True)
     partial_folder.mkdir(parents=True)
     try:

@@ -12,7 +12,7 @@ from typing import Any
 
 from semanir.errors import FULL, InputError, OutputError, unwritable
 
-LONGEST = 143  # bytes of a name: what eCryptfs allows; most file systems allow 255
+LONGEST_NAME = 143  # bytes of a name: what eCryptfs allows; most file systems allow 255
 JUNK = ("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini")  # what systems leave in folders
 
 
@@ -28,7 +28,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     be written or is full; other errors of the block pass.
     """
     path = Path(path)
-    partial = beside(path, f"{os.getpid()}.partial")
+    partial = hidden_file(path, f"{os.getpid()}.partial")
     try:
         with blamed_on(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,13 +53,13 @@ def replacing(path: str | Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
-def beside(path: Path, ending: str) -> Path:
-    """The hidden file .<name>.<ending> beside `path`, for what belongs to it.
+def hidden_file(path: Path, ending: str) -> Path:
+    """The hidden file .<name>.<ending> in the folder of `path`, for what belongs to it.
 
-    The name of a long path is cut, and told from others by its hash.
+    A long name is cut and gets a hash of the whole, so that it differs from others.
     """
     name = f".{path.name}.{ending}"
-    if len(os.fsencode(name)) > LONGEST:
+    if len(os.fsencode(name)) > LONGEST_NAME:
         digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
         name = f".{path.name[:16]}~{digest}.{ending}"
     return path.with_name(name)
@@ -126,32 +126,32 @@ def write_json(path: str | Path, value: Any) -> None:
 # --- reading ---------------------------------------------------------------------------------
 
 
-def read_json(path: Path, kind: type, again: str) -> Any:
+def read_json(path: Path, kind: type, next_step: str) -> Any:
     """What a JSON file holds, a list or dict as `kind` says.
 
-    Raises InputError with the line that is broken and what to do, `again`; FileNotFoundError.
+    Raises InputError with the line that is broken and the next step; FileNotFoundError.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise InputError(f"broken {path}, line {error.lineno}: {error.msg}; {again}") from None
+        raise InputError(f"broken {path}, line {error.lineno}: {error.msg}; {next_step}") from None
     except UnicodeDecodeError:
-        raise InputError(f"broken {path}: it is no text; {again}") from None
-    if not isinstance(found, kind):
+        raise InputError(f"broken {path}: it is no text; {next_step}") from None
+    if not isinstance(value, kind):
         raise InputError(
-            f"broken {path}: a {kind.__name__} is expected, not {str(found)[:40]}; {again}"
+            f"broken {path}: a {kind.__name__} is expected, not {str(value)[:40]}; {next_step}"
         )
-    return found
+    return value
 
 
-def read_list(path: Path, fields: dict[str, type], again: str) -> list[dict[str, Any]]:
+def read_list(path: Path, fields: dict[str, type], next_step: str) -> list[dict[str, Any]]:
     """A JSON list of entries with at least these fields; errors as `read_json`."""
-    found: list[dict[str, Any]] = read_json(path, list, again)
-    for entry in found:
+    entries: list[dict[str, Any]] = read_json(path, list, next_step)
+    for entry in entries:
         for name, kind in fields.items():
             if not isinstance(entry, dict) or not isinstance(entry.get(name), kind):
-                raise InputError(f"broken {path}: an entry without {name!r}; {again}")
-    return found
+                raise InputError(f"broken {path}: an entry without {name!r}; {next_step}")
+    return entries
 
 
 def read_yaml(path: Path, kind: type = dict) -> Any:
@@ -161,7 +161,7 @@ def read_yaml(path: Path, kind: type = dict) -> Any:
     # libyaml reads in a tenth of the time, where PyYAML was built with it
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        found = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
+        value = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
     except UnicodeDecodeError:
         raise InputError(f"broken {path}: it is no text; restore it with git checkout") from None
     except yaml.YAMLError as error:
@@ -169,9 +169,9 @@ def read_yaml(path: Path, kind: type = dict) -> Any:
         where = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "no YAML"
         raise InputError(f"broken {path}{where}: {problem}; mend that line") from None
-    if not isinstance(found, kind):
+    if not isinstance(value, kind):
         raise InputError(f"broken {path}: it holds no entries; restore it with git checkout")
-    return found
+    return value
 
 
 def is_hidden(name: str) -> bool:

@@ -19,8 +19,8 @@ from data_prep.images import write_image
 from semanir.errors import InputError, OutputError, one_line_errors
 from semanir.evaluate import activation, evaluation, visual
 from semanir.files import (
-    beside,
     check_writable,
+    hidden_file,
     is_hidden,
     read_json,
     read_list,
@@ -58,11 +58,15 @@ def test_names_of_up_to_255_bytes_are_written(tmp_path, length, letter):
     assert (tmp_path / name).read_text() == "new"
 
 
-def test_names_beside_are_each_ones_own(tmp_path):
+def test_hidden_files_are_each_ones_own(tmp_path):
     """Long names that begin and end alike stay two; so do processes; short ones are readable."""
     one, other = (tmp_path / f"{'x' * 200}{middle}{'y' * 50}" for middle in "ab")
-    assert beside(one, "1.partial") != beside(other, "1.partial") != beside(other, "2.partial")
-    assert beside(tmp_path / "a.png", "12.partial").name == ".a.png.12.partial"
+    assert (
+        hidden_file(one, "1.partial")
+        != hidden_file(other, "1.partial")
+        != hidden_file(other, "2.partial")
+    )
+    assert hidden_file(tmp_path / "a.png", "12.partial").name == ".a.png.12.partial"
 
 
 def test_what_systems_leave_behind_is_hidden(tmp_path):

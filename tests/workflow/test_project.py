@@ -172,15 +172,6 @@ def test_pre_commit_runs_what_ci_checks():
         assert hook["entry"].removesuffix(" --force-exclude") in script, hook["id"]
 
 
-def test_files_and_folders_the_readme_names_exist():
-    """Links, and code in back quotes that reads as a tracked path."""
-    text = text_of("README.md")
-    named = set(re.findall(r"\]\((?!https?:)([^)#]+)\)", text))
-    named |= set(re.findall(r"`((?:semanir|data_prep|baselines|tests)/[\w./]+\.\w+)`", text))
-    assert {"CITATION.cff", "data_prep/embedded/ATTRIBUTION.md"} <= named
-    assert [name for name in sorted(named) if not (REPOSITORY / name).exists()] == []
-
-
 def test_the_config_schema_knows_the_scales():
     """The enum of `--config scale=` is the list of scales.yaml; the default is one of them."""
     schema = yaml.safe_load(text_of("semanir/plan/config.schema.yaml"))

@@ -9,7 +9,6 @@ from PIL import Image
 from restoring import fails, picture, restored, save, semanir, trained, written
 
 from data_prep.tasks import task_names
-from semanir.cli import restore as command_restore
 from semanir.errors import InputError
 from semanir.inference import checkpoint, pictures
 from semanir.inference.restore import restore
@@ -61,16 +60,14 @@ def test_tiles_are_chosen_for_network_and_picture(tmp_path, command, monkeypatch
     assert (expected != restored(network, image)).any()
 
 
-def test_back_end_is_taken(tmp_path, command):
-    """Its name reaches the network; the result is the same up to rounding."""
-    save(tmp_path / "w.safetensors", trained("semanir-u-tiny"))
-    picture(tmp_path / "in.png", 20, 20, 3)
-    outputs = []
-    for backend in ("mask", "reference"):
-        assert command_restore._load(command[-1], [], backend).network.config.backend == backend
-        semanir(*command, "--backend", backend, "--overwrite")
-        outputs.append(written(tmp_path / "o.png").astype(int))
-    assert np.abs(outputs[0] - outputs[1]).max() <= 1
+def test_back_end_is_taken(tmp_path, command, monkeypatch):
+    """Its name reaches the network; what back ends compute is in tests/semanir/attention."""
+    save(tmp_path / "w.safetensors", build("semanir-u-tiny"))
+    picture(tmp_path / "in.png", 9, 9, 3)
+    taken = []
+    monkeypatch.setattr(pictures, "restore_pixels", lambda *a, **_: taken.append(a[0]) or a[1])
+    semanir(*command, "--backend", "reference")
+    assert taken[0].network.config.backend == "reference"
 
 
 @pytest.mark.parametrize(
@@ -79,7 +76,6 @@ def test_back_end_is_taken(tmp_path, command):
         (["--sigma", 25], "tell the level of a --task; pass that as well"),
         (["--weights", "{folder}/gone.safetensors"], "no such weights: {folder}/gone.safetensors"),
         (["--tile", 8, "--overlap", 8], "overlap 8 must be smaller"),
-        (["--backend", "fast"], "unknown attention back end 'fast'"),
         (["--device", "cuda"], "torch finds no GPU"),
     ],
 )
@@ -135,8 +131,7 @@ def test_other_mismatches_are_refused(tmp_path, command, capsys, channels, task,
 
 def test_nan_is_not_written(tmp_path, command, capsys):
     network = build("semanir-u-tiny", channels=1)
-    with torch.no_grad():
-        network.conv_last.bias.fill_(torch.nan)
+    torch.nn.init.constant_(network.conv_last.bias, torch.nan)
     save(tmp_path / "w.safetensors", network)
     picture(tmp_path / "in.png", 9, 9)
     assert "the network gave NaN" in fails(capsys, *command)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from checkout import REPOSITORY
 from PIL import ImageCms
 from restoring import picture, pixels, save, trained
 
@@ -63,7 +64,7 @@ def test_a_picture_is_written_with_what_belongs_to_it(tmp_path, network):
     assert result.icc == SRGB
 
 
-def test_what_does_not_fit_is_refused(tmp_path, network, read_only):
+def test_no_file_is_overwritten(tmp_path, network, read_only):
     source, out = tmp_path / "in.png", tmp_path / "out.png"
     picture(source, 9, 9)
     out.write_bytes(b"old")
@@ -74,13 +75,20 @@ def test_what_does_not_fit_is_refused(tmp_path, network, read_only):
         assert target.read_bytes() == before
     with pytest.raises(OutputError, match=f"cannot write {read_only}"):
         semanir.restore(network, source, out=read_only / "a.png")
-    with pytest.raises(InputError, match=r"no such picture: .*gone\.png"):
-        semanir.restore(network, tmp_path / "gone.png")
-    with pytest.raises(InputError, match=r"no such weights: .*gone\.safetensors"):
-        semanir.restore("gone.safetensors", source)
-    with pytest.raises(InputError, match="the image is in colour, the network is grey"):
-        semanir.restore(network, pixels(9, 9, 3))
-    with pytest.raises(InputError, match=r"out='o\.png' is for a picture"):
-        semanir.restore(network, pixels(9, 9), out="o.png")
-    with pytest.raises(InputError, match=r"dtype=.*float32.* is for arrays"):
-        semanir.restore(network, source, dtype=np.float32)
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "message"),
+    [
+        ("gone.png", {}, r"no such picture: gone\.png"),
+        (pixels(9, 9, 3), {}, "the image is in colour, the network is grey"),
+        (pixels(9), {}, r"got shape \(9,\)"),
+        (pixels(9, 9), {"out": "o.png"}, r"out='o\.png' is for a picture"),
+        (REPOSITORY / "docs/table07.png", {"dtype": "uint8"}, "dtype='uint8' is for arrays"),
+    ],
+)
+def test_what_does_not_fit_is_refused(network, given, options, message):
+    with pytest.raises(InputError, match=message):
+        semanir.restore(network, given, **options)
+    with pytest.raises(InputError, match=r"no such weights: gone\.safetensors"):
+        semanir.restore("gone.safetensors", given, **options)
