@@ -40,7 +40,7 @@ def score_images(
         target = match_channels(read_image(path), task.channels, path, task.gray)
         scale = task.upscale or 1
         target = target[: degraded.shape[0] * scale, : degraded.shape[1] * scale]
-        restored, used = restorer(degraded, level, None)
+        restored, used = restorer(degraded, level)
         quality: dict[str, float] = score(restored, target, task.protocol(level))
         if used:
             quality["tile"] = used

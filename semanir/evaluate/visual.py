@@ -94,7 +94,7 @@ def compare(
     image = median_image(scores, of_input["scores"])
     degraded, clean = read_pair(task, dataset, level, image)
 
-    restored, inputs = (one(degraded, level, None)[0] for one in (restorer, input_restorer))
+    restored, inputs = (one(degraded, level)[0] for one in (restorer, input_restorer))
     unit = task.upscale or 1
     crop = busiest_crop(clean, unit)
     top, left, side = crop
@@ -109,7 +109,7 @@ def compare(
     }
     others = []
     for model, make in systems.items():
-        output = _square(make()(degraded, level, None)[0], *crop)
+        output = _square(make()(degraded, level)[0], *crop)
         quality = score(output, target, protocol)["psnr"]
         others.append({"model": model, "picture": as_png(output), "psnr_crop": quality})
     return {

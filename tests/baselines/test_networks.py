@@ -25,7 +25,7 @@ from data_prep.tasks import get_task
 from semanir.errors import InputError
 from semanir.evaluate.metrics import score
 from semanir.inference.restore import restore
-from semanir.measure import flops
+from semanir.network import flops
 
 # millions of parameters that the released networks have
 PARAMETERS = {

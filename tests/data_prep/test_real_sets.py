@@ -15,8 +15,9 @@ from data_prep.images import read_image
 from data_prep.prepare import load_index, prepare
 from data_prep.tasks import get_task
 from semanir.errors import InputError
-from semanir.evaluate.evaluation import evaluate
-from semanir.plan import runs as plan
+from semanir.evaluate.evaluation import score_images
+from semanir.plan.answers import _printed_sets
+from semanir.plan.cells import cells
 
 
 def photograph(seed, height=48, width=64):
@@ -72,8 +73,8 @@ def test_gopro_from_its_archive_layout_to_scores(few):
         np.testing.assert_array_equal(read_image(f"data/sets/gopro_test/{name}"), photograph(seed))
         np.testing.assert_array_equal(read_image(folder / name), photograph(seed + 100))
 
-    scores = evaluate(
-        lambda image, level, tile: (image, None),
+    scores = score_images(
+        lambda image, level: (image, None),
         get_task("deblur-motion"),
         [("gopro_test", "motion")],
     )
@@ -117,9 +118,9 @@ def test_every_real_pair_of_the_tables_has_a_set_with_rules():
     printed = {
         name
         for table in ("table02", "table08")
-        for cell in plan.cells(table)
+        for cell in cells(table)
         if cell.kind == "number"
-        for name in plan._printed_sets(cell)
+        for name in _printed_sets(cell)
     }
     assert printed == {"gopro_test", "hide", "snow100k_l", "raindrop_a", "outdoor_rain_test1"}
     for name in [*printed, "gopro_train", "allweather_train"]:

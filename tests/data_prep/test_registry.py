@@ -12,8 +12,10 @@ from data_prep.datasets import datasets, downloads, get_set, in_scale, prepared_
 from data_prep.tasks import families
 from semanir.errors import InputError
 from semanir.names import UnknownNameError
+from semanir.paths import VGG
 from semanir.plan import models
-from semanir.plan import runs as plan
+from semanir.plan.cells import tables
+from semanir.plan.plan import Plan, raw_listing
 
 MANIFESTS = registry.HERE / "manifests"
 # bytes as counted by the sources' own listings, independent of our manifests
@@ -111,12 +113,12 @@ def test_what_a_scale_uses_is_tagged_with_it(scale):
     used = {name for recipe in recipes for name in recipe.get("datasets", [])}
     used |= set(chosen.get("stand_in", {}).values())
     used |= set(chosen.get("trained_stand_in", {}).values())
-    for run in plan.runs(scale, plan.tables()):
-        used |= {name for name, _ in plan.test_places(scale, run.task, model=run.model)}
+    for run in Plan(scale).runs(tables()):
+        used |= {name for name, _ in Plan(scale).evaluation_sets(run.task, run.model)}
     assert {name for name in used if not in_scale(name, scale)} == set()
-    raw = {listing for name in used for listing in plan.raw_listing(name)}
-    weights = {plan.VGG_WEIGHTS} if scale == "paper" else set()  # of the loss for bad weather
-    assert raw | weights == set(plan.to_download(scale))
+    raw = {listing for name in used for listing in raw_listing(name)}
+    weights = {VGG} if scale == "paper" else set()  # of the loss for bad weather
+    assert raw | weights == set(Plan(scale).downloads())
 
 
 def test_the_mini_scale_is_wired_to_these_sets():

@@ -12,8 +12,7 @@ from restoring import fails, save, semanir
 from semanir import cli
 from semanir.attention import BACKENDS
 from semanir.inference.shipped import TASKS
-from semanir.measure import flops
-from semanir.network import PRESETS, build
+from semanir.network import PRESETS, build, flops
 
 
 @pytest.mark.parametrize("command", [["list"], ["--help"], ["restore", "--help"]], ids=" ".join)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from data_prep.tasks import get_task
-from semanir.evaluate.evaluation import evaluate
+from semanir.evaluate.evaluation import score_images
 from semanir.evaluate.metrics import score
 from semanir.files import sha256
 
@@ -38,7 +38,7 @@ def test_grey_files_are_scored_in_both_conventions(tmp_path, monkeypatch, grey):
         return image.repeat(2, 0).repeat(2, 1), None
 
     scores = {
-        entry["image"]: entry for entry in evaluate(enlarge, get_task("sr-x2"), [("two", "x2")])
+        entry["image"]: entry for entry in score_images(enlarge, get_task("sr-x2"), [("two", "x2")])
     }
     full = {name: entry.get("psnr_grey_full_range") for name, entry in scores.items()}
     if grey == "neither":

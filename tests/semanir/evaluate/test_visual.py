@@ -17,14 +17,19 @@ from data_prep.tasks import families
 from reports.collect import collect, means, read_records, read_results, write_results
 from reports.figures import visual as page
 from reports.tables.layouts import default_tables, layouts
+from semanir import cli
+from semanir.cli import evaluate as verb
 from semanir.errors import InputError
 from semanir.evaluate import visual
 from semanir.files import sha256, write_json
 from semanir.plan import models
-from semanir.plan import runs as plan
+from semanir.plan.cells import cells
+from semanir.plan.plan import Plan
 from semanir.plan.record import read_record
+from semanir.plan.runs import Run
 
 PLACE = ("embedded_rgb", "x2")
+COMMAND = ["evaluate", "--what", "visual", "--task", "sr-x2"]
 
 
 def rows(scores, place=PLACE):
@@ -81,14 +86,14 @@ def test_one_run_for_each_family_that_the_tables_train():
     for scale in ("smoke", "mini"):
         first = {}
         for table in default_tables():
-            for cell in plan.cells(table):
-                run = plan.answer(cell, scale)
+            for cell in cells(table):
+                run = Plan(scale).answer(cell)
                 if run.task and "of" not in models.trained_models().get(run.model, {"of": ""}):
                     first.setdefault(cell.task, (run.task, run.model))
-        runs = plan.visual_runs(scale, default_tables())
+        runs = Plan(scale).visual_runs(default_tables())
         assert [(run.task, run.model) for run in runs] == list(first.values())
         assert {run.seed for run in runs} == {0}
-    assert len(plan.visual_runs("smoke", layouts())) == len(families())
+    assert len(Plan("smoke").visual_runs(layouts())) == len(families())
 
 
 @pytest.mark.parametrize(
@@ -96,9 +101,9 @@ def test_one_run_for_each_family_that_the_tables_train():
     [("denoise_gray-sigma50", "denoise_gray-blind"), ("sr-x4", "sr-x4")],
 )
 def test_the_input_of_a_run_is_the_one_that_is_evaluated(task, source):
-    run = plan.Run("smoke", task, "semanir-u", 0)
-    assert plan.input_run(run) == plan.Run("smoke", source, "input", 0)
-    assert plan.input_run(run) in plan.runs("smoke", default_tables())
+    run = Run("smoke", task, "semanir-u", 0)
+    assert run.of_input == Run("smoke", source, "input", 0)
+    assert run.of_input in Plan("smoke").runs(default_tables())
 
 
 # --- the record ------------------------------------------------------------------------------
@@ -129,19 +134,19 @@ def enlarging(tmp_path, monkeypatch):
     restored = np.minimum(clean.astype(int) + 20, 255).astype(np.uint8)
     for model, psnr in (("semanir-s", 22.0), ("input", 20.0)):
         eval_record(tmp_path, "sr-x2", model, [(*PLACE, psnr, 0, 0)])
-        path = tmp_path / plan.Run("smoke", "sr-x2", model, 0).record
+        path = tmp_path / Run("smoke", "sr-x2", model, 0).record
         path.write_text(path.read_text().replace('"0.png"', '"photo"'))
 
-    monkeypatch.setattr(visual, "make_restorer", restorer_of(restored, visual.make_restorer))
+    monkeypatch.setattr(verb, "restorer_of", restorer_of(restored, verb.restorer_of))
     return clean, degraded, restored
 
 
 def restorer_of(restored, original):
     """The network's output is given; the input's is what the project makes of it."""
 
-    def make(run, threads):
+    def make(plan, run, *options):
         if run.model == "input":
-            return original(run, threads)
+            return original(plan, run, *options)
         return lambda image, level: ((restored / 255).astype(np.float32), None)
 
     return make
@@ -150,7 +155,7 @@ def restorer_of(restored, original):
 def test_a_record_holds_the_three_crops_and_their_psnr(enlarging, tmp_path):
     """Super-resolution: pixels repeated in the picture, PSNR of bicubic on Y without a border."""
     clean, degraded, restored = enlarging
-    visual.main(["--task", "sr-x2", "--model", "semanir-s"])
+    cli.main([*COMMAND, "--model", "semanir-s"])
     record = read_record(tmp_path / "results/smoke/visual/sr-x2/semanir-s/seed0.json")
     # the grid has squares at 0, 48 and 96 from the left; the last lies in the noise but for 4
     assert record["crop"] == [0, 96, 96]
@@ -175,8 +180,8 @@ def test_a_record_holds_the_three_crops_and_their_psnr(enlarging, tmp_path):
         assert record["scores"][name] == pytest.approx(10 * np.log10(255**2 / error), abs=0.02)
 
     # in the results they are metrics of their own: the set's PSNR is that of the evaluation
-    paths = [plan.Run("smoke", "sr-x2", m, 0).record for m in ("semanir-s", "input")]
-    paths.append(plan.Run("smoke", "sr-x2", "semanir-s", 0).visual)
+    paths = [Run("smoke", "sr-x2", m, 0).record for m in ("semanir-s", "input")]
+    paths.append(Run("smoke", "sr-x2", "semanir-s", 0).visual)
     results = read_records(paths)
     crops = results[results["metric"].str.startswith("psnr_crop")]
     assert list(crops["metric"]) == ["psnr_crop", "psnr_crop_input"]
@@ -188,16 +193,16 @@ def test_a_record_holds_the_three_crops_and_their_psnr(enlarging, tmp_path):
 def test_other_systems_stand_beside_the_network(enlarging, tmp_path):
     """One that returns the clean image: infinite PSNR, and its own line of the results."""
     clean, _, _ = enlarging
-    given = visual.make_restorer
+    given = verb.restorer_of
 
-    def make(run, threads):
+    def make(plan, run, *options):
         if run.model == "swinir":
             return lambda image, level: ((clean / 255).astype(np.float32), None)
-        return given(run, threads)
+        return given(plan, run, *options)
 
-    visual.make_restorer = make  # the fixture puts the project's own back
-    visual.main(["--task", "sr-x2", "--model", "semanir-s", "--beside", "swinir"])
-    path = tmp_path / plan.Run("smoke", "sr-x2", "semanir-s", 0).visual
+    verb.restorer_of = make  # the fixture puts the project's own back
+    cli.main([*COMMAND, "--model", "semanir-s", "--systems", "swinir"])
+    path = tmp_path / Run("smoke", "sr-x2", "semanir-s", 0).visual
     (other,) = read_record(path)["beside"]
     assert (other["model"], other["psnr_crop"]) == ("swinir", math.inf)
     np.testing.assert_array_equal(pixels(other["picture"]), clean[0:96, 96:192])
@@ -213,15 +218,15 @@ def test_other_systems_stand_beside_the_network(enlarging, tmp_path):
 
 
 def test_systems_beside_a_run_are_those_evaluated_on_its_task():
-    run = plan.Run("mini", "denoise_gray-sigma25", "semanir-u", 0)
-    found = plan.beside(run, default_tables(), (), ("dncnn", "ffdnet", "deepjoint"))
+    run = Run("mini", "denoise_gray-sigma25", "semanir-u", 0)
+    found = Plan("mini").systems_shown(run, default_tables())
     assert [(other.task, other.model) for other in found] == [(run.task, "dncnn")]
-    assert plan.beside(run, default_tables(), (), ()) == []
+    assert Plan("smoke").systems_shown(run, default_tables()) == []
 
 
 def test_pictures_are_of_trained_networks(capsys):
     with pytest.raises(SystemExit):
-        visual.main(["--task", "sr-x2", "--model", "input"])
+        cli.main([*COMMAND, "--model", "input"])
     assert "input is not trained here" in capsys.readouterr().err
 
 

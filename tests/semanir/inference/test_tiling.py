@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from semanir.measure.networks import network_of
 from torch import nn
 
 import semanir
 from semanir import memory
-from semanir.evaluate.evaluation import evaluate
+from semanir.evaluate.evaluation import score_images
+from semanir.evaluate.systems import network_of
 from semanir.inference import tiling
 from semanir.inference.tiling import choose_tile, fitting_tile, free_bytes, meta_peak_bytes
 from semanir.measure.timing import peak_bytes
@@ -105,14 +105,14 @@ def test_both_scores_are_recorded(tmp_path, monkeypatch):
     )
     monkeypatch.setattr("semanir.evaluate.evaluation.read_image", lambda path: image)
 
-    def restorer(given, level, tile):
+    def restorer(given, level, tile=None):
         return given + np.float32(2 / 255 if tile else 1 / 255), tile or forced
 
     for forced in (None, 256):
-        (whole,) = evaluate(restorer, task, [("a", "sigma50")])
+        (whole,) = score_images(restorer, task, [("a", "sigma50")])
         assert whole["psnr"] == pytest.approx(20 * np.log10(255), abs=0.01)
         assert whole.get("tile") == forced and "psnr_tiled" not in whole
     forced = None
-    (both,) = evaluate(restorer, task, [("a", "sigma50")], tile=16)
+    (both,) = score_images(restorer, task, [("a", "sigma50")], tile=16)
     assert both["psnr_tiled"] == pytest.approx(20 * np.log10(255 / 2), abs=0.01)
     assert both["psnr"] > both["psnr_tiled"]

@@ -6,12 +6,17 @@ import sys
 
 import pytest
 import torch
-from semanir.measure.networks import count, memory, network_of, parse_input, runtime
 from small_networks import shrink
 from torch import nn
 
+from baselines.registry import COMMERCIAL
 from semanir.errors import InputError
-from semanir.measure import networks as measure
+from semanir.evaluate.systems import network_of
+from semanir.measure import counts
+from semanir.measure import runtime as measured_runtime
+from semanir.measure.counts import count, count_rows
+from semanir.measure.inputs import parse_input
+from semanir.measure.runtime import memory, runtime
 from semanir.network import flops
 
 
@@ -181,10 +186,15 @@ MEASURES = {
 }
 
 
+def replace_networks(monkeypatch, make):
+    for module in (counts, measured_runtime):
+        monkeypatch.setattr(module, "network_of", lambda name, *options: make(name).eval())
+
+
 @pytest.mark.parametrize("what", MEASURES)
 def test_inputs_that_a_network_does_not_take_are_refused(monkeypatch, what):
     """One channel spread over three runs, but is not what was asked for."""
-    monkeypatch.setattr(measure, "network_of", lambda name: Spreading(margin=7).eval())
+    replace_networks(monkeypatch, lambda name: Spreading(margin=7))
     for channels in (1, 2, 4):
         with pytest.raises(InputError, match=f"made takes --input 3xHxW, not {channels}x16x16"):
             MEASURES[what]((channels, 16, 16))
@@ -208,7 +218,7 @@ def test_channels_of_real_networks(name, shape, wanted):
 
 def test_the_network_at_fault_is_named_among_several(monkeypatch):
     made = {"fine": nn.Conv2d(1, 1, 3, padding=1), "made": Spreading()}
-    monkeypatch.setattr(measure, "network_of", lambda name: made[name].eval())
+    replace_networks(monkeypatch, made.get)
     for names in (["fine", "made"], ["made", "fine"]):
         with pytest.raises(InputError, match="made takes --input 3xHxW"):
             runtime(names, (1, 16, 16), seconds=0, least=2)
@@ -238,7 +248,7 @@ def test_inputs_that_are_none_are_refused(text):
 def test_every_count_of_the_paper_is_recorded():
     """What reports/tables/tables.py looks for is what `record` writes."""
     for model in ("swinir", "semanir-s"):
-        rows = {(row["variant"], row["metric"]): row for row in measure.count_rows(model)}
+        rows = {(row["variant"], row["metric"]): row for row in count_rows(model)}
         assert ("x4", "params") in rows
         assert rows["x4", "FLOPs"]["protocol"].endswith("3x128x128, variant x4")
     parts = {m: rows["x4 W=32 k=512", m]["value"] for v, m in rows if v == "x4 W=32 k=512"}
@@ -264,7 +274,7 @@ def test_memory_of_a_convolution_is_that_of_its_maps():
 @pytest.mark.slow
 def test_the_command_line_counts_and_refuses():
     def run(*args):
-        command = [sys.executable, "-m", "semanir.measure.networks", *args]
+        command = [sys.executable, "-m", "semanir", "measure", *args]
         return subprocess.run(command, capture_output=True, text=True)
 
     found = run("count", "dncnn", "--input", "1x20x20", "--json", "--fvcore")

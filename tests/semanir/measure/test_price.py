@@ -2,7 +2,6 @@
 
 import json
 import sys
-from dataclasses import replace
 from importlib.util import find_spec
 from types import SimpleNamespace
 
@@ -12,24 +11,24 @@ import torch
 from data_prep.datasets import HERE, datasets, entry_of, get_set
 from data_prep.images import read_image
 from data_prep.tasks import get_task
+from semanir import cli
 from semanir.evaluate.metrics import score
 from semanir.measure.price import (
     Price,
     duration,
-    evaluations,
-    main,
-    network_of,
+    evaluated_network,
     prices,
     report,
-    restoring,
+    seconds_a_megapixel,
+    seconds_to_start,
     shape_of,
-    starting,
     step,
 )
 from semanir.network import build
 from semanir.network.flops import multiply_adds
 from semanir.plan import models
-from semanir.plan import runs as plan
+from semanir.plan.plan import Plan
+from semanir.plan.runs import Run
 from semanir.train.recipe import make_recipe
 
 
@@ -68,8 +67,8 @@ def record(asked):
 
 def test_work_of_a_step_is_three_passes_of_a_batch(clock, monkeypatch):
     """Forward, and twice that backward; the mean over the drawn k. The fastest step counts."""
-    recipe = make_recipe(plan.recipe("smoke", "sr-x2") | {"topk": [8, 32], "batch": 4})
-    run = plan.Run("smoke", "sr-x2", "semanir-s", 0)
+    recipe = make_recipe(Plan("smoke").recipe("sr-x2") | {"topk": [8, 32], "batch": 4})
+    run = Run("smoke", "sr-x2", "semanir-s", 0)
     shape = shape_of(run, recipe)
     assert shape == (4, 3, 16, 2)
     step_of = torch.optim.AdamW.step
@@ -86,19 +85,19 @@ def test_work_of_a_step_is_three_passes_of_a_batch(clock, monkeypatch):
 def timed(monkeypatch, start=0.0):
     """Instead of timings: 7.2 s a step, 36 s a megapixel."""
     monkeypatch.setattr("semanir.measure.price.step", lambda *options: (10.0, 7.2))
-    monkeypatch.setattr("semanir.measure.price.restoring", lambda *options: 36.0)
-    monkeypatch.setattr("semanir.measure.price.starting", lambda: start)
+    monkeypatch.setattr("semanir.measure.price.seconds_a_megapixel", lambda *options: 36.0)
+    monkeypatch.setattr("semanir.measure.price.seconds_to_start", lambda: start)
 
 
 def trainings(scale):
     """The networks of a scale, each training once."""
-    return {replace(run, model=run.trainee) for run in evaluations(scale) if run.trained}
+    return {run.training for run in Plan(scale).evaluations() if run.trained}
 
 
 def test_every_training_of_the_scale_is_priced_once(monkeypatch):
     """Ablations that only evaluate cost no training; those of tables 5 and 6 count once."""
     timed(monkeypatch)
-    found = prices("smoke")
+    found = prices(Plan("smoke"))
     wanted = trainings("smoke")
     assert len(wanted) == sum(price.trainings for price in found)
     assert all("weights_of" not in models.get_model(run.model) for run in wanted)
@@ -116,9 +115,9 @@ def test_every_training_of_the_scale_is_priced_once(monkeypatch):
 def test_every_evaluation_is_priced(monkeypatch):
     """8 colour photographs a level, 4 grey ones, of 0.037 megapixels: every run at its levels."""
     timed(monkeypatch)
-    runs = {*plan.runs("smoke", plan.tables()), *plan.ablation_runs("smoke")}
+    runs = Plan("smoke").evaluations()
     wanted = sum((4 if "gray" in run.task else 8) * len(get_task(run.task).levels) for run in runs)
-    found = prices("smoke")
+    found = prices(Plan("smoke"))
     assert sum(price.restored for price in found) == wanted
     hours = sum(price.hours_restoring for price in found)
     assert hours == pytest.approx(36 * 0.037 * wanted / 3600)
@@ -129,10 +128,12 @@ def test_released_systems_are_priced_by_what_their_weights_fit(monkeypatch):
     asked = []
     timed(monkeypatch)
     monkeypatch.setattr(
-        "semanir.measure.price.restoring", lambda *options: asked.append(options) or 36.0
+        "semanir.measure.price.seconds_a_megapixel", lambda *options: asked.append(options) or 36.0
     )
     found = {
-        price.task: price for price in prices("smoke", (), ("dncnn",)) if price.model == "dncnn"
+        price.task: price
+        for price in prices(Plan("smoke", systems=("dncnn",)))
+        if price.model == "dncnn"
     }
     assert set(found) == {"denoise_gray", "denoise_color"}
     assert {(price.trainings, price.hours_here) for price in found.values()} == {(0, 0)}
@@ -145,20 +146,20 @@ def test_released_systems_are_priced_by_what_their_weights_fit(monkeypatch):
 
 def test_every_run_is_started(monkeypatch):
     timed(monkeypatch)
-    before = prices("smoke")
+    before = prices(Plan("smoke"))
     timed(monkeypatch, start=3.6)
-    for one, other in zip(before, prices("smoke"), strict=True):
+    for one, other in zip(before, prices(Plan("smoke")), strict=True):
         assert other.hours_here - one.hours_here == pytest.approx(one.trainings / 1000)
         assert other.hours_restoring - one.hours_restoring == pytest.approx(one.evaluations / 1000)
-    assert sum(one.evaluations for one in before) == len(evaluations("smoke"))
+    assert sum(one.evaluations for one in before) == len(Plan("smoke").evaluations())
 
 
 def test_starting_a_job_is_starting_python_with_what_training_imports(clock, monkeypatch):
     asked = []
     monkeypatch.setattr("semanir.measure.price.subprocess.run", slowly(clock, [2.5], record(asked)))
-    starting.cache_clear()
-    assert starting() == 2.5
-    starting.cache_clear()
+    seconds_to_start.cache_clear()
+    assert seconds_to_start() == 2.5
+    seconds_to_start.cache_clear()
     (((python, flag, code),),) = asked  # one call with one argument, a list of three words
     assert (python, flag) == (sys.executable, "-c")
     assert "semanir.train.training" in code
@@ -167,9 +168,11 @@ def test_starting_a_job_is_starting_python_with_what_training_imports(clock, mon
 
 def test_what_is_left_out_costs_nothing(monkeypatch):
     timed(monkeypatch)
-    tasks = {price.task for price in prices("mini", ("mcmaster",), ("dncnn",))}
+    tasks = {price.task for price in prices(Plan("mini", ("mcmaster",), ("dncnn",)))}
     assert "denoise_gray" in tasks and "deblur" in tasks
-    colour = [p for p in prices("mini", ("mcmaster",), ("dncnn",)) if p.task == "denoise_color"]
+    colour = [
+        p for p in prices(Plan("mini", ("mcmaster",), ("dncnn",))) if p.task == "denoise_color"
+    ]
     assert {price.model for price in colour} == {"dncnn", "input"}  # they have CBSD68
 
 
@@ -186,25 +189,29 @@ def test_restoring_is_the_network_and_the_score(clock, monkeypatch, model, varia
     """The fastest round, divided by the megapixels of the output."""
 
     def slow_network(*arguments):
-        network = network_of(*arguments)
+        network = evaluated_network(*arguments)
         if network is not None:
             network.forward = slowly(clock, [1.5, 0.5, 0.3, 0.4], network.forward)
         return network
 
-    monkeypatch.setattr("semanir.measure.price.network_of", slow_network)
+    monkeypatch.setattr("semanir.measure.price.evaluated_network", slow_network)
     monkeypatch.setattr("semanir.measure.price.score", slowly(clock, [0.9, 0.1], score))
-    restoring.cache_clear()
+    seconds_a_megapixel.cache_clear()
     fastest = 0.1 if model == "input" else 0.4
-    assert restoring("mini", model, variant, task) == pytest.approx(fastest / (side**2 / 1e6))
-    restoring.cache_clear()
+    assert seconds_a_megapixel(Plan("mini"), model, variant, task) == pytest.approx(
+        fastest / (side**2 / 1e6)
+    )
+    seconds_a_megapixel.cache_clear()
 
 
 def test_what_takes_long_is_restored_twice(clock, monkeypatch):
     rounds = []
     monkeypatch.setattr("semanir.measure.price.score", slowly(clock, [30, 20], record(rounds)))
-    restoring.cache_clear()
-    assert restoring("mini", "input", "", "deblur-motion") == pytest.approx(20e6 / 128**2)
-    restoring.cache_clear()
+    seconds_a_megapixel.cache_clear()
+    assert seconds_a_megapixel(Plan("mini"), "input", "", "deblur-motion") == pytest.approx(
+        20e6 / 128**2
+    )
+    seconds_a_megapixel.cache_clear()
     assert len(rounds) == 2
 
 
@@ -212,10 +219,12 @@ def test_the_network_that_is_timed_is_that_of_the_scale():
     assert models.get_scale("mini")["networks"]["semanir-u"] == "semanir-u-tiny"
     for scale, preset in (("mini", "semanir-u-tiny"), ("paper", "semanir-u")):
         with torch.device("meta"):
-            found = network_of(scale, "semanir-u", "", get_task("denoise_gray-sigma25"))
+            found = evaluated_network(
+                Plan(scale), "semanir-u", "", get_task("denoise_gray-sigma25")
+            )
             wanted = build(preset, channels=1)
         assert parameters(found) == parameters(wanted)
-    assert network_of("mini", "input", "", get_task("denoise_gray-sigma25")) is None
+    assert evaluated_network(Plan("mini"), "input", "", get_task("denoise_gray-sigma25")) is None
 
 
 def parameters(network):
@@ -230,8 +239,8 @@ def test_photographs_are_as_large_as_the_registry_says():
         assert len(sides) == get_set(name).images
         pixels = sum(height * width for height, width in sides) / len(sides)
         assert pixels / 1e6 == pytest.approx(get_set(name).megapixels, rel=0.02)
-    runs = [*evaluations("mini"), *evaluations("paper")]
-    tested = {name for run in runs for name, _ in plan.test_places(run.scale, run.task)}
+    runs = [*Plan("mini").evaluations(), *Plan("paper").evaluations()]
+    tested = {name for run in runs for name, _ in Plan(run.scale).evaluation_sets(run.task)}
     assert all("megapixels" in datasets()[entry_of(name)] for name in tested)
 
 
@@ -247,7 +256,7 @@ def test_report_adds_up():
     assert text.splitlines()[5].split() == sums
     assert "one thing after the other: 3.1 days." in text  # 72 and 1.75 hours
     assert "networks in 83.3 days" in text  # 2 * 72e18 / 20e12 seconds
-    assert "python -m data_prep sizes --scale paper" in text
+    assert "semanir data sizes --scale paper" in text
 
 
 def test_durations_as_people_read_them():
@@ -256,10 +265,10 @@ def test_durations_as_people_read_them():
 
 
 def test_command_line(capsys, monkeypatch):
-    monkeypatch.setattr("semanir.measure.price.prices", lambda scale, without, systems: [])
-    main(["--scale", "mini", "--json"])
+    monkeypatch.setattr("semanir.measure.price.prices", lambda plan: [])
+    cli.main(["price", "--scale", "mini", "--json"])
     assert json.loads(capsys.readouterr().out) == []
     with pytest.raises(SystemExit) as stop:
-        main(["--scale", "papr"])
+        cli.main(["price", "--scale", "papr"])
     assert stop.value.code == 2
     assert "unknown scale 'papr'; did you mean paper?" in capsys.readouterr().err

@@ -127,7 +127,7 @@ def test_numbers_are_computed():
 
 HEAVY = """
 import sys
-from semanir.measure import flops
+from semanir.network import flops
 from semanir.network import build
 
 for name, options, shape in (

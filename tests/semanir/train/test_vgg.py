@@ -5,8 +5,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from semanir import paths
 from semanir.errors import InputError
-from semanir.plan import runs as plan
+from semanir.plan.plan import Plan
 from semanir.train import vgg
 from semanir.train.losses import SmoothL1VGG, make_loss
 
@@ -67,13 +68,13 @@ def test_weights_that_do_not_fit_are_named(weights, tmp_path):
 
 def test_recipe_takes_the_loss_from_where_the_workflow_puts_it(weights, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / plan.VGG_WEIGHTS).parent.mkdir(parents=True)
-    weights.rename(plan.VGG_WEIGHTS)
+    (tmp_path / paths.VGG).parent.mkdir(parents=True)
+    weights.rename(paths.VGG)
     assert isinstance(make_loss("smooth_l1_vgg", "cpu"), SmoothL1VGG)
-    assert plan.VGG_WEIGHTS in plan.training_inputs("paper", "weather-blind")
-    assert plan.VGG_WEIGHTS not in plan.training_inputs("paper", "deblur-motion")
-    assert plan.VGG_WEIGHTS in plan.to_download("paper")
-    assert plan.VGG_WEIGHTS not in plan.to_download("mini")
+    assert paths.VGG in Plan("paper").training_files("weather-blind")
+    assert paths.VGG not in Plan("paper").training_files("deblur-motion")
+    assert paths.VGG in Plan("paper").downloads()
+    assert paths.VGG not in Plan("mini").downloads()
 
 
 def test_download_comes_from_the_mirror_and_is_held_to_its_first_bytes(weights, tmp_path, capsys):
