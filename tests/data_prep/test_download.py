@@ -128,11 +128,19 @@ def lock():
 
 
 @pytest.mark.parametrize("name", ["listed", "either"])
-def test_a_listed_dataset_is_fetched_verified_and_listed(served, name):
-    """Where the first source is gone, from the second one."""
+@pytest.mark.parametrize("moved", [(), (B,)], ids=["first address", "second address"])
+def test_a_listed_dataset_is_fetched_verified_and_prepared(served, name, moved):
+    """From the second source where the first is gone; PNG files byte by byte."""
+    for file in moved:
+        serve(served, f"second/{file}", PHOTOGRAPHS[file])
+        (served / "mirror" / HOST / "list" / file).unlink()
     download(name)
     assert listed(name) == PHOTOGRAPHS
     assert not Path("data/lock.json").exists()
+    prepare(name, Path("data/sets") / name)
+    for line in load_index(Path("data/sets") / name):
+        assert Path("data/sets", name, line["file"]).read_bytes() == PHOTOGRAPHS[line["file"]]
+        assert line["shape"] == [24, 20, 3]
 
 
 def test_files_of_the_list_are_found_in_a_subfolder(place):
@@ -143,13 +151,6 @@ def test_files_of_the_list_are_found_in_a_subfolder(place):
     assert listed("listed") == PHOTOGRAPHS
     prepare("listed", place / "out")
     assert len(load_index(place / "out")) == len(PHOTOGRAPHS)
-
-
-def test_the_second_address_is_tried_for_each_file(place):
-    serve(place, f"list/{A}", PHOTOGRAPHS[A])
-    serve(place, f"second/{B}", PHOTOGRAPHS[B])
-    download("listed")
-    assert listed("listed") == PHOTOGRAPHS
 
 
 def test_wrong_bytes_are_refused_with_their_address(served):
@@ -289,15 +290,6 @@ def test_the_command_downloads_by_entry_or_set(served, capsys):
 # --- prepared sets -----------------------------------------------------------------------------
 
 
-def test_prepared_photographs_are_the_decoded_sources(served):
-    """PNG files byte by byte; the index holds shape and SHA-256."""
-    download("listed")
-    prepare("listed", Path("data/sets/listed"))
-    for line in load_index(Path("data/sets/listed")):
-        assert (Path("data/sets/listed") / line["file"]).read_bytes() == PHOTOGRAPHS[line["file"]]
-        assert line["shape"] == [24, 20, 3]
-
-
 def test_a_grey_file_among_colour_is_repeated_and_other_formats_become_png(place):
     """As Set14's bridge; BMP and TIFF are decoded."""
     images = {"colour.png": pixels(16, 16, 3), "grey.png": pixels(16, 16)}
@@ -367,13 +359,6 @@ def test_sizes_price_a_download_before_it_starts(place, capsys):
     assert "needs no download" in inventory.sizes("smoke")
     with pytest.raises(InputError, match="'papr'; did you mean paper"):
         inventory.sizes("papr")
-
-
-def test_the_paper_scale_has_a_price():
-    """Of the real registry: DIV2K alone is 3.5 GB, and unknown sizes are named."""
-    lines = lines_of(text := inventory.sizes("paper"))
-    assert "3.5 GB" in lines["div2k_train_hr"] and "by hand" in lines["manga109"]
-    assert "wed" in text.splitlines()[-1]
 
 
 def test_sizes_as_people_read_them():

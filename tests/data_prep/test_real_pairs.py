@@ -57,7 +57,7 @@ def pairs_in(folder, dataset, count=None):
 def refused(folder, dataset, *parts, count=None):
     """One line that begins with the set's name and has these parts."""
     with pytest.raises(InputError) as error:
-        find_pairs(folder, RULES[dataset], dataset, count)
+        pairs_in(folder, dataset, count)
     message = str(error.value)
     assert message.startswith(f"{dataset}: ") and "\n" not in message
     for part in parts:
@@ -280,7 +280,7 @@ WRONG_LISTS = {
     ),
     "twice": (
         "input/a.jpg\ninput/b.png\n./input/a.jpg\n",
-        ("line 3 names input/a.jpg again, as line 1 does",),
+        ("line 3 names top/input/a.jpg again, as line 1 does",),
     ),
     "ambiguous": ("a.jpg\ninput/c.png\n", ("line 2 may mean rain/", "or snow/old/input/c.png")),
     "empty": (b"\r\n \n", ("allweather.txt in ", "is empty")),
@@ -344,10 +344,6 @@ def test_what_is_no_whole_set_is_refused_by_file(tmp_path, kind):
     refused(write(tmp_path, *files), dataset, *parts)
 
 
-def test_no_folder(tmp_path):
-    refused(tmp_path / "gone", "hide", f"no folder {tmp_path / 'gone'}")
-
-
 def test_a_shared_clean_image_is_an_orphan_only_without_any_input(tmp_path):
     dataset, pairs = write_layout(tmp_path, "outdoor rain")
     (tmp_path / pairs[0][0]).unlink()
@@ -406,6 +402,7 @@ def test_a_linked_folder_is_not_entered(tmp_path):
     """Neither into the open nor round in circles; the message names the link."""
     write(tmp_path / "outside", "{input,target}/a.png")
     folder = tmp_path / "raw"
+    refused(folder, "hide", f"no folder {folder}")
     folder.mkdir()
     (folder / "HIDE").symlink_to(tmp_path / "outside")
     refused(folder, "hide", "HIDE is a link and not entered")
