@@ -307,13 +307,6 @@ def test_a_grey_file_among_colour_is_repeated_and_other_formats_become_png(place
         np.testing.assert_array_equal(read_image(Path("data/sets/asked") / name), expected)
 
 
-def test_two_photographs_of_one_name_are_refused(place):
-    write("asked", {f"{part}/a.png": PHOTOGRAPHS[A] for part in ("one", "two")})
-    download("asked")
-    with pytest.raises(InputError, match="asked: 1 images of different names"):
-        prepare("asked", Path("data/sets/asked"))
-
-
 @pytest.mark.parametrize(
     ("height", "width", "top", "left"), [(512, 768, 6, 134), (768, 512, 134, 6)]
 )

@@ -425,15 +425,6 @@ def test_density_is_carried_to_the_nearest_that_a_format_holds(tmp_path, density
         assert read_picture(tmp_path / "o.bmp").density == Density(*in_metres[:2], "metre")
 
 
-def test_the_density_of_jfif_stands_above_that_of_exif(tmp_path):
-    """In a TIFF, which has but one."""
-    exif = Image.Exif()
-    exif[282], exif[283], exif[296] = 72.0, 72.0, 2
-    Image.fromarray(pixels(9, 11)).save(tmp_path / "a.jpg", dpi=(300, 300), exif=exif.tobytes())
-    write_picture(tmp_path / "o.tif", read_picture(tmp_path / "a.jpg"))
-    assert density_in(tmp_path / "o.tif") == (300, 300, 2)
-
-
 # --- large pictures ----------------------------------------------------------------------------
 
 

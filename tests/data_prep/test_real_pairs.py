@@ -146,12 +146,6 @@ def test_each_archive_is_paired(tmp_path, layout, top):
         assert [flat_name(PurePosixPath(degraded)) for degraded, _ in pairs] == FRAMES
 
 
-@pytest.mark.parametrize("dataset", ["gopro_test", "gopro_train"])
-def test_gopro_is_paired_in_bare_folders(tmp_path, dataset):
-    write(tmp_path, *(f"{{input,target}}/{frame}" for frame in FRAMES))
-    assert pairs_in(tmp_path, dataset) == same_names("input", "target", *FRAMES)
-
-
 def test_the_first_rule_that_finds_anything_is_used(tmp_path):
     """With both copies of GoPro there, it is the original one."""
     _, pre_split = write_layout(tmp_path, "gopro test, pre-split")
@@ -313,6 +307,7 @@ REFUSED = {
         *("hide", ["{input,target}/1.png", "target/{2.png,9.PNG}"]),
         ("no degraded image belongs to target/2.png", "and 1 more image;", INCOMPLETE),
     ),
+    "bare GoPro": ("gopro_train", ["input/1.png", "target/{1,2}.png"], ("target/2.png",)),
     "orphan of HIDE": (
         *("hide", [f"test/{PERSON}", f"GT/{{{PERSON},12fromGOPR0950.png}}"]),
         ("belongs to GT/12fromGOPR0950.png",),
@@ -351,12 +346,6 @@ def test_a_shared_clean_image_is_an_orphan_only_without_any_input(tmp_path):
     for degraded, _ in pairs[1:3]:
         (tmp_path / degraded).unlink()
     refused(tmp_path, dataset, "belongs to gt/im_0301.png")
-
-
-def test_a_listed_set_has_orphans_too(tmp_path):
-    write_list(tmp_path, "input/a.jpg\n")
-    (tmp_path / "input/unlisted.png").unlink()
-    refused(tmp_path, "allweather_train", "belongs to gt/unlisted.png")
 
 
 @pytest.fixture
@@ -444,6 +433,7 @@ SIDES = st.integers(1, 1100) | st.integers(1, 20000)
 @given(height=SIDES, width=SIDES)
 @example(height=1024, width=1024)
 @example(height=1024, width=1025)
+@example(height=1280, width=721)  # 576.8 -> 577 -> 592
 @example(height=1, width=20000)
 def test_sizes_are_those_of_transweather(height, width):
     size = transweather_size(height, width)
@@ -451,15 +441,8 @@ def test_sizes_are_those_of_transweather(height, width):
     assert all(type(side) is int and side % 16 == 0 and 16 <= side <= 1024 for side in size)
     assert transweather_size(width, height) == size[::-1]
     assert transweather_size(*size) == size
-
-
-def test_sizes_of_the_test_sets():
-    sizes = {(480, 720): (480, 720), (480, 640): (480, 640), (481, 640): (496, 640)}
-    sizes |= {(720, 1280): (576, 1024), (1280, 721): (1024, 592)}  # 576.8 -> 577 -> 592
-    assert {size: transweather_size(*size) for size in sizes} == sizes
-    for height, width in ((0, 5), (5, 0)):
-        with pytest.raises(InputError, match=f"{width}x{height} is empty"):
-            transweather_size(height, width)
+    with pytest.raises(InputError, match=f"{width}x0 is empty"):
+        transweather_size(0, width)
 
 
 @pytest.mark.parametrize("shape", [(33, 47, 3), (600, 1100, 3), (1100, 30, 3), (32, 48, 3)])

@@ -16,7 +16,7 @@ from data_prep.download import download
 from data_prep.images import read_image
 from data_prep.pictures import Picture, is_plain_png, write_picture
 from data_prep.prepare import load_index, prepare
-from data_prep.tasks import families, get_task
+from data_prep.tasks import get_task
 from semanir.errors import InputError
 from semanir.evaluate.evaluation import evaluate
 
@@ -155,8 +155,3 @@ def test_plain_sources_are_copied_byte_for_byte(change):
     source, _ = write_pair(change, lambda path: image.save(path, dpi=(72, 72)))
     clean, _ = make("hide", "deblur", "motion")
     assert (clean / "1.png").read_bytes() == source.read_bytes()
-
-
-def test_the_weather_sets_are_resized_as_transweather_does():
-    for name in families()["weather"]["sets"].values():
-        assert get_set(name).resize == "transweather"
