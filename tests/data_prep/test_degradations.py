@@ -12,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 from photographs import EMBEDDED, pixels
 from PIL import Image, JpegImagePlugin
 from skimage.color import rgb2ycbcr
+from slow_references import slow_malvar
 
 from data_prep.degradations import (
     DEGRADATIONS,
@@ -174,45 +175,6 @@ def test_bayer_keeps_one_value_of_each_pixel(image):
     sensor = bayer(image)
     for row, column in np.ndindex(*sensor.shape):
         assert sensor[row, column] == image[row, column, (row % 2) + (column % 2)]
-
-
-def reflected(index, size):
-    index = abs(index)
-    return index if index < size else 2 * (size - 1) - index
-
-
-def slow_malvar(sensor):
-    """Bilinear interpolation plus the paper's gradient corrections, pixel by pixel.
-
-    alpha 1/2 for green, beta 5/8 for red and blue at green, gamma 3/4 for red at blue and back.
-    """
-    height, width = sensor.shape
-    full = np.empty((height, width, 3))
-    for y, x in np.ndindex(height, width):
-
-        def at(dy, dx, y=y, x=x):
-            return float(sensor[reflected(y + dy, height), reflected(x + dx, width)])
-
-        centre = at(0, 0)
-        row, column = [at(0, -1), at(0, 1)], [at(-1, 0), at(1, 0)]
-        diagonal = [at(dy, dx) for dy in (-1, 1) for dx in (-1, 1)]
-        far_row, far_column = [at(0, -2), at(0, 2)], [at(-2, 0), at(2, 0)]
-        own, other = (0, 2) if y % 2 == 0 else (2, 0)
-        if (y + x) % 2 == 0:  # red or blue
-            laplacian = centre - np.mean(far_row + far_column)
-            full[y, x, own] = centre
-            full[y, x, 1] = np.mean(row + column) + 1 / 2 * laplacian
-            full[y, x, other] = np.mean(diagonal) + 3 / 4 * laplacian
-        else:
-            full[y, x, 1] = centre
-            for channel, near, along, across in (
-                (own, row, far_row, far_column),
-                (other, column, far_column, far_row),
-            ):
-                # nine points: the centre against diagonals and its own line, the other line back
-                laplacian = centre - (sum(diagonal) + sum(along) - sum(across) / 2) / 5
-                full[y, x, channel] = np.mean(near) + 5 / 8 * laplacian
-    return full
 
 
 @pytest.mark.parametrize("shape", [(12, 16), (13, 17), (5, 6), (3, 3)])

@@ -170,7 +170,6 @@ def short_palette(path):
 ONES, TABLE = np.ones((9, 11)), np.arange(3 * 256, dtype=np.uint16).reshape(3, 256) * 85
 REFUSED = {
     "one further sample": ("a.tif", extra("unspecified"), "1 further sample "),
-    "alpha and more": ("a.tif", extra("unassalpha", "unspecified"), "2 further samples"),
     "further of 16 bits": ("a.tif", extra("unspecified", dtype=np.uint16), "1 further sample "),
     "undeclared": ("a.tif", undeclared, "1 further sample "),
     "premultiplied": ("a.tif", extra("assocalpha"), "premultiplied alpha"),
@@ -185,8 +184,7 @@ REFUSED = {
     ),
     "grey with alpha of 16 bits": ("a.tif", grey_with_alpha, "16 bits of grey with alpha"),
     "Lab": ("a.tif", tiff(pixels(9, 11, 3), photometric="cielab"), "CIE Lab"),
-    "inks": ("a.tif", cmyk, "CMYK"),
-    "inks in JPEG": ("a.jpg", cmyk, "CMYK"),
+    "inks": ("a.jpg", cmyk, "CMYK"),
     "animated PNG": ("a.png", animated, "2 pages or frames"),
     "animated WebP": ("a.webp", animated, "2 pages or frames"),
     "pages": ("a.tif", animated, "2 pages or frames"),

@@ -99,15 +99,6 @@ def test_several_degraded_files_share_a_clean_one_and_are_resized_alike(change):
     assert read_degraded(degraded / "im_0301_s80_a04.png").shape == (64, 80, 3)
 
 
-def test_a_pair_without_its_clean_image_stops_the_download_by_name(change):
-    for seed, path in enumerate(("data/0_rain.png", "gt/0_clean.png", "data/1_rain.png")):
-        write(f"raindrop/test_a/{path}", pixels(9, 9, 3, seed=seed))
-    change("raindrop_a", images=2)
-    with pytest.raises(InputError, match=r"1_rain\.png"):
-        download("raindrop")
-    assert not Path("data/raw/raindrop/files.json").exists()
-
-
 def write_pair(change, write_file, **fields):
     """One pair of HIDE: the paths of the clean and the degraded file."""
     change("hide", images=1, **fields)
@@ -148,10 +139,3 @@ def test_prepared_files_are_plain_whatever_the_sources_are(change):
         assert is_plain_png(path)
         for array in (read_image(path), cv2.imread(str(path), cv2.IMREAD_UNCHANGED)[..., ::-1]):
             np.testing.assert_array_equal(array, drawn.convert("RGB"))
-
-
-def test_plain_sources_are_copied_byte_for_byte(change):
-    image = Image.fromarray(pixels(32, 48, 3))
-    source, _ = write_pair(change, lambda path: image.save(path, dpi=(72, 72)))
-    clean, _ = make("hide", "deblur", "motion")
-    assert (clean / "1.png").read_bytes() == source.read_bytes()

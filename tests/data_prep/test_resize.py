@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from checkout import REPOSITORY
 from PIL import Image
+from slow_references import resize_plane
 
 from data_prep.resize import imresize, modcrop
 from semanir.errors import InputError
@@ -62,43 +63,6 @@ def test_pixels_of_embedded_photographs_never_change(name, scale):
 
 
 # --- the formula, pixel by pixel in exact fractions -----------------------------------------
-
-
-def cubic(x):
-    x = abs(x)
-    if x <= 1:
-        return Fraction(3, 2) * x**3 - Fraction(5, 2) * x**2 + 1
-    if x < 2:
-        return -Fraction(1, 2) * x**3 + Fraction(5, 2) * x**2 - 4 * x + 2
-    return Fraction(0)
-
-
-def resize_line(line, scale, border, eight_bit):
-    n = len(line)
-    width = 4 / min(scale, Fraction(1))
-    table = [*range(1, n + 1), *range(n, 0, -1)]
-    resized = []
-    for x in range(1, math.ceil(n * scale) + 1):
-        u = x / scale + Fraction(1, 2) * (1 - 1 / scale)
-        left = math.floor(u - width / 2)
-        total = weights = Fraction(0)
-        for index in range(left, left + math.ceil(width) + 2):
-            weight = cubic((u - index) * min(scale, Fraction(1)))
-            mirrored, replicated = table[(index - 1) % (2 * n)], min(max(index, 1), n)
-            total += weight * line[(mirrored if border == "mirror" else replicated) - 1]
-            weights += weight
-        value = total / weights
-        resized.append(min(max(math.floor(value + Fraction(1, 2)), 0), 255) if eight_bit else value)
-    return resized
-
-
-def resize_plane(plane, scale, border):
-    """Rows first, then columns; integers are rounded after each pass, fractions are not."""
-    eight_bit = plane.dtype == np.uint8
-    lines = [[int(v) if eight_bit else Fraction(float(v)) for v in row] for row in plane]
-    columns = [resize_line(column, scale, border, eight_bit) for column in zip(*lines, strict=True)]
-    rows = [resize_line(row, scale, border, eight_bit) for row in zip(*columns, strict=True)]
-    return np.array(rows, dtype=np.uint8 if eight_bit else np.float64)
 
 
 def harsh(shape, seed=0):
