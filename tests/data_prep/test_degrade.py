@@ -93,26 +93,11 @@ def test_degrading_is_bitwise_reproducible(tmp_path):
     assert written[0] == written[1]
 
 
-def test_degrading_stops_at_a_changed_photograph(tmp_path):
-    """No index is left of a set that was tampered with."""
-    clean = write_set(tmp_path / "clean", {"a.png": pixels(9, 9), "b.png": pixels(9, 9)})
-    Image.fromarray(pixels(9, 9, seed=8)).save(clean / "b.png")
-    with pytest.raises(InputError, match=r"b\.png changed"):
-        degrade_set("denoise_gray", "sigma15", clean, tmp_path / "out")
-    assert not (tmp_path / "out" / "index.json").exists()
-
-
-@pytest.mark.parametrize(
-    ("task", "level", "message"),
-    [
-        ("denoise_grey", "sigma15", "task 'denoise_grey'; did you mean denoise_gray"),
-        ("sr", "x5", "level of sr 'x5'; did you mean x"),
-        ("zzz", "x2", "task 'zzz'; valid: denoise_gray, denoise_color, sr"),
-    ],
-)
-def test_a_wrong_task_or_level_names_the_nearest(tmp_path, task, level, message):
-    with pytest.raises(UnknownNameError, match=message):
-        degrade_set(task, level, tmp_path, tmp_path / "out")
+def test_a_wrong_task_or_level_names_the_nearest(tmp_path):
+    with pytest.raises(UnknownNameError, match="'denoise_grey'; did you mean denoise_gray"):
+        degrade_set("denoise_grey", "sigma15", tmp_path, tmp_path / "out")
+    with pytest.raises(UnknownNameError, match="level of sr 'x5'; did you mean x"):
+        degrade_set("sr", "x5", tmp_path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -192,6 +177,8 @@ def too_few(folder):
 )
 def test_a_spoilt_photograph_is_named(embedded, tmp_path, capsys, spoil, message):
     """Also by the command, in one line without a traceback."""
+    with pytest.raises(UnknownNameError, match="did you mean embedded_gray"):
+        prepare("embeded_gray", tmp_path / "set")
     spoil(embedded)
     with pytest.raises(InputError, match=message):
         prepare("embedded_gray", tmp_path / "set")
@@ -199,11 +186,6 @@ def test_a_spoilt_photograph_is_named(embedded, tmp_path, capsys, spoil, message
     with pytest.raises(SystemExit) as stopped:
         main(["data", "prepare", "embedded_gray", str(tmp_path / "set")])
     assert stopped.value.code == 2 and capsys.readouterr().err.count("\n") == 1
-
-
-def test_prepare_names_the_nearest_dataset(tmp_path):
-    with pytest.raises(UnknownNameError, match="did you mean embedded_rgb"):
-        prepare("embeded_rgb", tmp_path / "set")
 
 
 def test_load_index_names_what_is_missing_or_changed(tmp_path):

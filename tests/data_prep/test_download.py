@@ -1,6 +1,5 @@
 """Datasets from a mirror to prepared and degraded sets: verified, resumed, refused by name."""
 
-import io
 import json
 import re
 import shlex
@@ -8,16 +7,14 @@ import shutil
 import socket
 import subprocess
 import sys
-import zipfile
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
 from photographs import pixels, png_bytes
 from PIL import Image
+from small_registry import ARCHIVE, DATASETS, HOST, PHOTOGRAPHS, serve, sha, small_registry, zipped
 
-import data_prep.datasets as registry
 from data_prep import download as downloading
 from data_prep import inventory
 from data_prep.datasets import get_set
@@ -28,74 +25,13 @@ from data_prep.prepare import convert, load_index, prepare
 from semanir.cli import main
 from semanir.errors import InputError
 
-HOST = "photographs.invalid"  # never resolves: whatever is not in the mirror fails at once
-A, B = PHOTOGRAPHS = {f"{name}.png": png_bytes(pixels(24, 20, 3, seed=ord(name))) for name in "ab"}
-
-
-def zipped(files):
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        for name, data in files.items():
-            archive.writestr(f"photos/{name}", data)
-    return out.getvalue()
-
-
-def sha(data):
-    return sha256(data).hexdigest()
-
-
-ARCHIVE = zipped(PHOTOGRAPHS)
-ENTRY = {"role": "test", "scales": ["mini"], "channels": 3, "images": 2}
-ENTRY |= {"licence": "CC0", "citation": "nobody"}
-LISTED = {"manifests": {"": "listed"}, "also": [f"https://{HOST}/second/{{name}}"]}
-DATASETS = {
-    "listed": {"sources": [LISTED]},
-    "packed": {"sources": [{"packed.zip": sha(ARCHIVE)}]},
-    "unsummed": {"sources": [{"u.zip": None}]},
-    "either": {"sources": [{"gone.zip": "0" * 64}, LISTED]},
-    "asked": {"sources": [{"by_hand": f"ask nobody@{HOST} and put a.png, b.png"}]},
-    "derived": {"from": "listed", "sets": {"one": {"images": 1, "files": ["a.png"]}}},
-}
-
-
-def entry(sources=None, **fields):
-    """An entry of datasets.yaml; an archive is given as {name: SHA-256}."""
-    made = []
-    for source in sources or []:
-        ((name, digest), *_) = source.items()
-        if name.endswith(".zip"):
-            archive = {"urls": [f"https://{HOST}/{name}"]} | ({"sha256": digest} if digest else {})
-            source = {"archives": {name: archive}}
-        made.append(source)
-    return ENTRY | ({"sources": made} if made else {}) | fields
+A, B = PHOTOGRAPHS
 
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """A working folder, a mirror, and a registry of small datasets of each kind."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SEMANIR_MIRROR", str(tmp_path / "mirror"))
-    monkeypatch.setattr("data_prep.fetch.ATTEMPTS", 1)
-    manifests = tmp_path / "package/manifests"
-    manifests.mkdir(parents=True)
-    lines = [
-        f"https://{HOST}/list/{name}\t{len(data)}\t{sha(data)}"
-        for name, data in PHOTOGRAPHS.items()
-    ]
-    (manifests / "listed.tsv").write_text("\n".join(["url\tbytes\tsha256", *lines]) + "\n")
-    entries = {name: entry(**fields) for name, fields in DATASETS.items()}
-    for module in ("datasets", "download", "inventory", "prepare"):
-        monkeypatch.setattr(f"data_prep.{module}.datasets", lambda: entries)
-    monkeypatch.setattr(registry, "HERE", tmp_path / "package")
-    registry.prepared_sets.cache_clear()
-    yield tmp_path
-    registry.prepared_sets.cache_clear()
-
-
-def serve(place, path, data):
-    file = place / "mirror" / HOST / path
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(data)
+    with small_registry(tmp_path, monkeypatch) as folder:
+        yield folder
 
 
 def write(folder, files=PHOTOGRAPHS):
@@ -128,11 +64,19 @@ def lock():
 
 
 @pytest.mark.parametrize("name", ["listed", "either"])
-def test_a_listed_dataset_is_fetched_verified_and_listed(served, name):
-    """Where the first source is gone, from the second one."""
+@pytest.mark.parametrize("moved", [(), (B,)], ids=["first address", "second address"])
+def test_a_listed_dataset_is_fetched_verified_and_prepared(served, name, moved):
+    """From the second source where the first is gone; PNG files byte by byte."""
+    for file in moved:
+        serve(served, f"second/{file}", PHOTOGRAPHS[file])
+        (served / "mirror" / HOST / "list" / file).unlink()
     download(name)
     assert listed(name) == PHOTOGRAPHS
     assert not Path("data/lock.json").exists()
+    prepare(name, Path("data/sets") / name)
+    for line in load_index(Path("data/sets") / name):
+        assert Path("data/sets", name, line["file"]).read_bytes() == PHOTOGRAPHS[line["file"]]
+        assert line["shape"] == [24, 20, 3]
 
 
 def test_files_of_the_list_are_found_in_a_subfolder(place):
@@ -143,13 +87,6 @@ def test_files_of_the_list_are_found_in_a_subfolder(place):
     assert listed("listed") == PHOTOGRAPHS
     prepare("listed", place / "out")
     assert len(load_index(place / "out")) == len(PHOTOGRAPHS)
-
-
-def test_the_second_address_is_tried_for_each_file(place):
-    serve(place, f"list/{A}", PHOTOGRAPHS[A])
-    serve(place, f"second/{B}", PHOTOGRAPHS[B])
-    download("listed")
-    assert listed("listed") == PHOTOGRAPHS
 
 
 def test_wrong_bytes_are_refused_with_their_address(served):
@@ -289,15 +226,6 @@ def test_the_command_downloads_by_entry_or_set(served, capsys):
 # --- prepared sets -----------------------------------------------------------------------------
 
 
-def test_prepared_photographs_are_the_decoded_sources(served):
-    """PNG files byte by byte; the index holds shape and SHA-256."""
-    download("listed")
-    prepare("listed", Path("data/sets/listed"))
-    for line in load_index(Path("data/sets/listed")):
-        assert (Path("data/sets/listed") / line["file"]).read_bytes() == PHOTOGRAPHS[line["file"]]
-        assert line["shape"] == [24, 20, 3]
-
-
 def test_a_grey_file_among_colour_is_repeated_and_other_formats_become_png(place):
     """As Set14's bridge; BMP and TIFF are decoded."""
     images = {"colour.png": pixels(16, 16, 3), "grey.png": pixels(16, 16)}
@@ -313,13 +241,6 @@ def test_a_grey_file_among_colour_is_repeated_and_other_formats_become_png(place
     for name, image in images.items():
         expected = np.stack([image] * 3, axis=2) if image.ndim == 2 else image
         np.testing.assert_array_equal(read_image(Path("data/sets/asked") / name), expected)
-
-
-def test_two_photographs_of_one_name_are_refused(place):
-    write("asked", {f"{part}/a.png": PHOTOGRAPHS[A] for part in ("one", "two")})
-    download("asked")
-    with pytest.raises(InputError, match="asked: 1 images of different names"):
-        prepare("asked", Path("data/sets/asked"))
 
 
 @pytest.mark.parametrize(
@@ -367,13 +288,6 @@ def test_sizes_price_a_download_before_it_starts(place, capsys):
     assert "needs no download" in inventory.sizes("smoke")
     with pytest.raises(InputError, match="'papr'; did you mean paper"):
         inventory.sizes("papr")
-
-
-def test_the_paper_scale_has_a_price():
-    """Of the real registry: DIV2K alone is 3.5 GB, and unknown sizes are named."""
-    lines = lines_of(text := inventory.sizes("paper"))
-    assert "3.5 GB" in lines["div2k_train_hr"] and "by hand" in lines["manga109"]
-    assert "wed" in text.splitlines()[-1]
 
 
 def test_sizes_as_people_read_them():

@@ -3,14 +3,13 @@
 import hashlib
 import json
 import re
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from data_prep.datasets import HERE, datasets
+from data_prep.datasets import HERE
 
 EMBEDDED = HERE / "embedded"
 MANIFEST = json.loads((EMBEDDED / "MANIFEST.json").read_text(encoding="utf-8"))
@@ -63,23 +62,6 @@ def test_training_and_test_photographs_come_from_disjoint_sources():
         assert len({source[identity] for source in SOURCES.values()}) == 19
 
 
-@pytest.mark.parametrize("source", SOURCES)
-def test_crops_lie_inside_their_source_and_do_not_overlap(source):
-    """Rectangles are counted in pixels of the reduced photograph."""
-    files = [file for file in FILES.values() if file["source"] == source]
-    assert len(files) == (5 if SOURCES[source]["use"] == "train" else 1)
-    numerator, _, denominator = files[0]["scale"].partition("/")
-    width, height = (size * int(numerator) // int(denominator) for size in SOURCES[source]["size"])
-    for file in files:
-        x, y, w, h = file["crop_xywh"]
-        assert file["scale"] == files[0]["scale"]
-        assert x >= 0 and y >= 0 and x + w <= width and y + h <= height, file["path"]
-    for one, other in combinations(files, 2):
-        (x, y, w, h), (u, v, s, t) = one["crop_xywh"], other["crop_xywh"]
-        apart = x + w <= u or u + s <= x or y + h <= v or v + t <= y
-        assert apart, f"{one['path']} and {other['path']} overlap"
-
-
 def test_attribution_names_every_source_with_author_licence_and_change():
     """One row a source: id, files, author, free licence with its address, package, change."""
     text = (EMBEDDED / "ATTRIBUTION.md").read_text(encoding="utf-8")
@@ -103,17 +85,3 @@ def test_attribution_names_every_source_with_author_licence_and_change():
         scale = crops[0]["scale"]
         assert changes == ("cropped" if scale == "1/1" else f"reduced to {scale} and cropped")
         assert files.replace("0..4", "0") == crops[0]["path"]
-
-
-def test_registry_counts():
-    """The three registered sets are the three folders."""
-    registry = {name: entry for name, entry in datasets().items() if "folder" in entry}
-    assert set(registry) == {"embedded_train", "embedded_rgb", "embedded_gray"}
-    for entry in registry.values():
-        folder = Path(entry["folder"]).name
-        images, _, mode, use = FOLDERS[folder]
-        assert entry["images"] == images
-        assert entry["images"] == sum(Path(name).parent.name == folder for name in FILES)
-        assert entry["channels"] == {"RGB": 3, "L": 1}[mode]
-        assert entry["role"] == use
-        assert (HERE / entry["folder"]).is_dir()

@@ -7,174 +7,24 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from hostile_server import DATA, HASTY, OTHER, PATIENT, SUM, Web, running
 from hypothesis import given
 from hypothesis import strategies as st
 
 import data_prep.fetch as fetching
 from data_prep.fetch import fetch
-from data_prep.mirror import address, mirror_from_environment, mirror_path, mirrored
+from data_prep.mirror import address, mirror_path, mirrored
 from semanir.errors import InputError
-
-DATA = bytes(range(256)) * 2000  # 512,000 bytes, of several chunks
-OTHER = bytes(reversed(DATA))
-SUM = hashlib.sha256(DATA).hexdigest()
-PATIENT, HASTY = (60.0, 60.0), (60.0, 0.2)  # seconds to connect, and between two packets
-
-
-class Hostile(BaseHTTPRequestHandler):
-    """What it does is the first part of the path, a key of ROUTES."""
-
-    protocol_version = "HTTP/1.0"
-
-    def log_message(self, *arguments):
-        pass
-
-    def answer(self, data, status=200, length=None, **headers):
-        self.send_response(status)
-        for name, value in ({"Content-Type": "application/octet-stream"} | headers).items():
-            self.send_header(name.replace("_", "-"), value)
-        self.send_header("Content-Length", str(len(data) if length is None else length))
-        self.end_headers()
-        self.wfile.write(data)
-        self.wfile.flush()
-
-    def do_GET(self):
-        with self.server.guard:
-            self.server.seen.append((self.path, dict(self.headers)))
-            count = sum(path == self.path for path, _ in self.server.seen)
-        answers = ROUTES[self.path.split("/")[1]]
-        answers[min(count, len(answers)) - 1](self)
-
-    def part(self, data=DATA[:200_000], **headers):
-        """The connection breaks in the middle."""
-        self.answer(data, length=len(DATA), **headers)
-
-    def ranged(self, etag='"one"'):
-        """A well-behaved server."""
-        wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        if not wanted or self.headers.get("If-Range", etag) != etag:
-            self.answer(DATA, ETag=etag)
-        elif (start := int(wanted[1])) >= len(DATA):
-            self.answer(b"", 416, Content_Range=f"bytes */{len(DATA)}")
-        else:
-            span = f"bytes {start}-{len(DATA) - 1}/{len(DATA)}"
-            self.answer(DATA[start:], 206, Content_Range=span, ETag=etag)
-
-    def another_range(self):
-        if "Range" in self.headers:
-            self.answer(DATA[7:], 206, Content_Range=f"bytes 7-{len(DATA) - 1}/{len(DATA)}")
-        else:
-            self.answer(DATA)
-
-    def stall_once(self):
-        """The next answer is waited for."""
-        fetching.TIMEOUT = PATIENT
-        self.part(DATA[:100_000], ETag='"one"')
-        self.server.over.wait(20)
-
-    def slow(self):
-        """Two thirds, then nothing until somebody kills the reader."""
-        if "Range" in self.headers:
-            self.ranged()
-            return
-        self.part(DATA[:340_000], ETag='"one"')
-        self.server.over.wait(600)
-
-
-def status(code, **headers):
-    return lambda server: server.answer(b"no", code, **headers)
-
-
-def page(text):
-    return lambda server: server.answer(text, Content_Type="text/html; charset=utf-8")
-
-
-PAGE = b"<!DOCTYPE html><html><title>hello</title></html>"
-OK, BREAK = Hostile.ranged, lambda server: server.part(ETag='"one"')
-# path: what is done for the first request, the second, ...; the last one for all that follow
-ROUTES = {
-    "ok": [OK],
-    "plain": [lambda server: server.answer(DATA)],
-    "truncates": [BREAK, OK],
-    "truncates-always": [lambda server: server.part(DATA[:100])],
-    # comes back as another version of the same length, and without saying so
-    "changes": [lambda s: s.part(OTHER[:200_000], ETag='"old"'), lambda s: s.ranged('"new"')],
-    "forgets": [lambda server: server.part(OTHER[:200_000]), OK],
-    "ignores-range": [BREAK, lambda server: server.answer(DATA, ETag='"one"')],
-    "elsewhere": [BREAK, Hostile.another_range],
-    "stalls": [Hostile.stall_once, OK],
-    "stalls-always": [lambda server: server.server.over.wait(20)],
-    "slow": [Hostile.slow],
-    "gone": [status(404)],
-    "forbidden": [status(403)],
-    "broken": [status(500)],
-    "broken-once": [status(500), OK],
-    "busy": [status(429, Retry_After="1"), OK],
-    "busy-for-days": [status(429, Retry_After="Wed, 21 Oct 2099 07:28:00 GMT")],
-    "wrong": [lambda server: server.answer(OTHER)],
-    "short": [lambda server: server.answer(DATA[:-1])],
-    "page": [page(PAGE)],
-    "page-in-disguise": [lambda server: server.answer(b"\n " + PAGE)],
-    "drive": [page(b"<html><title>Google Drive - Virus scan warning</title></html>")],
-    "quota": [page(b"<html>Google Drive: download quota exceeded</html>")],
-    "login": [status(302, Location="/signin")],
-    "signin": [page(b'<html><form><input type="password"></form></html>')],
-    "moved": [status(302, Location="/ok/a.bin")],
-    "to-file": [status(302, Location="file:///etc/passwd")],
-}
 
 
 @pytest.fixture(scope="module")
 def server():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hostile)
-    server.daemon_threads = True
-    server.seen, server.guard, server.over = [], threading.Lock(), threading.Event()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.over.set()
-    server.shutdown()
-    server.server_close()
-
-
-class Web:
-    """The server as a test uses it; each test fetches `target`."""
-
-    def __init__(self, server, target):
-        self.server, self.target = server, target
-        self.part = target.with_name(".a.bin.part")
-        self.notes = target.with_name(".a.bin.part.json")
-
-    def url(self, path):
-        return f"http://127.0.0.1:{self.server.server_port}/{path}"
-
-    def get(self, *paths, **options):
-        """Fetch with the sum known unless an option says otherwise; nothing else is left."""
-        urls = [self.url(path) for path in paths]
-        assert fetch(urls, self.target, **({"sha256": SUM} | options)) == SUM
-        assert self.target.read_bytes() == DATA
-        left = {path.name for path in self.target.parent.iterdir() if path.suffix != ".lock"}
-        assert left == {"a.bin"}
-
-    def refuse(self, *paths, **options):
-        """The message of the refusal."""
-        with pytest.raises(InputError) as error:
-            fetch([self.url(path) for path in paths], self.target, **({"sha256": SUM} | options))
-        assert not self.target.exists() and "\n" not in str(error.value)
-        return str(error.value)
-
-    @property
-    def ranges(self):
-        return [headers.get("Range") for _, headers in self.server.seen]
-
-    @property
-    def paths(self):
-        return [path for path, _ in self.server.seen]
+    with running() as server:
+        yield server
 
 
 @pytest.fixture
@@ -291,10 +141,6 @@ def test_the_reason_is_named(web, monkeypatch, path):
         assert len(web.paths) == 1
 
 
-def test_all_reasons_are_listed_in_order(web):
-    assert re.search("HTTP 404.*an HTML page", web.refuse("gone", "page"))
-
-
 def test_nobody_there(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -375,23 +221,21 @@ def mirror_with(folder, data, name="host.invalid/folder/a b.bin"):
 def test_mirror_folders_are_asked_in_order_and_no_socket_is_opened(tmp_path, monkeypatch):
     """The first lacks it, the second holds another file; a folder may have a comma in its name."""
 
+    (tmp_path / "empty").mkdir()
+    wrong, right = mirror_with(tmp_path / "1", OTHER), mirror_with(tmp_path / "2", DATA)
+    with pytest.raises(InputError, match=f"a b.bin: SHA-256 is .*, expected {SUM}"):
+        fetch([URL], tmp_path / "c", sha256=SUM, mirror=wrong)
+
     def blocked(*arguments):
         raise AssertionError("a socket was opened")
 
     monkeypatch.setattr(socket.socket, "connect", blocked)
     monkeypatch.setattr(socket, "getaddrinfo", blocked)
-    (tmp_path / "empty").mkdir()
-    wrong, right = mirror_with(tmp_path / "1", OTHER), mirror_with(tmp_path / "2", DATA)
     mirrors = f"{tmp_path / 'empty'}, {wrong},{right}"
     assert fetch([URL], tmp_path / "a", sha256=SUM, mirror=mirrors) == SUM
     assert fetch([URL], tmp_path / "b", mirror=mirror_with(tmp_path / "a,b", DATA)) == SUM
     with pytest.raises(InputError, match=r"no mirror folder .*nowhere"):
         fetch([URL], tmp_path / "c", sha256=SUM, mirror=f"{tmp_path}/nowhere,{right}")
-
-
-def test_a_mirror_is_held_to_the_same_sum(tmp_path):
-    with pytest.raises(InputError, match=f"a b.bin: SHA-256 is .*, expected {SUM}"):
-        fetch([URL], tmp_path / "a", sha256=SUM, mirror=mirror_with(tmp_path / "mirror", OTHER))
 
 
 def test_a_server_can_be_a_mirror(web):
@@ -402,13 +246,6 @@ def test_a_server_can_be_a_mirror(web):
     web.server.seen.clear()
     web.get("ok/a.bin", mirror=web.url("gone"))
     assert web.paths == [f"/gone/127.0.0.1%3A{web.server.server_port}/ok/a.bin", "/ok/a.bin"]
-
-
-def test_the_environment_names_the_mirror(monkeypatch, tmp_path):
-    monkeypatch.setenv("SEMANIR_MIRROR", "")
-    assert mirror_from_environment() is None
-    monkeypatch.setenv("SEMANIR_MIRROR", str(tmp_path))
-    assert mirror_from_environment() == str(tmp_path)
 
 
 def test_paths_in_a_mirror():

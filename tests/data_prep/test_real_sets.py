@@ -3,8 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from photographs import pixels
 from PIL import Image
 
 import data_prep.datasets as registry
@@ -12,118 +14,128 @@ from data_prep.datasets import get_set
 from data_prep.degrade import degrade_set, read_degraded
 from data_prep.download import download
 from data_prep.images import read_image
+from data_prep.pictures import Picture, is_plain_png, write_picture
 from data_prep.prepare import load_index, prepare
 from data_prep.tasks import get_task
 from semanir.errors import InputError
 from semanir.evaluate.evaluation import score_images
-from semanir.plan.answers import _printed_sets
-from semanir.plan.cells import cells
-
-
-def photograph(seed, height=48, width=64):
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
 @pytest.fixture
-def few(tmp_path, monkeypatch):
-    """A working folder in which the real sets have as few pairs as a test writes."""
+def change(tmp_path, monkeypatch):
+    """A working folder in which a test says what the real sets hold."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SEMANIR_MIRROR", raising=False)
     sets = dict(registry.prepared_sets())
 
-    def shrink(name, images):
-        sets[name] = replace(sets[name], images=images)
+    def change(name, **fields):
+        sets[name] = replace(sets[name], **fields)
 
     for module in ("datasets", "download", "degrade", "inventory"):
         monkeypatch.setattr(f"data_prep.{module}.prepared_sets", lambda: sets)
-    return shrink
+    return change
+
+
+def make(name, family, level):
+    """(prepared set, degraded set) of what lies in data/raw."""
+    clean, degraded = Path("data/sets", name), Path("data/degraded", family, name, level)
+    download(get_set(name).raw)
+    prepare(name, clean)
+    degrade_set(family, level, clean, degraded)
+    return clean, degraded
+
+
+def raw(path):
+    path = Path("data/raw", path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def write(path, image):
-    path = Path("data/raw") / path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image).save(path)
-
-
-def gopro(part, frames):
-    for seed, frame in enumerate(frames):
-        sequence, _, number = frame.partition("-")
-        folder = f"gopro/GOPRO_Large/{part}/{sequence}"
-        write(f"{folder}/sharp/{number}", photograph(seed))
-        write(f"{folder}/blur/{number}", photograph(seed + 100))
-        write(f"{folder}/blur_gamma/{number}", photograph(seed + 200))
+    Image.fromarray(image).save(raw(path))
 
 
 FRAMES = ["GOPR0384_11_00-000001.png", "GOPR0384_11_00-000002.png", "GOPR0410_11_00-000001.png"]
 
 
-def test_gopro_from_its_archive_layout_to_scores(few):
+def test_gopro_from_its_archive_layout_to_scores(change):
     """Frames of two sequences do not overwrite each other; blurred files are the real ones."""
-    gopro("test", FRAMES)
-    gopro("train", ["GOPR0372_07_00-000047.png"])
-    few("gopro_test", 3)
-    few("gopro_train", 1)
-    download("gopro")
-    prepare("gopro_test", Path("data/sets/gopro_test"))
-    folder = Path("data/degraded/deblur/gopro_test/motion")
-    degrade_set("deblur", "motion", Path("data/sets/gopro_test"), folder)
-    assert [line["file"] for line in load_index(folder)] == FRAMES
-    assert [line["clean"] for line in load_index(folder)] == FRAMES
+    for part, frames in (("test", FRAMES), ("train", ["GOPR0372_07_00-000047.png"])):
+        change(f"gopro_{part}", images=len(frames))
+        for seed, frame in enumerate(frames):
+            sequence, _, number = frame.partition("-")
+            for kind, offset in (("sharp", 0), ("blur", 100), ("blur_gamma", 200)):
+                image = pixels(48, 64, 3, seed=seed + offset)
+                write(f"gopro/GOPRO_Large/{part}/{sequence}/{kind}/{number}", image)
+    clean, degraded = make("gopro_test", "deblur", "motion")
+    assert [(line["file"], line["clean"]) for line in load_index(degraded)] == [
+        (name, name) for name in FRAMES
+    ]
     for seed, name in enumerate(FRAMES):
-        np.testing.assert_array_equal(read_image(f"data/sets/gopro_test/{name}"), photograph(seed))
-        np.testing.assert_array_equal(read_image(folder / name), photograph(seed + 100))
+        np.testing.assert_array_equal(read_image(clean / name), pixels(48, 64, 3, seed=seed))
+        blurred = pixels(48, 64, 3, seed=seed + 100)
+        np.testing.assert_array_equal(read_image(degraded / name), blurred)
 
-    scores = score_images(
-        lambda image, level: (image, None),
-        get_task("deblur-motion"),
-        [("gopro_test", "motion")],
-    )
+    task = get_task("deblur-motion")
+    scores = score_images(lambda image, level: (image, None), task, [("gopro_test", "motion")])
     assert [score["image"] for score in scores] == [name.removesuffix(".png") for name in FRAMES]
-    error = (photograph(0) / 1.0 - photograph(100)) ** 2
+    error = (pixels(48, 64, 3) / 1.0 - pixels(48, 64, 3, seed=100)) ** 2
     assert scores[0]["psnr"] == pytest.approx(10 * np.log10(255**2 / error.mean()))
 
 
-def test_several_degraded_files_share_a_clean_one_and_are_resized_alike(few):
+def test_several_degraded_files_share_a_clean_one_and_are_resized_alike(change):
     """Test1 has fifteen inputs a scene; TransWeather scores multiples of 16 by Lanczos."""
-    scene = photograph(1, 50, 70)
+    scene = pixels(50, 70, 3)
     write("outdoor_rain_test1/Test1/gt/im_0301.png", scene)
     for haze in (80, 85):
-        write(f"outdoor_rain_test1/Test1/input/im_0301_s{haze}_a04.png", photograph(haze, 50, 70))
-    few("outdoor_rain_test1", 2)
-    download("outdoor_rain_test1")
-    clean, folder = Path("data/sets/outdoor_rain_test1"), Path("data/degraded/weather/o/rainfog")
-    prepare("outdoor_rain_test1", clean)
-    degrade_set("weather", "rainfog", clean, folder)
+        name = f"im_0301_s{haze}_a04.png"
+        write(f"outdoor_rain_test1/Test1/input/{name}", pixels(50, 70, 3, seed=haze))
+    change("outdoor_rain_test1", images=2)
+    clean, degraded = make("outdoor_rain_test1", "weather", "rainfog")
     assert [line["shape"] for line in load_index(clean)] == [[64, 80, 3]]
-    assert {line["clean"] for line in load_index(folder)} == {"im_0301.png"}
-    assert len(load_index(folder)) == 2
+    assert [line["clean"] for line in load_index(degraded)] == ["im_0301.png"] * 2
     expected = Image.fromarray(scene).resize((80, 64), Image.Resampling.LANCZOS)
-    np.testing.assert_array_equal(read_image(clean / "im_0301.png"), np.asarray(expected))
-    assert read_degraded(folder / "im_0301_s80_a04.png").shape == (64, 80, 3)
+    np.testing.assert_array_equal(read_image(clean / "im_0301.png"), expected)
+    assert read_degraded(degraded / "im_0301_s80_a04.png").shape == (64, 80, 3)
 
 
-def test_a_pair_without_its_clean_image_stops_the_download_by_name(few):
-    write("raindrop/test_a/data/0_rain.png", photograph(1))
-    write("raindrop/test_a/gt/0_clean.png", photograph(2))
-    write("raindrop/test_a/data/1_rain.png", photograph(3))
-    few("raindrop_a", 2)
-    with pytest.raises(InputError) as error:
-        download("raindrop")
-    assert "1_rain.png" in str(error.value)
-    assert not Path("data/raw/raindrop/files.json").exists()
+def write_pair(change, write_file, **fields):
+    """One pair of HIDE: the paths of the clean and the degraded file."""
+    change("hide", images=1, **fields)
+    paths = [raw(f"hide/{kind}/1.png") for kind in ("target", "input")]
+    for path in paths:
+        write_file(path)
+    return paths
 
 
-def test_every_real_pair_of_the_tables_has_a_set_with_rules():
-    """GoPro, HIDE, Snow100K, RainDrop, Test1 and the TransWeather training list."""
-    printed = {
-        name
-        for table in ("table02", "table08")
-        for cell in cells(table)
-        if cell.kind == "number"
-        for name in _printed_sets(cell)
-    }
-    assert printed == {"gopro_test", "hide", "snow100k_l", "raindrop_a", "outdoor_rain_test1"}
-    for name in [*printed, "gopro_train", "allweather_train"]:
-        assert get_set(name).pairs
-    for name in ("snow100k_l", "raindrop_a", "outdoor_rain_test1"):
-        assert get_set(name).resize == "transweather"
+@pytest.mark.parametrize("how", ["", "high_byte", "rounded"])
+def test_a_set_of_16_bits_says_how_it_becomes_one_of_8(change, how):
+    """Both files of a pair; a set that says nothing is refused."""
+    image = pixels(32, 48, 3, dtype=np.uint16)
+    write_pair(change, lambda path: write_picture(path, Picture(image)), from_16_bits=how)
+    if not how:
+        with pytest.raises(InputError, match=r"target.1\.png has 16 bits"):
+            make("hide", "deblur", "motion")
+        return
+    for folder in make("hide", "deblur", "motion"):
+        expected = image // 256 if how == "high_byte" else np.rint(image / 257.0)
+        np.testing.assert_array_equal(read_image(folder / "1.png"), expected)
+        assert is_plain_png(folder / "1.png")
+
+
+def test_prepared_files_are_plain_whatever_the_sources_are(change):
+    """Turned pixels and palettes are written anew: other programmes read the same array."""
+    drawn, exif = Image.fromarray(pixels(48, 32, 3)).quantize(40), Image.Exif()
+    exif[0x0112] = 6  # stored 48 wide and 32 high, shown upright
+    stored = {"target": drawn.transpose(Image.Transpose.ROTATE_90).convert("RGB"), "input": drawn}
+    write_pair(
+        change,
+        lambda path: stored[path.parent.name].save(
+            path, **({"exif": exif.tobytes()} if path.parent.name == "target" else {})
+        ),
+    )
+    for folder in make("hide", "deblur", "motion"):
+        path = folder / "1.png"
+        assert is_plain_png(path)
+        for array in (read_image(path), cv2.imread(str(path), cv2.IMREAD_UNCHANGED)[..., ::-1]):
+            np.testing.assert_array_equal(array, drawn.convert("RGB"))

@@ -7,10 +7,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from checkout import REPOSITORY
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from PIL import Image
+from slow_references import resize_plane
 
 from data_prep.resize import imresize, modcrop
 from semanir.errors import InputError
@@ -65,43 +63,6 @@ def test_pixels_of_embedded_photographs_never_change(name, scale):
 
 
 # --- the formula, pixel by pixel in exact fractions -----------------------------------------
-
-
-def cubic(x):
-    x = abs(x)
-    if x <= 1:
-        return Fraction(3, 2) * x**3 - Fraction(5, 2) * x**2 + 1
-    if x < 2:
-        return -Fraction(1, 2) * x**3 + Fraction(5, 2) * x**2 - 4 * x + 2
-    return Fraction(0)
-
-
-def resize_line(line, scale, border, eight_bit):
-    n = len(line)
-    width = 4 / min(scale, Fraction(1))
-    table = [*range(1, n + 1), *range(n, 0, -1)]
-    resized = []
-    for x in range(1, math.ceil(n * scale) + 1):
-        u = x / scale + Fraction(1, 2) * (1 - 1 / scale)
-        left = math.floor(u - width / 2)
-        total = weights = Fraction(0)
-        for index in range(left, left + math.ceil(width) + 2):
-            weight = cubic((u - index) * min(scale, Fraction(1)))
-            mirrored, replicated = table[(index - 1) % (2 * n)], min(max(index, 1), n)
-            total += weight * line[(mirrored if border == "mirror" else replicated) - 1]
-            weights += weight
-        value = total / weights
-        resized.append(min(max(math.floor(value + Fraction(1, 2)), 0), 255) if eight_bit else value)
-    return resized
-
-
-def resize_plane(plane, scale, border):
-    """Rows first, then columns; integers are rounded after each pass, fractions are not."""
-    eight_bit = plane.dtype == np.uint8
-    lines = [[int(v) if eight_bit else Fraction(float(v)) for v in row] for row in plane]
-    columns = [resize_line(column, scale, border, eight_bit) for column in zip(*lines, strict=True)]
-    rows = [resize_line(row, scale, border, eight_bit) for row in zip(*columns, strict=True)]
-    return np.array(rows, dtype=np.uint8 if eight_bit else np.float64)
 
 
 def harsh(shape, seed=0):
@@ -160,21 +121,6 @@ def test_blocks_and_channels_do_not_show(scale):
     np.testing.assert_array_equal(resized[:, :inner], strip[:, :inner])
 
 
-@pytest.mark.parametrize(
-    ("shape", "scale", "expected"),
-    [
-        ((7, 9), 1 / 2, (4, 5)),
-        ((7, 9, 3), 1 / 3, (3, 3, 3)),
-        ((5, 4, 1), 1 / 4, (2, 1, 1)),
-        ((3, 2), 4, (12, 8)),
-        ((3, 2), 1 / 20_000, (1, 1)),
-        ((10, 11), 0.37, (4, 5)),
-    ],
-)
-def test_output_size_is_rounded_up(shape, scale, expected):
-    assert imresize(np.zeros(shape, np.uint8), scale).shape == expected
-
-
 def test_views_are_accepted_and_left_alone():
     image = harsh((12, 14, 3))
     view, before = image[::-1, ::2].swapaxes(0, 1), image.copy()
@@ -183,23 +129,6 @@ def test_views_are_accepted_and_left_alone():
     np.testing.assert_array_equal(same, view)
     assert resized.flags.c_contiguous and not np.shares_memory(same, image)
     np.testing.assert_array_equal(image, before)
-
-
-@settings(max_examples=30)
-@given(st.integers(0, 255), st.floats(0.05, 5), st.sampled_from(["mirror", "replicate"]))
-def test_constant_images_stay_constant(value, scale, border):
-    resized = imresize(np.full((6, 5), value, np.uint8), scale, border=border)
-    assert (resized == value).all()
-
-
-@settings(max_examples=30)
-@given(
-    arrays(np.uint8, (12, 24)),
-    st.sampled_from([1 / 2, 1 / 3, 1 / 4, 1 / 6, 2, 3]),
-    st.sampled_from([np.flipud, np.fliplr]),
-)
-def test_flips_commute_with_whole_factors(image, scale, flip):
-    np.testing.assert_array_equal(imresize(flip(image), scale), flip(imresize(image, scale)))
 
 
 # --- modcrop and misuse -----------------------------------------------------------------------
