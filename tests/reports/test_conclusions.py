@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from reports.claims.conclusions import MARGIN, Family, compare_all, judge_claim
 from scipy import stats
 from simulated import Design
 
 from reports.claims.claims import claims
-from reports.claims.conclusions import MARGIN, Family, compare_all, judge_claim
 from reports.collect import read_results
 from reports.gate.accepted import ACCEPTED
 from reports.statistics import Comparison, Crossed

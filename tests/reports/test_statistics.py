@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import simulated
+from reports.claims.conclusions import Family
 from scipy import stats
 from simulated import Design
 
-from reports.claims.conclusions import Family
 from reports.statistics import Crossed, compare
 
 IMAGES = [f"{n:02}" for n in range(10)]
