@@ -133,20 +133,6 @@ def test_a_wide_table_scrolls_in_its_box_beside_its_first_column(browser, page, 
     assert scrolled == 200 and abs(first) <= 1 and value < 0  # px
 
 
-def test_a_tap_opens_provenance_on_a_phone(browser, page):
-    browser.open(page("table02"), PHONE)
-    browser.find("#printed tbody tr:first-child td:nth-child(2) > button")[0].click()
-    assert seen(browser, "dialog h2") == ["DeblurGAN, GoPro PSNR"]
-    # it begins at the top and stays within the window
-    top, left, right, bottom = browser.run(
-        """const box = document.querySelector('dialog'), place = box.getBoundingClientRect();
-        return [box.scrollTop, place.left, place.right, place.bottom]"""
-    )
-    assert top == 0 and left >= 0 and right <= PHONE[0] and bottom <= PHONE[1]
-    browser.find("dialog button")[0].click()
-    assert seen(browser, "dialog") == []
-
-
 def test_arrow_keys_pass_over_blocks_and_what_a_filter_hides(browser, page):
     """From the header into the cells, over the name of a block of rows; Home and End; edges."""
     from selenium.webdriver.common.keys import Keys

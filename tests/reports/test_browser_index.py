@@ -141,18 +141,6 @@ def test_the_edge_follows_the_pointer(browser, pages, size):
     assert share(browser) == pytest.approx(0.75, abs=0.03)
 
 
-def test_a_slider_is_reached_by_tab_and_shows_its_focus(browser, pages):
-    from selenium.webdriver.common.keys import Keys
-
-    browser.open(pages / "visual.html")
-    for _ in range(10):
-        browser.press(Keys.TAB)
-        if browser.run("return document.activeElement.type === 'range'"):
-            break
-    outline = "return getComputedStyle(document.activeElement.parentElement).outlineStyle"
-    assert browser.run(outline) == "solid"
-
-
 def test_without_javascript_both_pictures_are_in_sight(browser, pages):
     """Side by side, and no dead control."""
     browser.open(pages / "visual.html", script=False)

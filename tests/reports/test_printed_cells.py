@@ -8,7 +8,7 @@ claims: tests/reports/test_claims.py.
 import csv
 import re
 from decimal import ROUND_HALF_UP, Decimal
-from itertools import groupby, pairwise
+from itertools import groupby
 
 import pytest
 from checkout import REPOSITORY
@@ -312,7 +312,7 @@ def test_spot_value(table, row, words, value):
     assert printed(table, row, words) == value
 
 
-# --- what the tables say about themselves ----------------------------------------------------
+# --- what the tables say about themselves and each other -------------------------------------
 
 
 def test_deblurring_averages_follow_from_gopro_and_hide():
@@ -329,58 +329,6 @@ def test_deblurring_averages_follow_from_gopro_and_hide():
             wrong[row, metric] = (average, str(recomputed))
     assert checked == 33
     assert wrong == {}
-
-
-# sigma and scale make the image worse as they grow, the quality factor makes it better
-@pytest.mark.parametrize(
-    ("table", "sign", "series"),
-    [
-        ("table04", 1, 32),
-        ("table07", -1, 69),
-        ("table10", -1, 94),
-        ("extra_jpeg_gray", 1, 54),
-        ("extra_denoise", -1, 6),
-    ],
-)
-def test_quality_follows_the_level(table, sign, series):
-    levels = {}
-    for cell in read(table):
-        if cell["metric"] in {"PSNR", "SSIM"} and cell["value"]:
-            key = tuple(cell[f] for f in ("method", "single_model", "task", "dataset", "metric"))
-            level = int(re.sub(r"\D", "", cell["setting"]))
-            levels.setdefault(key, []).append((sign * level, float(cell["value"])))
-    levels = {key: sorted(found) for key, found in levels.items() if len(found) > 1}
-    assert len(levels) == series
-    for key, found in levels.items():
-        values = [value for _, value in found]
-        assert all(a < b for a, b in pairwise(values)), (key, found)
-
-
-# --- what the tables say about each other ----------------------------------------------------
-
-SR_X4 = "Urban100 x4 PSNR"
-GRAY_50 = "denoise_gray Urban100 sigma50 PSNR"
-
-# printed twice with one value: value, words, table and row, table and row
-REPEATED = [
-    ("11.90", "params", "table03", "×4 SR: SwinIR", "table10", "SwinIR ×4"),
-    ("16.60", "params", "table03", "×4 SR: CAT", "table10", "CAT-A ×4"),
-    ("12.02", "params", "table03", "×4 SR: SemanIR-S", "table10", "SemanIR-S ×4"),
-    ("27.45", SR_X4, "table03", "×4 SR: SwinIR", "table10", "SwinIR ×4"),
-    ("27.89", SR_X4, "table03", "×4 SR: CAT", "table10", "CAT-A ×4"),
-    ("28.34", SR_X4, "table03", "×4 SR: SemanIR-S", "table10", "SemanIR-S ×4"),
-    ("27.98", GRAY_50, "table03", "Denoising σ=50: SwinIR", "table07", "SwinIR"),
-    ("28.29", GRAY_50, "table03", "Denoising σ=50: Restormer", "table07", "Restormer"),
-    ("11.75", "params", "table03", "Denoising σ=50: SwinIR", "table07", "SwinIR"),
-    # a finding: the denoisers' counts in Table 7 are those of the x2 networks in Table 10
-    ("11.75", "params", "table07", "SwinIR", "table10", "SwinIR ×2"),
-    ("11.48", "params", "table07", "EDT-B", "table10", "EDT ×2"),
-]
-
-
-@pytest.mark.parametrize(("value", "words", "table", "row", "other_table", "other_row"), REPEATED)
-def test_repeated_in_another_table(value, words, table, row, other_table, other_row):
-    assert (printed(table, row, words), printed(other_table, other_row, words)) == (value, value)
 
 
 def test_parameters_differ_between_scales_by_the_upsampler():
