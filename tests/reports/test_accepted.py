@@ -91,9 +91,3 @@ def test_a_name_that_does_not_fit_is_refused(accepted, tmp_path):
     for read in (accepted_results, lambda: read_accepted(other)):
         with pytest.raises(InputError, match="smoke scale, mini"):
             read()
-
-
-def test_accepted_results_in_git_say_where_each_line_is_from():
-    for one in accepted_results():
-        results = read_results(one.path)
-        assert results[["commit", "machine", "created", "torch"]].notna().all().all()

@@ -140,11 +140,6 @@ def test_results_with_text_for_numbers_are_named(everything, tmp_path, column, t
         read_results(path)
 
 
-def test_collecting_nothing_is_an_empty_table():
-    assert list(collect([]).columns) == COLUMNS
-    assert len(collect([])) == 0
-
-
 def test_images_with_numbers_for_names_keep_them(tmp_path):
     """01 is not 1, nor 1.0 beside lines without an image."""
     record = eval_record(tmp_path, "sr-x2", "input", [("set5", "x2", 30, 0.9, 0.9)] * 2)

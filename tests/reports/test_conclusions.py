@@ -74,14 +74,6 @@ def test_p_values_are_adjusted_for_all_that_have_an_interval():
     assert family.conclude(found[1]).name == "better"
 
 
-def test_a_comparison_may_be_turned():
-    one = compared([0.10, 0.12, 0.15])
-    family = Family([one])
-    (found,) = family.find("other", "one")
-    assert (found.mean, family.conclude(found).name) == (-one.mean, "worse")
-    assert family.find("one", "other") == [one] and family.find("one", "third") == []
-
-
 # --- claims ----------------------------------------------------------------------------------
 
 

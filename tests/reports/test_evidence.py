@@ -27,16 +27,6 @@ def test_formulas_are_read_as_printed():
             complexity.evaluate(bad, symbols)
 
 
-def test_equation_7_as_printed_and_with_windows_that_fit():
-    """150528 - 6144 - 4096 >> 0 holds for 112 x 112 tokens, and turns at windows of 7 and 16."""
-    printed = complexity.equations(complexity.PRINTED)
-    assert (printed["windows"], printed["sparse"]) == (150528, 6144 + 4096)
-    assert printed["bracket"] == 140288 and not printed["fits"]
-    small = complexity.equations({"H": 64, "W": 64, "k": 512, "M": 7})
-    assert small["bracket"] == 588 - 6144 - 4096 < 0
-    assert complexity.equations({"H": 64, "W": 64, "k": 64, "M": 16})["bracket"] < 0
-
-
 def test_the_memory_model_fits_the_printed_numbers():
     """Constants of the fit in bytes, from facts that were derived apart from this code."""
     numbers = [cell for cell in plan.cells("table01") if cell.kind == "number"]

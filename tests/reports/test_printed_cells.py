@@ -274,18 +274,6 @@ def test_every_row_has_the_columns_of_its_heading(table):
         assert found == [column for column in columns if _given(table, row, column)], row
 
 
-def test_single_model_is_marked_only_where_a_dagger_is_printed():
-    found = {
-        (table, c["method"]) for table in TABLES for c in read(table) if c["single_model"] == "yes"
-    }
-    assert found == {
-        *(("table04", name) for name in ("QGAC", "FBCNN", "DRUNet", "SemanIR")),
-        *(("table07", name) for name in ("DnCNN", "FFDNet", "DRUNet", "Restormer", "SemanIR")),
-        *(("extra_jpeg_gray", name) for name in ("DnCNN3", "DRUNet", "SemanIR")),
-        ("extra_denoise", "IRCNN"),
-    }
-
-
 # what the control totals leave out, and where the PDF's text runs values together
 SPOTS = [
     ("table01", "k=128", "Torch-Gather", ""),
@@ -329,15 +317,3 @@ def test_deblurring_averages_follow_from_gopro_and_hide():
             wrong[row, metric] = (average, str(recomputed))
     assert checked == 33
     assert wrong == {}
-
-
-def test_parameters_differ_between_scales_by_the_upsampler():
-    """One conv n -> 4n per doubling, n -> 9n at x3, 3x3 with bias; n = 64, but 128 for HAN."""
-    params = {c["row"]: float(c["value"]) for c in read("table10") if c["metric"] == "params"}
-    params |= {c["row"]: float(c["value"]) for c in read("extra_sr_x3") if c["metric"] == "params"}
-    for name in SR.split("|"):
-        n = 128 if name == "HAN" else 64
-        conv = {m: (9 * n + 1) * m * n / 1e6 for m in (4, 9)}
-        small, middle, large = (params[f"{name} ×{scale}"] for scale in (2, 3, 4))
-        assert large - small == pytest.approx(conv[4], abs=0.0101), name
-        assert middle - small == pytest.approx(conv[9] - conv[4], abs=0.0101), name

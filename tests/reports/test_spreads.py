@@ -44,14 +44,6 @@ def test_spreads_by_hand(tmp_path):
     assert line_of(spread, "ssim_matlab")["seed"] == pytest.approx(0, abs=1e-12)
 
 
-def test_a_seed_that_was_computed_in_one_way_has_no_rounding(tmp_path):
-    line = line_of(
-        measure([results_of(tmp_path, {0: 30.0, 1: 31.0}), results_of(tmp_path, {0: 30.2})])
-    )
-    assert (line["rounding"], line["seed"]) == pytest.approx((0.2 / 2**0.5, 1 / 2**0.5))
-    assert (line["rounding_degrees"], line["seed_degrees"]) == (1, 1)
-
-
 def test_seeds_stand_for_a_rounding_that_was_not_measured(tmp_path):
     one, other = {0: 30.0, 1: 31.0}, {0: 30.2, 1: 31.2}
     found = measure([results_of(tmp_path, one)])

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 import simulated
 from scipy import stats
-from simulated import Design
 
 from reports.statistics import comparison
 from reports.statistics.comparison import Crossed
@@ -159,23 +158,6 @@ def test_intervals_cover_as_stated():
         least = 0.95 - 4 * (0.05 * 0.95 / draws) ** 0.5
         for design in simulated.designs(seeds, images):
             assert least < simulated.coverage(design, rng, draws=draws) < most + 0.003, design
-
-
-def test_equality_is_false_in_one_of_twenty_at_the_margin():
-    rng = np.random.default_rng(0)
-    for seeds, seed_sd in itertools.product(simulated.SEEDS, (0.005, 0.02, 0.1)):
-        design = Design(seeds, 12, seed_sd, 0.02, 0.02)
-        assert simulated.equal(design, rng, 0.05, 0.05) < 0.055
-        assert simulated.equal(design, rng, -0.08, 0.05) < 0.05
-
-
-@pytest.mark.parametrize(
-    ("seeds", "seed_sd", "least", "most"), [(3, 0.02, 0.9, 1), (3, 0.4, 0, 0.2), (8, 0.1, 0.9, 1)]
-)
-def test_a_real_difference_of_a_fifth_of_a_decibel(seeds, seed_sd, least, most):
-    rng = np.random.default_rng(0)
-    design = Design(seeds, 12, seed_sd, 0.1, 0.1)
-    assert least <= simulated.power(design, rng, 0.2, 0.05) <= most
 
 
 def test_the_tables_of_the_docs_are_what_the_simulation_says():

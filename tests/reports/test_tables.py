@@ -12,7 +12,7 @@ from reports import legend
 from reports.collect import read_records
 from reports.legend import MEASURED
 from reports.tables import latex, tables
-from reports.tables.layouts import Head, column_of, default_tables, header, layouts, ranks
+from reports.tables.layouts import column_of, default_tables, layouts, ranks
 from reports.tables.text import FIELDS, difference
 from reports.tables.verdicts import JudgedCell
 from semanir.names import UnknownNameError
@@ -95,14 +95,6 @@ def test_html_is_self_contained_and_shows_every_printed_cell(rendered, table):
     assert chips == {verdict: str(names.count(verdict)) for verdict in set(names)}
 
 
-def test_a_column_with_one_label_has_it_over_all_lines():
-    columns = [("", "#P [M]"), ("Set5", "PSNR"), ("Set5", "SSIM")]
-    assert header(columns) == [
-        [Head("#P [M]", 1, 2, 0), Head("Set5", 2, 1, None)],
-        [Head("PSNR", 1, 1, 1), Head("SSIM", 1, 1, 2)],
-    ]
-
-
 def test_tables_of_the_paper_have_their_printed_shape(rendered):
     """Rows, columns and blocks of rows counted in the paper; Table 8 prints methods in cells."""
     expected = {
@@ -151,26 +143,6 @@ def test_tooltips_carry_the_provenance_of_a_measured_cell(rendered, everything):
         "verdict: scaled down",
         f"reason: {STAMP} embedded_rgb stands in for Set5.",
     ]
-
-
-@pytest.mark.parametrize(
-    ("table", "name", "facts", "count"),
-    [
-        ("table02", "KiT, GoPro PSNR", {"verdict: quoted"}, 4),
-        (
-            "table05",
-            "window 8, Set12",
-            {"verdict: no data", "reason: no ablation of the smoke scale"},
-            4,
-        ),
-        # a count names no photographs, no protocol, no network
-        ("table11", "stages, SemanIR-S", {"printed: 6 (paper Table 11 p. 18)", "measured: 6"}, 11),
-    ],
-)
-def test_tooltips_of_other_cells(rendered, table, name, facts, count):
-    (tip,) = [tip for tip in tips_of(rendered, table) if tip[0] == name]
-    assert facts <= set(tip) and len(tip) == count
-    assert any(line.startswith("reason: ") for line in tip)
 
 
 def test_intervals_over_images_by_hand(tmp_path):
@@ -241,21 +213,6 @@ def test_csv_has_one_line_a_printed_cell(rendered, table):
         assert not (measured and answer(printed, "smoke").verdict)
         # a count may speak for itself
         assert row["reason"] or row["verdict"] in ("match", "differs")
-
-
-def test_csv_values_of_chosen_cells(rendered):
-    text = (rendered / "table10.csv").read_text(encoding="utf-8")
-    rows = {(r["row"], r["dataset"], r["metric"]): r for r in csv.DictReader(io.StringIO(text))}
-    psnr = rows["SemanIR-B ×4", "Urban100", "PSNR"]
-    expected = {"measured": "26.500000", "difference": "", "verdict": "scaled down", "spread": ""}
-    expected |= {"measured_on": "embedded_rgb", "images": "2", "seeds": "1", "protocol": "p-x4 v1"}
-    expected |= {"ssim_matlab": "0.710000", "ssim_zero_padded": "0.720000"}
-    expected |= {"network": "semanir-b-tiny", "column": "Urban100 PSNR"}
-    assert {name: psnr[name] for name in expected} == expected
-    params = rows["SemanIR-S ×2", "", "params"]
-    assert [params[name] for name in ("printed", "measured", "difference", "verdict")] == [
-        *("11.87", "11.869775", "0.000", "match")
-    ]
 
 
 @pytest.mark.parametrize("table", RENDERED)

@@ -11,7 +11,7 @@ from made_records import STAMP, cell
 from reports import legend
 from reports.collect import COLUMNS, collect
 from reports.tables import verdicts as judging
-from reports.tables.verdicts import JudgedCell, by_place, coverage, judge_table
+from reports.tables.verdicts import by_place, judge_table
 from semanir.plan.runs import Answer, answer, cells
 
 
@@ -153,19 +153,6 @@ def test_what_is_not_measured_keeps_its_reason():
 def test_a_measurement_of_something_else_is_no_data(other):
     one = judge(measured(35.78, **other))
     assert (one.verdict, one.measured) == ("no data", None) and "input on kodak" in one.reason
-
-
-def test_coverage_line():
-    """Printed numbers only: dashes are no cells to measure."""
-    names = ["match", "match", "differs", "better than printed", "scaled down"]
-    names += ["scaled down", "quoted", "quoted", "quoted", "no data"]
-    judged = [JudgedCell(cell(), name) for name in names]
-    judged += [JudgedCell(cell("", kind="dash"), "quoted")] * 5
-    assert coverage(judged) == (
-        "6 of 10 cells measured, 2 match "
-        "(3 quoted, 2 scaled down, 1 differs, 1 better than printed, 1 no data)"
-    )
-    assert coverage(judged[:2]) == "2 of 2 cells measured, 2 match"
 
 
 def test_judging_a_table_keeps_printed_order(everything):
