@@ -12,9 +12,8 @@ from typing import Any
 import pandas as pd
 
 from reports import legend
-from reports.collect import BROKEN, means, read_results
+from reports.collect import BROKEN, Accepted, accepted_results, means, read_results
 from reports.figures import figure04, visual
-from reports.pages.accepted import Accepted, accepted_results
 from reports.pages.missing import gaps
 from reports.pages.template import write_page
 from reports.tables.layouts import default_tables, layouts

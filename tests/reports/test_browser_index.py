@@ -6,15 +6,13 @@ import io
 import numpy as np
 import pytest
 from browser import DESKTOP, PHONE
-from made_records import PROVENANCE, eval_record, put, visual_record
+from made_records import activation_record, denoised, visual_record
 from PIL import Image
 
-from reports import ablations, index
 from reports.claims import claims
-from reports.collect import main as collect_main
-from reports.figures import figure04
-from reports.figures import pictures as visual
-from semanir.plan.runs import figure_run
+from reports.collect import read_results, write_results
+from reports.figures import figure04, visual
+from reports.pages import ablations, index
 
 pytest_plugins = "browser"
 
@@ -22,56 +20,22 @@ PAGES = ("index", "visual", "figure04", "claims", "ablations")
 EVIL = '"><script>document.title="taken"</script>'
 
 
-def activation_record(folder):
-    """A made-up one in the shape of semanir.evaluate.activation's."""
-    run = figure_run("smoke")
-    rng = np.random.default_rng(0)
-    maps = {name: rng.random((32, 32)).tolist() for name in ("8", "16", "64", "256", "all")}
-    stages = [
-        {"stage": stage, "similarity": similarity, "N": 64, "k": 8, "histogram": [3, 5, 9, 2]}
-        | {"never": 0.2, "most": 40}
-        for stage in ("down.0", "down.1")
-        for similarity in ("dot", "cosine", "layernorm")
-    ]
-    record = {
-        **{"schema": 1, "kind": "activation"},
-        "identity": {"scale": "smoke", "task": run.task, "model": run.model, "seed": 0},
-        **{"dataset": "embedded_rgb", "level": "sigma15", "image": "astronaut"},
-        **{"crop": rng.integers(0, 256, (32, 32, 3)).tolist(), "query": [4, 8], "region": 4},
-        **{"maps": maps, "stages": stages, "bins": [0, 1, 2, 4], "provenance": PROVENANCE},
-    }
-    return put(folder / run.activation, record)
-
-
-def ablation_records(folder):
-    """k fixed and random, at two k, with three seeds."""
-    gains = {"semanir-u": 0, "semanir-u-fixed": 0.1}
-    gains |= {"semanir-u-at-k8": -0.2, "semanir-u-fixed-at-k8": -0.4}
-    found = []
-    for model, gain in gains.items():
-        for seed in range(3):
-            values = [("set12", "sigma25", 30 + n + gain, 0.9, 0.9) for n in range(5)]
-            found.append(eval_record(folder, "denoise_gray-sigma25", model, values, seed=seed))
-    return found
-
-
 @pytest.fixture(scope="module")
 def pages(everything, tmp_path_factory):
     """A folder with the pages that are no tables."""
     folder = tmp_path_factory.mktemp("pages")
     tasks = ["sr-x2", "denoise_gray-sigma50", "deblur-motion", "jpeg_color-blind", "sr-x4"]
-    records = [visual_record(folder, task, level="x2", image=EVIL) for task in tasks]
-    runs = ablation_records(folder)
-    results = folder / "results.csv"
-    collect_main([str(results), *map(str, [*everything, *records, *runs])])
-    activation = activation_record(folder)
+    visuals = [visual_record(folder, task, level="x2", image=EVIL) for task in tasks]
+    gains = {"semanir-u": 0, "semanir-u-fixed": 0.1}
+    gains |= {"semanir-u-at-k8": -0.2, "semanir-u-fixed-at-k8": -0.4}
+    path, activation = folder / "results.csv", activation_record(folder)
+    write_results([*everything, *visuals, *denoised(folder, gains, images=5)], path)
+    results = read_results(path)
     figure04.render(activation, folder)
-    listed = list(map(str, records))
-    visual.main([*listed, "--results", str(results), "--out", str(folder)])
+    visual.render("smoke", visual.visuals(visuals, results), folder)
     for page in (claims, ablations):
-        page.main(["--scale", "smoke", "--results", str(results), "--out", str(folder)])
-    arguments = ["--results", str(results), "--out", str(folder / "index.html")]
-    index.main([*arguments, "--activation", str(activation), "--visual", *listed])
+        page.render("smoke", results, folder)
+    index.render("smoke", path, folder / "index.html", visuals, activation)
     return folder
 
 
@@ -175,18 +139,6 @@ def test_the_edge_follows_the_pointer(browser, pages, size):
     pointer.move_to_element_with_offset(stack, round(-0.3 * width), 0).click_and_hold()
     pointer.move_by_offset(round(0.55 * width), 0).release().perform()
     assert share(browser) == pytest.approx(0.75, abs=0.03)
-
-
-def test_a_slider_is_reached_by_tab_and_shows_its_focus(browser, pages):
-    from selenium.webdriver.common.keys import Keys
-
-    browser.open(pages / "visual.html")
-    for _ in range(10):
-        browser.press(Keys.TAB)
-        if browser.run("return document.activeElement.type === 'range'"):
-            break
-    outline = "return getComputedStyle(document.activeElement.parentElement).outlineStyle"
-    assert browser.run(outline) == "solid"
 
 
 def test_without_javascript_both_pictures_are_in_sight(browser, pages):

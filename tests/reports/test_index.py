@@ -5,6 +5,7 @@ import math
 import re
 import shlex
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from made_records import (
@@ -19,17 +20,37 @@ from made_records import (
 from pages import assert_self_contained
 
 from baselines.registry import released_systems
-from reports import index
-from reports.collect import collect, read_records
-from reports.collect import main as collect_main
-from reports.gate.accepted import Committed
-from reports.missing import gaps
+from reports.collect import Accepted, collect, read_records, write_results
+from reports.legend import MEASURED
+from reports.pages import index
+from reports.pages.missing import gaps
 from reports.tables.layouts import default_tables, layouts
-from reports.tables.verdicts import MEASURED, coverage, judge_table
+from reports.tables.verdicts import coverage, judge_table
 from semanir.errors import InputError
-from semanir.plan import models
-from semanir.plan import runs as plan
-from semanir.plan.runs import cells
+from semanir.plan import configuration
+from semanir.plan.cells import cells
+from semanir.plan.plan import Plan
+
+
+@pytest.fixture(autouse=True)
+def no_accepted_results(monkeypatch):
+    """Results of other machines have a test of their own."""
+    monkeypatch.setattr(index, "accepted_results", list)
+
+
+@pytest.fixture
+def rendered(tmp_path, monkeypatch):
+    """The text of an index of the smallest table alone, for what does not depend on the others."""
+    monkeypatch.setattr(index, "default_tables", lambda: ["table11"])
+
+    def render(results, *visuals, source=""):
+        if not isinstance(results, Path):
+            write_results(results, tmp_path / "results.csv")
+            results = tmp_path / "results.csv"
+        index.render("smoke", results, tmp_path / "index.html", visuals, source=source)
+        return (tmp_path / "index.html").read_text(encoding="utf-8")
+
+    return render
 
 
 def test_gains_by_hand(tmp_path):
@@ -70,22 +91,10 @@ def test_gains_by_hand(tmp_path):
 # --- the page --------------------------------------------------------------------------------
 
 
-@pytest.fixture(autouse=True)
-def nothing_committed(monkeypatch):
-    """Results of other machines have a test of their own."""
-    monkeypatch.setattr(index, "committed", list)
-
-
-@pytest.fixture
-def one_table(monkeypatch):
-    """An index of the smallest table alone, for what does not depend on the others."""
-    monkeypatch.setattr(index, "default_tables", lambda: ["table11"])
-
-
-def test_the_index_shows_coverage_and_gains(results_csv, tmp_path):
-    """One row a table with the counts of its own page, one a trained run, all in one page."""
+def test_the_index_shows_coverage(results_csv, tmp_path):
+    """One row a table with the counts of its own page, all in one page."""
     out = tmp_path / "index.html"
-    index.main(["--scale", "smoke", "--results", str(results_csv), "--out", str(out)])
+    index.render("smoke", results_csv, out)
     text = out.read_text(encoding="utf-8")
     page = assert_self_contained(text)
     links = [to for to in page.attributes("a", "href") if to.endswith(".html")]
@@ -119,69 +128,47 @@ def test_the_index_shows_coverage_and_gains(results_csv, tmp_path):
     sums = [sum(row[column] for row in counted.values()) for column in (1, 0, 2)]
     assert [int(number) for number in told.groups()] == sums
 
-    gains = re.findall(
-        r"<td>([\d.]+)</td><td>([\d.]+)</td><td class=\"left\">([+-][\d.]+) ",
-        sections["What the trained networks gain over their input"],
-    )
-    assert set(gains) == {("20.50", "26.50", "+6.00")}
-    # denoising grey and colour, super-resolution with the on-demand x3; JPEG in colour, and grey on
-    # demand; weather; two single
-    assert len(gains) == (3 + 1) + 3 + 2 * 3 + 4 + (4 + 4) + 3 + 2
-
 
 def test_summary_agrees_with_the_rendered_table(everything):
     """The index reads results.csv, the table its records; both give the same verdicts."""
     results = collect(everything)
     for table in layouts():
-        verdicts = judge_table(cells(table), "smoke", results)
-        line = coverage(verdicts)
-        counted = index.summary(table, verdicts)
-        told = "{measured} of {numbers} cells measured, {match} match".format(**counted)
-        assert line.startswith(told)
+        judged = judge_table(cells(table), "smoke", results)
+        counted = index.summary(table, judged)
+        line = "{measured} of {numbers} cells measured, {match} match".format(**counted)
+        assert coverage(judged).startswith(line)
         assert sum(counted["parts"].values()) == counted["numbers"]
 
 
-def test_a_gain_without_its_input_is_a_dash(one_table, tmp_path):
-    paths = [eval_record(tmp_path, "sr-x2", "semanir-s", [("embedded_rgb", "x2", 25, 0, 0)])]
-    collect_main([str(tmp_path / "results.csv"), *map(str, paths)])
-    out = tmp_path / "index.html"
-    index.main(["--results", str(tmp_path / "results.csv"), "--out", str(out)])
-    text = out.read_text(encoding="utf-8")
-    assert '<td>–</td><td>25.00</td><td class="left">–</td>' in text
-    assert "nan" not in text
+def test_a_gain_without_its_input_is_a_dash(rendered, tmp_path):
+    text = rendered(
+        [eval_record(tmp_path, "sr-x2", "semanir-s", [("embedded_rgb", "x2", 25, 0, 0)])]
+    )
+    assert '<td>–</td><td>25.00</td><td class="left">–</td>' in text and "nan" not in text
 
 
-def test_what_comes_from_data_is_escaped(one_table, tmp_path):
+def test_what_comes_from_data_is_escaped(rendered, tmp_path):
     """Machine, network, image, level: all that a record may call as it likes."""
     evil = "\"'><img src=x onerror=alert(1)>&"
     provenance = PROVENANCE | {"machine": evil, "commit": evil, "versions": {"torch": evil}}
     scores = [("embedded_rgb", "x2", 20, 0, 0)]
-    paths = [
-        eval_record(tmp_path, "sr-x2", "semanir-s", scores, provenance=provenance),
-        runtime_record(tmp_path),
-        visual_record(tmp_path, image=evil, dataset=evil),
-    ]
-    runtime = json.loads(paths[1].read_text())
-    runtime["rows"][0] |= {"network": evil, "group": evil, "input": evil}
-    put(paths[1], runtime)
-    collect_main([str(tmp_path / "results.csv"), *map(str, paths)])
-    arguments = ["--results", str(tmp_path / "results.csv"), "--visual", str(paths[2])]
-    index.main([*arguments, "--out", str(tmp_path / "index.html")])
-    text = (tmp_path / "index.html").read_text(encoding="utf-8")
+    runtime, visual = runtime_record(tmp_path), visual_record(tmp_path, image=evil, dataset=evil)
+    record = json.loads(runtime.read_text())
+    record["rows"][0] |= {"network": evil, "group": evil, "input": evil}
+    put(runtime, record)
+    scored = eval_record(tmp_path, "sr-x2", "semanir-s", scores, provenance=provenance)
+    text = rendered([scored, runtime, visual], visual)
     page = assert_self_contained(text)
     assert "<img src=x" not in text
     assert "onerror" not in {name for _, attributes in page.tags for name in attributes}
     assert page.text.count(evil) >= 6
 
 
-def test_the_first_comparisons_stand_on_the_index_and_the_rest_is_counted(
-    one_table, results_csv, tmp_path
+def test_the_first_visuals_stand_on_the_index_and_the_rest_is_counted(
+    rendered, results_csv, tmp_path
 ):
     tasks = ["sr-x2", "sr-x4", "sr-x3", "deblur-motion", "demosaick-rggb", "weather-blind"]
-    records = [str(visual_record(tmp_path, task)) for task in tasks]
-    out = tmp_path / "index.html"
-    index.main(["--results", str(results_csv), "--out", str(out), "--visual", *records])
-    text = out.read_text(encoding="utf-8")
+    text = rendered(results_csv, *(visual_record(tmp_path, task) for task in tasks))
     assert text.count('<figure class="compare">') == index.SHOWN == 4
     assert "2 more" in text
 
@@ -189,64 +176,37 @@ def test_the_first_comparisons_stand_on_the_index_and_the_rest_is_counted(
 # --- what is missing -------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def nothing():
-    """Verdicts of all tables where no record was given, by scale."""
-    empty = read_records([])
-    return {
-        scale: [v for table in default_tables() for v in judge_table(cells(table), scale, empty)]
-        for scale in ("smoke", "mini")
-    }
-
-
 @pytest.mark.parametrize("scale", ["smoke", "mini"])
-def test_every_number_that_is_not_measured_is_in_one_gap(nothing, scale):
-    """None twice, none forgotten; those with a command first."""
-    found = gaps(nothing[scale], scale)
-    numbers = Counter(v.cell.table for v in nothing[scale] if v.cell.kind == "number")
-    assert sum(gap.count for gap in found) == numbers.total()
-    assert {table for gap in found for table in gap.tables} == set(numbers)
-    have = [bool(gap.command) for gap in found]
+def test_every_number_that_is_not_measured_is_in_one_gap(scale, monkeypatch):
+    """None twice, none forgotten, those with a command first; commands plan what they name."""
+    empty = read_records([])
+    judged = [v for table in default_tables() for v in judge_table(cells(table), scale, empty)]
+    missing = gaps(judged, scale)
+    numbers = Counter(one.cell.table for one in judged if one.cell.kind == "number")
+    assert sum(gap.count for gap in missing) == numbers.total()
+    assert {table for gap in missing for table in gap.tables} == set(numbers)
+    have = [bool(gap.command) for gap in missing]
     assert have == sorted(have, reverse=True) and any(have) and not all(have)
 
-
-@pytest.mark.parametrize("scale", ["smoke", "mini"])
-def test_commands_are_ones_that_the_workflow_takes(nothing, scale, monkeypatch):
-    """Each is read as Snakemake reads it, and plans every system that it names."""
-    for name in ("SEMANIR_WEIGHTS_DIR", "SEMANIR_ACCEPT_NONCOMMERCIAL"):
-        monkeypatch.setenv(name, "")  # `choose` sets them; taken back at the end
     named = set()
-    for gap in gaps(nothing[scale], scale):
-        if not gap.command:
-            continue
+    for gap in filter(lambda gap: gap.command, missing):
         *words, options = gap.command.partition(" --config ")[::2]
         assert words == ["snakemake --cores 4 all"]
         config = dict(option.split("=", 1) for option in shlex.split(options))
-        chosen, _, systems = plan.choose(config)
-        runs = plan.runs(chosen, default_tables(), (), systems)
+        plan, _ = configuration.read(dict(config))
+        runs = plan.runs(default_tables())
         asked = set(filter(None, config.get("systems", "").split(",")))
         named |= asked
         # at the mini scale no run of a system is planned for want of its set
-        assert asked <= {run.model for run in runs} | set(models.get_scale(chosen)["systems"])
-        monkeypatch.setenv("SEMANIR_ACCEPT_NONCOMMERCIAL", "")
-    wanted = {
-        found.model
-        for table in default_tables()
-        for cell in cells(table)
-        for found in [plan.answer(cell, scale)]
-        if found.task and found.model in released_systems()
-    }
-    assert wanted <= named
+        assert asked <= {run.model for run in runs} | set(plan.entry["systems"])
+    answers = [Plan(scale).answer(one.cell) for one in judged]
+    assert {a.model for a in answers if a.task} & set(released_systems()) <= named
 
 
-def picked(table, method, dataset, metric="PSNR"):
-    """The first printed number of a method on a set."""
-    return next(
-        cell
-        for cell in cells(table)
-        if (cell.method, cell.dataset, cell.metric, cell.kind)
-        == (method, dataset, metric, "number")
-    )
+def first_number(table, method, dataset):
+    """The first printed PSNR of a method on a set."""
+    wanted = (method, dataset, "PSNR", "number")
+    return next(c for c in cells(table) if (c.method, c.dataset, c.metric, c.kind) == wanted)
 
 
 BASE = "snakemake --cores 4 all"
@@ -279,7 +239,7 @@ def test_a_gap_by_hand(tmp_path, cell, command, reason):
         eval_record(tmp_path, "jpeg_color-blind", "input", [("embedded_rgb", "qf10", 25, 0, 0)]),
         eval_record(tmp_path, "deblur-motion", "semanir-u", [("embedded_rgb", "motion", 25, 0, 0)]),
     ]
-    verdicts = judge_table([picked(*cell)], "smoke", collect(measured))
+    verdicts = judge_table([first_number(*cell)], "smoke", collect(measured))
     (gap,) = gaps(verdicts, "smoke")
     if "{" in command:
         system = command.partition("{")[2].rstrip("}")
@@ -293,9 +253,8 @@ def test_a_gap_by_hand(tmp_path, cell, command, reason):
 
 def test_what_is_measured_as_printed_is_no_gap(tmp_path):
     record = eval_record(tmp_path, "jpeg_color-blind", "input", [("live1", "qf10", 25.69, 0, 0)])
-    verdicts = judge_table([picked("table04", "JPEG", "LIVE1")], "mini", collect([record]))
-    assert verdicts[0].verdict in ("match", "differs", "better than printed")
-    assert gaps(verdicts, "mini") == []
+    judged = judge_table([first_number("table04", "JPEG", "LIVE1")], "mini", collect([record]))
+    assert judged[0].verdict == "match" and gaps(judged, "mini") == []
 
 
 # --- machines, times, claims -----------------------------------------------------------------
@@ -325,42 +284,34 @@ def test_machines_are_counted_by_record(tmp_path):
 
 
 def test_times_have_their_ratio(tmp_path):
-    found = index.timings(collect([runtime_record(tmp_path), count_record(tmp_path, "semanir-s")]))
-    shown = {row["model"]: (row["task"], row["median_ms"], row["ratio"]) for row in found}
+    lines = index.timings(collect([runtime_record(tmp_path), count_record(tmp_path, "semanir-s")]))
+    shown = {line["model"]: (line["task"], line["median_ms"], line["ratio"]) for line in lines}
     assert shown == {"swinir:x4": ("sr", 50, 1), "semanir-s:x4:k=64": ("sr", 40, 0.8)}
     assert index.timings(collect([count_record(tmp_path, "semanir-s")])) == []
 
 
-def test_results_of_other_machines_are_linked(one_table, results_csv, tmp_path, monkeypatch):
+def test_accepted_results_of_other_machines_are_linked(rendered, results_csv, monkeypatch):
     """Those of other scales, with their source as text; nothing without any."""
-    found = [
-        Committed("mini-box", "mini", "Measured on <b>A & B</b>", results_csv),
-        Committed("smoke-box", "smoke", "", results_csv),
+    accepted = [
+        Accepted("mini-box", "mini", "Measured on <b>A & B</b>", results_csv),
+        Accepted("smoke-box", "smoke", "", results_csv),
     ]
-    out = tmp_path / "index.html"
-    arguments = ["--scale", "smoke", "--results", str(results_csv), "--out", str(out)]
-    index.main(arguments)
-    assert "Measured elsewhere" not in out.read_text(encoding="utf-8")
-    monkeypatch.setattr(index, "committed", lambda: found)
-    index.main(arguments)
-    text = out.read_text(encoding="utf-8")
+    assert "mini-box" not in rendered(results_csv)
+    monkeypatch.setattr(index, "accepted_results", lambda: accepted)
+    text = rendered(results_csv)
     for page in ("index", "claims", "ablations"):
         assert f'<a href="mini-box/{page}.html">' in text
     assert "Measured on &lt;b&gt;A &amp; B&lt;/b&gt;" in text and "smoke-box" not in text
+    assert "mini-box" not in rendered(results_csv, source="there")
 
 
-def test_claims_are_shown_as_soon_as_there_are_some(one_table, results_csv, tmp_path):
+def test_claims_are_shown_as_soon_as_there_are_some(rendered, results_csv, tmp_path):
     """No section without claims.csv, counts of its verdicts with it."""
-    assert index.claims(tmp_path) == {}
-    out = tmp_path / "index.html"
-    arguments = ["--results", str(results_csv), "--out", str(out)]
-    index.main(arguments)
-    assert "claims.html" not in out.read_text(encoding="utf-8")
+    assert index.claims(tmp_path) == {} and "claims.html" not in rendered(results_csv)
     (tmp_path / "claims.csv").write_text(
         "kind,verdict\nclaim,does not hold\nclaim,holds\nclaim,holds\nfinding,holds\n"
     )
-    index.main(arguments)
-    assert "2 holds, 1 does not hold" in out.read_text(encoding="utf-8")
+    assert "2 holds, 1 does not hold" in rendered(results_csv)
     (tmp_path / "claims.csv").write_text("claim\na\n")
-    with pytest.raises(InputError, match="no column verdict"):
+    with pytest.raises(InputError, match="verdict"):
         index.claims(tmp_path)

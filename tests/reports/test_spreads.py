@@ -6,7 +6,7 @@ import pytest
 from made_records import eval_record
 
 from reports.collect import read_records
-from reports.gate import gate, spreads
+from reports.gate import spreads
 from reports.gate.spreads import COLUMNS, Spreads, measure, read_spreads
 from semanir.errors import InputError
 from semanir.plan.models import base_model, get_scale, scales
@@ -25,30 +25,23 @@ def results_of(folder, psnr):
     return read_records(records)
 
 
-def line_of(found, metric="psnr"):
-    (line,) = found[found["metric"] == metric].to_dict("records")
+def line_of(lines, metric="psnr"):
+    (line,) = lines[lines["metric"] == metric].to_dict("records")
     return line
 
 
 def test_spreads_by_hand(tmp_path):
     """Two seeds, 0.3 dB apart, rounded in three ways each."""
     ways = [{0: 30.00, 1: 30.30}, {0: 30.01, 1: 30.30}, {0: 30.02, 1: 30.36}]
-    found = measure([results_of(tmp_path, way) for way in ways])
-    line = line_of(found)
+    spread = measure([results_of(tmp_path, way) for way in ways])
+    line = line_of(spread)
     assert tuple(line[name] for name in COLUMNS[:5]) == CELL
     # sums of squares 0.0002 and 0.0024, of two degrees each
     assert line["rounding"] == pytest.approx((0.0026 / 4) ** 0.5)
     assert line["seed"] == pytest.approx(0.3 / 2**0.5)
     assert (line["rounding_degrees"], line["seed_degrees"]) == (4, 1)
-    assert set(found["model"]) == {"semanir-u"}  # nothing trains the input
-    assert line_of(found, "ssim_matlab")["seed"] == pytest.approx(0, abs=1e-12)
-
-
-def test_a_seed_that_was_computed_in_one_way_has_no_rounding(tmp_path):
-    found = measure([results_of(tmp_path, {0: 30.0, 1: 31.0}), results_of(tmp_path, {0: 30.2})])
-    line = line_of(found)
-    assert line["rounding"] == pytest.approx(0.2 / 2**0.5) and line["rounding_degrees"] == 1
-    assert line["seed"] == pytest.approx(1 / 2**0.5) and line["seed_degrees"] == 1
+    assert set(spread["model"]) == {"semanir-u"}  # nothing trains the input
+    assert line_of(spread, "ssim_matlab")["seed"] == pytest.approx(0, abs=1e-12)
 
 
 def test_seeds_stand_for_a_rounding_that_was_not_measured(tmp_path):
@@ -69,14 +62,12 @@ def test_other_models_have_the_spread_of_what_they_change(tmp_path):
     assert known.get((task, "semanir-b", *place)) is None
 
 
-def test_the_command_writes_what_the_gate_reads(tmp_path, monkeypatch, capsys):
+def test_the_gate_reads_what_is_written(tmp_path, monkeypatch):
     monkeypatch.setattr(spreads, "SPREADS", tmp_path / "spreads")
-    paths = []
-    for number, means in enumerate(({0: 30.0, 1: 31.0}, {0: 30.02, 1: 31.02})):
-        paths.append(str(tmp_path / f"{number}.csv"))
-        results_of(tmp_path, means).to_csv(paths[-1], index=False)
-    gate.main(["spread", "--scale", "smoke", "--results", *paths])
-    assert capsys.readouterr().out == "smoke: spreads of 3 cells\n"
+    paths = [tmp_path / "first.csv", tmp_path / "second.csv"]
+    for path, means in zip(paths, ({0: 30.0, 1: 31.0}, {0: 30.02, 1: 31.02}), strict=True):
+        results_of(tmp_path, means).to_csv(path, index=False)
+    assert spreads.write_spreads("smoke", paths) == "smoke: spreads of 3 cells"
     text = (tmp_path / "spreads" / "smoke.csv").read_text()
     assert "# machines: A Processor <at> 2 GHz & more, AVX2\n" in text
     assert read_spreads("smoke").get(CELL).sd == pytest.approx(0.02 / 2**0.5, abs=1e-6)
@@ -85,18 +76,14 @@ def test_the_command_writes_what_the_gate_reads(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    ("scale", "count", "message"),
-    [("mini", 2, "smoke scale"), ("smoke", 1, "two seeds")],
+    ("scale", "count", "message"), [("mini", 2, "smoke scale"), ("smoke", 1, "two seeds")]
 )
-def test_what_gives_no_spread_is_refused(tmp_path, monkeypatch, capsys, scale, count, message):
+def test_what_gives_no_spread_is_refused(tmp_path, monkeypatch, scale, count, message):
     monkeypatch.setattr(spreads, "SPREADS", tmp_path / "spreads")
     results_of(tmp_path, {0: 30.0}).to_csv(tmp_path / "r.csv", index=False)
-    with pytest.raises(SystemExit) as stopped:
-        gate.main(["spread", "--scale", scale, "--results", *[str(tmp_path / "r.csv")] * count])
-    assert stopped.value.code == 2 and message in capsys.readouterr().err
-    assert not (tmp_path / "spreads").exists()
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match=message):
         spreads.write_spreads(scale, [tmp_path / "r.csv"] * count)
+    assert not (tmp_path / "spreads").exists()
 
 
 # --- files in git ----------------------------------------------------------------------------

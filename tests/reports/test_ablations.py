@@ -1,0 +1,150 @@
+"""The page of ablations and its figures, from made-up records."""
+
+import pandas as pd
+import pytest
+from made_records import denoised, eval_record, train_record
+
+from reports.collect import means, read_records
+from reports.figures.ablations import changes, label, over_k, over_levels, over_steps
+from reports.pages import ablations
+from reports.pages.ablations import costs, shares
+from reports.statistics.conclusions import compare_all
+
+TASK = "denoise_gray-sigma25"
+GAINS = {
+    "semanir-u": 0.0,
+    "semanir-u-fixed": 0.1,
+    "semanir-u-at-k8": -0.2,
+    "semanir-u-fixed-at-k8": -0.4,
+    "semanir-u-window16": 0.3,
+}
+
+
+def test_each_ablation_is_compared_with_what_it_changes_once(tmp_path):
+    """A training with the base; another k at inference with the training it evaluates.
+
+    What claims ask for besides is compared once, either way round.
+    """
+    asked = [("semanir-u", "semanir-u-window16"), ("semanir-u-at-k8", "semanir-u-fixed-at-k8")]
+    claims = [{"measured": {"ablation": one, "against": other}} for one, other in asked * 2]
+    comparisons = compare_all(read_records(denoised(tmp_path, GAINS)), [{}, *claims]).comparisons
+    assert {(one.model, one.against): one.mean for one in comparisons} == pytest.approx(
+        {
+            ("semanir-u-fixed", "semanir-u"): 0.1,
+            ("semanir-u-at-k8", "semanir-u"): -0.2,
+            ("semanir-u-fixed-at-k8", "semanir-u-fixed"): -0.5,
+            ("semanir-u-window16", "semanir-u"): 0.3,
+            ("semanir-u-at-k8", "semanir-u-fixed-at-k8"): 0.2,
+        }
+    )
+    assert len(comparisons) == 5
+    assert label(comparisons[-1]) == "semanir-u-at-k8 against semanir-u-fixed-at-k8"
+    assert [label(one) for one in comparisons if "window" in one.model] == ["window: 16"]
+
+
+@pytest.mark.parametrize(
+    ("model", "text"),
+    [
+        ("semanir-u-at-k8", "k at inference: 8"),
+        ("semanir-u-window16", "window: 16"),
+        ("semanir-u-with-mask", "attention back end at inference: mask"),
+        ("semanir-u-dense", "all keys instead of the dictionary's"),
+    ],
+)
+def test_words_for_what_is_changed(model, text):
+    assert changes(model) == text
+
+
+def test_curves_over_k(tmp_path):
+    """The trainings stand at the largest k of their recipe, 32; seeds are those of every k."""
+    others = denoised(tmp_path, {"semanir-u": 0.0}, seeds=(3, 4))
+    over = over_k(means(read_records(denoised(tmp_path, GAINS) + others)), "smoke")
+    points = over.groupby(["training", "k"])["psnr"].agg(["mean", "size"])
+    expected = {("fixed", 8): 32.1, ("fixed", 32): 32.6, ("random", 8): 32.3, ("random", 32): 32.5}
+    assert points["mean"].to_dict() == pytest.approx(expected)
+    assert set(points["size"]) == {3} and set(over["seed"]) == {0, 1, 2}
+    one_training = {name: GAINS[name] for name in ("semanir-u", "semanir-u-at-k8")}
+    assert over_k(means(read_records(denoised(tmp_path, one_training))), "smoke").empty
+
+
+def test_levels_are_sorted_as_numbers(tmp_path):
+    scores = [("live1", f"qf{q}", 20 + q / 10, 0.9, 0.9) for q in (40, 10, 30, 20)]
+    records = [eval_record(tmp_path, "jpeg_color-blind", m, scores) for m in ("semanir-u", "input")]
+    over = over_levels(means(read_records(records)))
+    ours = over[over["model"] == "semanir-u"]
+    assert list(ours["number"]) == [10, 20, 30, 40] and list(ours["psnr"]) == [21, 22, 23, 24]
+
+
+def test_levels_of_a_network_and_of_its_input(tmp_path):
+    """Inputs on the sets of the networks; the one for more levels stands for the blind one."""
+    color = [(name, "sigma25", 20.0, 0.9, 0.9) for name in ("mcmaster", "cbsd68")]
+    grey = [("set12", f"sigma{n}", 30 + n, 0.9, 0.9) for n in (15, 25, 50, 75)]
+    records = [
+        eval_record(tmp_path, "denoise_color-blind", "input", color),
+        eval_record(tmp_path, "denoise_color-blind", "semanir-u", color[:1]),
+        eval_record(tmp_path, "denoise_gray-multi", "semanir-u", grey),
+        eval_record(tmp_path, "denoise_gray-blind", "semanir-u", [("set12", "sigma15", 9, 0, 0)]),
+    ]
+    over = over_levels(means(read_records(records)))
+    shown = over[over["family"] == "denoise_color"]
+    assert sorted(zip(shown["model"], shown["dataset"], strict=True)) == [
+        ("input", "mcmaster"),
+        ("semanir-u", "mcmaster"),
+    ]
+    assert list(over[over["family"] == "denoise_gray"]["psnr"]) == [45, 55, 80, 105]
+
+
+def test_costs_are_shares_of_what_is_compared_with(tmp_path):
+    scores = [("set12", "sigma25", 30.0, 0.9, 0.9)]
+    records = []
+    for model, count, seconds in (("semanir-u", 4e9, 10.0), ("semanir-u-dense", 5e9, 30.0)):
+        counted = {"input": "1x256x256", "multiply_adds": count}
+        records.append(eval_record(tmp_path, TASK, model, scores, counted=counted))
+        records.append(train_record(tmp_path, model, [], TASK, seconds))
+    results = read_records(records)
+    assert costs(results, "semanir-u", TASK) == {"multiply_adds": 4e9, "seconds": 20.0}
+    assert costs(results, "semanir-u-at-k8", TASK) == {"multiply_adds": None, "seconds": 20.0}
+    (one,) = compare_all(results, ()).comparisons
+    assert shares(results, one) == {"multiply_adds": 1.25, "seconds": 3.0}
+
+
+def test_weights_and_the_course_of_a_training(tmp_path):
+    """0x0102 is 258; a record without its hash has none."""
+    path = train_record(tmp_path, "semanir-b", [(400, 30.5), (1200, 31.25)])
+    results = read_records([path])
+    assert results[results["metric"] == "weights"]["value"].tolist() == [258]
+    course = over_steps(results)[["model", "step", "psnr"]]
+    assert course.to_numpy().tolist() == [["semanir-b", 400, 30.5], ["semanir-b", 1200, 31.25]]
+    path.write_text(path.read_text().replace("tensors_sha256", "other"))
+    assert set(read_records([path])["metric"]) == {"train_seconds", "holdout_psnr"}
+
+
+def test_page_figures_and_numbers_are_written(tmp_path):
+    records = [
+        *denoised(tmp_path, GAINS),
+        train_record(tmp_path, "semanir-s", [(40, 30), (80, 31)]),
+    ]
+    records += [
+        eval_record(tmp_path, "denoise_gray-blind", model, [("set12", "sigma15", 30, 0.9, 0.9)])
+        for model in ("semanir-u", "input")
+    ]
+    family = ablations.render("smoke", read_records(records), tmp_path)
+    assert "window: 16: +0.300 dB" in ablations.summary(family)
+    page = (tmp_path / "ablations.html").read_text()
+    assert page.count("<svg") == 4 and "http" not in page
+    table = pd.read_csv(tmp_path / "ablations.csv").set_index("model")
+    assert table.loc["semanir-u-window16", "conclusion"] == "better"
+    assert table.loc["semanir-u-window16", "adjusted_p"] < 0.05
+    better = list(table["conclusion"]).count("better")
+    assert page.count('<td class="left match">better</td>') == better
+    for name, rows in (("figure03", 12), ("figure05", 2), ("figure10", 2)):
+        assert len(pd.read_csv(tmp_path / f"{name}.csv")) == rows
+        assert (tmp_path / f"{name}.svg").read_text().startswith("<svg xmlns=")
+
+
+def test_a_scale_without_ablations_says_so(tmp_path):
+    record = eval_record(tmp_path, "sr-x2", "semanir-s", [("set5", "x2", 30, 0.9, 0.9)])
+    ablations.render("release", read_records([record]), tmp_path)
+    page = (tmp_path / "ablations.html").read_text()
+    assert "<svg" not in page and page.count("Not measured at this") == 3
+    assert pd.read_csv(tmp_path / "figure03.csv").empty

@@ -1,0 +1,238 @@
+"""The gate's verdicts: chance of training, what no chance moves, what cannot be compared."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from gate_cases import SD, compared, lines_of, spreads_of, verdicts
+
+from reports.collect import COLUMNS, METRICS, read_records
+from reports.gate import compare
+from semanir.plan.cells import COUNTED
+
+# --- chance of training ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sd", "seeds", "change", "verdict"),
+    [
+        (0.005, 1, 0, "passed"),
+        (0.005, 1, 0.05, "passed"),  # the tolerance is inclusive
+        (0.005, 1, 0.0501, "better"),
+        (0.005, 1, -0.0501, "worse"),  # it decides where chance moves a cell by less
+        (0.005, 1, -0.05, "passed"),
+        (0.02, 1, -0.14, "uncertain"),  # t(0.999; 6) = 5.207627: 0.1473 dB
+        (0.02, 1, -0.15, "worse"),
+        (0.02, 4, -0.073, "uncertain"),  # half of it
+        (0.02, 4, -0.075, "worse"),
+        (0.3, 1, -1.0, "uncertain"),
+    ],
+)
+def test_a_drop_counts_where_chance_does_not_explain_it(sd, seeds, change, verdict):
+    """However many images: one training moves all of them alike."""
+    values = np.linspace(25, 36, 12)
+    before = pd.concat([lines_of(values, seed=str(n)) for n in range(seeds)])
+    line = compared(before, before.assign(value=before["value"] + change), spreads_of(sd))
+    assert line.verdict == verdict and line.fails is (verdict == "worse")
+    assert verdict != "uncertain" or "by chance" in line.reason
+
+
+def test_without_a_measured_spread_the_tolerance_decides():
+    other = lines_of([30, 31, 32], task="sr-x2")
+    line = compared(other, other.assign(value=other["value"] - 0.4))
+    assert (line.verdict, line.interval) == ("worse", None)
+    assert "tolerance 0.05" in line.reason
+    assert compared(other, other).interval == (0, 0)
+
+
+def test_whose_spread_a_cell_has():
+    """An ablation that of what it changes; seeds that draw other numbers that of seeds.
+
+    SD 0.1 of seven degrees: sqrt(2) times t(0.999; 7) = 4.785 is 0.677 dB.
+    """
+    before = lines_of([30.0, 31.0], model="semanir-u-fixed")
+    assert compared(before, before.assign(value=before["value"] - 0.1)).interval is not None
+    before = lines_of([30.0, 31.0])
+    for change, verdict in ((-0.67, "uncertain"), (-0.69, "worse")):
+        after = before.assign(value=before["value"] + change)
+        assert compared(before, after, spreads_of(redrawn=True)).verdict == verdict
+        assert compared(before, after).verdict == "worse"
+
+
+# --- no chance -------------------------------------------------------------------------------
+
+
+def weights_of(*values, model="semanir-u"):
+    """Lines that say what trainings of some seeds gave."""
+    lines = [
+        lines_of({"": value}, metric="weights", seed=str(seed), model=model)
+        for seed, value in enumerate(values)
+    ]
+    return pd.concat([lines_of({}), *lines]).assign(dataset="", level="")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict"),
+    [
+        ((7,), (7,), "changed"),
+        ((7,), (8,), "passed"),  # trained anew, within the tolerance
+        ((7,), (), "passed"),  # not known
+        ((), (7,), "passed"),
+    ],
+)
+@pytest.mark.parametrize("change", [-0.0011, 0.0011])
+def test_with_the_same_weights_no_image_may_move(before, after, change, verdict):
+    values = lines_of([30.0, 31.0, 32.0])
+    moved = values.assign(value=values["value"] + [0, change, 0])
+    sides = (pd.concat([values, weights_of(*before)]), pd.concat([moved, weights_of(*after)]))
+    reason = f"image1 by {change:+.4f}" if verdict == "changed" else ""
+    assert verdicts(*sides, spreads_of())["semanir-u"] == (verdict, reason)
+
+
+def test_weights_are_those_of_every_seed_and_of_the_training():
+    """One seed trained anew is chance; another k at inference has no training of its own."""
+    model = "semanir-u-at-k8"
+    values = pd.concat([lines_of([30.0], seed=str(n), model=model) for n in range(2)])
+    accepted = pd.concat([values, weights_of(7, 8)])
+    moved = values.assign(value=values["value"] - 0.01)
+    for after, verdict in (((7, 8), "changed"), ((7, 9), "passed")):
+        assert verdicts(accepted, pd.concat([moved, weights_of(*after)]))[model][0] == verdict
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ((0, 0, 0), "passed"),
+        ((0.001, -0.001, 0.001), "passed"),
+        ((0, 0, -0.0011), "changed"),
+        ((0, 0, 0.0011), "changed"),  # an easier test set is a change as well
+        ((0.3, -0.3, 0), "changed"),  # whose mean is 0
+    ],
+)
+def test_a_row_without_training_may_not_move_in_any_image(changes, verdict):
+    values = np.array([14.1512, 15.5, 16.25])
+    line = compared(values, values + np.array(changes), model="input")
+    assert line.verdict == verdict
+    if verdict == "changed":
+        worst = int(np.argmax(np.abs(changes)))
+        assert line.reason == f"image{worst} by {changes[worst]:+.4f}"
+
+
+@pytest.mark.parametrize(
+    ("metric", "change", "verdict"),
+    [
+        ("ssim_matlab", -0.002, "passed"),
+        ("ssim_zero_padded", -0.00201, "worse"),
+        ("ssim_matlab_3d", 0.00201, "better"),
+        ("psnr_rgb", -0.051, "worse"),
+        ("median_ms", 900, "reported"),
+        ("ratio", -0.5, "reported"),
+        ("memory_cpu", 1e9, "reported"),
+    ],
+)
+def test_the_kinds_of_metrics(metric, change, verdict):
+    assert compared([0.5] * 3, [0.5 + change] * 3, metric=metric).verdict == verdict
+
+
+@pytest.mark.parametrize("metric", [*compare.COUNTS, "FLOPs", "FLOPs_by_modules", "FLOPs_rest"])
+@pytest.mark.parametrize("change", [1, -1])
+def test_counts_are_exact(metric, change):
+    """Fewer parameters are as wrong as more, in a trained model as in another."""
+    for model in ("semanir-u", "swinir"):
+        line = compared({"": 25_818_459}, {"": 25_818_459 + change}, metric=metric, model=model)
+        assert (line.verdict, line.difference) == ("changed", change)
+
+
+def test_equal_images_may_stay_equal_and_no_more():
+    """inf - inf is 0; falling from inf to a number is the worst there is."""
+    line = compared([np.inf, 30, 31], [np.inf, 30, 31])
+    assert (line.verdict, line.difference, line.interval) == ("passed", 0, (0, 0))
+    line = compared([np.inf, 30, 31], [50, 30, 31])
+    assert (line.verdict, line.difference) == ("worse", -np.inf)
+    line = compared([40, np.inf, 31], [np.inf, 50, 31])
+    assert line.verdict == "worse"  # not hidden by the image that rose
+    assert compared([50, 30, 31], [np.inf, 30, 31]).verdict == "better"
+    assert compared([50, 30], [np.inf, 30], model="input").verdict == "changed"
+
+
+def test_seeds_are_compared_each_with_itself():
+    """Seed 1 is 2 dB above seed 0 and both fall by 0.1; crosswise they would not seem to."""
+    accepted = pd.concat([lines_of([30, 31], seed="0"), lines_of([32, 33], seed="1")])
+    candidate = pd.concat([lines_of([31.9, 32.9], seed="1"), lines_of([29.9, 30.9], seed="0")])
+    line = compared(accepted, candidate)
+    assert (line.n, line.verdict) == (4, "worse")
+    half = 2.446912 * SD  # sqrt(2 / 2)
+    assert line.interval == pytest.approx((-0.1 - half, -0.1 + half), abs=1e-6)
+    line = compared(accepted, lines_of([30, 31], seed="0"))
+    assert (line.verdict, line.n) == ("missing", 2)
+    assert line.reason == "image0 seed 1, image1 seed 1"
+
+
+# --- what cannot be compared ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("accepted", "candidate", "expected"),
+    [
+        ({"cat": 30, "dog": 31}, {"cat": 30, "elk": 10}, ("missing", "dog", 1)),
+        (
+            [30, 31, 32, 33, 34, 35],
+            {"image0": 30},
+            ("missing", "image1, image2, image3, image4 and 1 more", 1),
+        ),
+        ({"cat": 30}, {"cat": 30, "elk": 10}, ("passed", "1 more measured", 1)),
+        ({"cat": 30, "dog": 31}, {"cat": 30, "dog": np.nan}, ("no number", "dog", 1)),
+        ({"cat": 30}, {"cat": np.nan}, ("no number", "cat", 0)),
+    ],
+)
+@pytest.mark.parametrize("model", ["semanir-u", "input"])
+def test_images_that_are_missing_or_new_are_named(accepted, candidate, expected, model):
+    line = compared(accepted, candidate, model=model)
+    assert (line.verdict, line.reason, line.n) == expected
+
+
+def test_a_missing_cell_fails_and_a_new_one_is_reported():
+    lines = compare.compare(lines_of([30, 31, 32]), lines_of([40, 41, 42], level="sigma15"))
+    assert [(line.verdict, line.level, line.reason, line.fails) for line in lines] == [
+        ("missing", "sigma50", "all 3 images", True),
+        ("new", "sigma15", "", False),
+    ]
+    assert [line.numbers for line in lines] == [
+        ["0", "31.0000", "", "", ""],
+        ["3", "", "41.0000", "", ""],
+    ]
+    other = lines_of([40])
+    both = pd.concat([lines_of({"": 5.0}, metric="median_ms"), other])
+    assert verdicts(both, other)["median_ms"] == ("reported", "not measured")
+
+
+def with_input(restored, degraded=(14.0, 15.0, 16.0)):
+    return pd.concat([lines_of(restored), lines_of(degraded, model="input", task="denoise_gray-x")])
+
+
+def test_a_network_that_learnt_nothing_fails_below_the_tolerance():
+    """It gained 0.04 dB: losing all of that is within 0.05 dB, and fails all the same."""
+    accepted = with_input([14.04, 15.04, 16.04])
+    for gain, verdict in ((0.04, "passed"), (0.02, "passed"), (0.019, "no gain"), (0, "no gain")):
+        lines = verdicts(accepted, with_input([14 + gain, 15 + gain, 16 + gain]))
+        assert lines["semanir-u"][0] == verdict
+    assert lines["semanir-u"][1] == "gains 0.000 dB over its input, accepted 0.040"
+    without = verdicts(accepted, lines_of([14.04, 15.04, 16.04]))
+    assert without["semanir-u"] == ("no gain", "its input was not measured")
+    assert without["input"] == ("missing", "all 3 images")
+    for gain in (-1, 0, 0.009):  # one that never gained need not gain
+        accepted = with_input([14 + gain, 15 + gain, 16 + gain])
+        lines = verdicts(accepted, with_input([13.99 + gain, 14.99 + gain, 15.99 + gain]))
+        assert {verdict for verdict, _ in lines.values()} == {"passed"}
+
+
+def test_every_metric_of_the_tables_is_of_some_kind(everything):
+    """None becomes "reported" because nobody thought of it."""
+    metrics = set(read_records(everything)["metric"])
+    reported = {name for name in metrics if compare.kind_of(name) == "other"}
+    costs = {"median_ms", "ratio", "memory_cpu", "memory_cuda", "memory_predicted"}
+    costs |= {"train_seconds", "weights"}
+    # of the median picture, which another rounding may make another one
+    assert reported <= costs | {"psnr_crop", "psnr_crop_input"}
+    assert {compare.kind_of(name) for name in METRICS} == {"psnr", "ssim"}
+    assert {compare.kind_of(name) for name in COUNTED} == {"count"}
+    assert set(compare.KEY) <= set(COLUMNS)
