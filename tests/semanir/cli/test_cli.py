@@ -22,7 +22,7 @@ from data_prep.pictures import Picture, read_picture, turn, write_picture
 from data_prep.tasks import task_names
 from semanir import cli, memory
 from semanir.attention import BACKENDS
-from semanir.cli import listing, places
+from semanir.cli import places
 from semanir.cli import restore as command_restore
 from semanir.errors import InputError
 from semanir.inference import checkpoint, tiling
@@ -31,7 +31,6 @@ from semanir.inference.restore import restore
 from semanir.inference.shipped import facts, tasks_of
 from semanir.measure import flops
 from semanir.network import PRESETS, build
-from semanir.network.config import ColumnarConfig
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
@@ -1067,19 +1066,6 @@ def test_the_list_is_what_there_is(shipped, capsys):
         "--qf 10|20|30|40",
     ):
         assert word in shown, word
-
-
-def test_networks_and_back_ends_are_told_as_they_are():
-    """The list knows them by heart, so that it needs no torch."""
-    assert list(listing.BACKENDS) == ["auto", *BACKENDS]
-    assert set(listing.NETWORKS) == set(PRESETS)
-    for name, told in listing.NETWORKS.items():
-        enlarges = isinstance(PRESETS[name], ColumnarConfig)
-        assert ("super-resolution" in told) == enlarges
-        network = build(name, upscale=2 if enlarges else None)
-        millions = sum(p.numel() for p in network.parameters()) / 1e6
-        number = told.split(" M ")[0]
-        assert number == f"{millions:.{len(number.partition('.')[2])}f}", name
 
 
 def read_info(capsys, *arguments):
