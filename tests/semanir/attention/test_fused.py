@@ -198,9 +198,10 @@ def test_other_instruction_sets(instructions):
 
     Where this machine keeps its own, so that a second run of the tests finds them.
     """
-    files = [__file__, __file__.replace("test_fused", "test_select")]
+    files = [__file__.replace("fused", name) for name in ("fused", "select", "dictionary")]
     command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", *files]
-    command += ["-m", "not slow", "-k", "reference or select or strided or repeatable or number"]
+    names = "reference or select or strided or repeatable or number or keys or window"
+    command += ["-m", "not slow", "-k", names]
     environment = {**os.environ, "ATEN_CPU_CAPABILITY": instructions, "PYTHONPATH": str(REPOSITORY)}
     run = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, (run.stdout + run.stderr)[-4000:]

@@ -159,43 +159,37 @@ def stage_by_hand(stage, x, k):
 
 
 STAGES = [
-    # height x width, window, k, include_self
-    ((6, 9), 3, 4, False),  # shift 1 leaves a corner window of one pixel, which has no key
-    ((7, 6), 4, 5, True),
-    ((4, 4), 4, 3, False),
-    ((3, 7), 4, 99, False),
+    # height x width, window, k, switches
+    ((6, 9), 3, 4, {}),  # shift 1 leaves a corner window of one pixel, which has no key
+    ((7, 6), 4, 5, {"include_self": True}),
+    ((4, 4), 4, 3, {}),
+    ((3, 7), 4, 99, {}),
+    ((5, 6), 4, 6, {"norm": "post"}),
+    ((5, 6), 4, 6, {"attention": "cosine"}),
 ]
 
 
-@pytest.mark.parametrize(("size", "window", "k", "include_self"), STAGES, ids=str)
+@pytest.mark.parametrize(("size", "window", "k", "switches"), STAGES, ids=str)
 @pytest.mark.parametrize("shifted", [False, True], ids=["plain", "shifted"])
-def test_stage_equals_plain_loops(shifted, size, window, k, include_self):
-    switches = {"layers": 2, "window": window, "include_self": include_self}
+def test_stage_equals_plain_loops(shifted, size, window, k, switches):
     x = torch.randn(1, 6, *size, generator=seeded(3), dtype=torch.float64)
-    expected = stage_by_hand(plain_and_shifted(**switches)[shifted], x[0].numpy(), k)
+    expected = None
     for backend in ("mask", "gather", "reference"):
-        stage = plain_and_shifted(**switches, backend=backend)[shifted]
+        stage = plain_and_shifted(layers=2, window=window, backend=backend, **switches)[shifted]
+        if "attention" in switches:
+            for layer, scale in zip(stage.layers, (3.0, 9.0), strict=True):  # 9 is clamped
+                layer.attention.logit_scale.data[:] = torch.tensor([1.0, scale]).view(2, 1, 1)
+        if expected is None:
+            expected = stage_by_hand(stage, x[0].numpy(), k)
         with torch.no_grad():
             outputs = [stage(x, k)]
         outputs.append(stage(x, k).detach())  # with gradients it may take another path
         for out in outputs:
             difference = np.abs(out[0].numpy() - expected).max()
             print(f"{backend}: {difference:.1e} of values up to {np.abs(expected).max():.1f}")
-            assert difference < 1e-9, backend
+            # the clamp of 4.6052 is not quite a scale of 100
+            assert difference < (1e-4 if "attention" in switches else 1e-9), backend
     assert np.abs(expected - x[0].numpy()).max() > 0.1  # the stage did something
-
-
-@pytest.mark.parametrize("switch", [{"norm": "post"}, {"attention": "cosine"}], ids=str)
-def test_switched_stage_equals_plain_loops(switch):
-    stage = plain_and_shifted(layers=2, window=4, **switch)[True]
-    if "attention" in switch:
-        for layer, scale in zip(stage.layers, (3.0, 9.0), strict=True):
-            layer.attention.logit_scale.data[:] = torch.tensor([1.0, scale]).view(2, 1, 1)
-    x = torch.randn(1, 6, 5, 6, generator=seeded(3), dtype=torch.float64)
-    expected = stage_by_hand(stage, x[0].numpy(), 6)
-    with torch.no_grad():
-        difference = np.abs(stage(x, 6)[0].numpy() - expected).max()
-    assert difference < (1e-4 if "attention" in switch else 1e-9)
 
 
 def test_dictionary_is_of_the_raw_stage_input(monkeypatch):
