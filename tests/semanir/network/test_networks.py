@@ -178,22 +178,20 @@ def test_one_dictionary_per_stage(name, monkeypatch):
     built, used = [], []
     build_dictionary, attend = layers_module.build_dictionary, layers_module.attend
 
-    def counting_build(tokens, k, **rest):
-        built.append(build_dictionary(tokens, k, **rest))
-        assert k == 7
-        return built[-1]
+    def noting_build(tokens, k, **rest):
+        built.append((k, build_dictionary(tokens, k, **rest)))
+        return built[-1][1]
 
     def noting_attend(q, k, v, dictionary, *rest, **named):
-        used.append(dictionary)
+        used.append((7, dictionary))
         return attend(q, k, v, dictionary, *rest, **named)
 
-    monkeypatch.setattr(layers_module, "build_dictionary", counting_build)
+    monkeypatch.setattr(layers_module, "build_dictionary", noting_build)
     monkeypatch.setattr(layers_module, "attend", noting_attend)
     network = tiny(name, layers=3)
-    stages = [module for module in network.modules() if isinstance(module, Stage)]
     network(images(1, 3, 16, 16), 7).sum().backward()
-    assert len(built) == len(stages) and len(used) == 3 * len(stages)
-    assert all(dictionary is built[index // 3] for index, dictionary in enumerate(used))
+    assert len(built) == sum(isinstance(module, Stage) for module in network.modules())
+    assert used == [entry for entry in built for _ in range(3)]
 
 
 # --- training --------------------------------------------------------------------------------

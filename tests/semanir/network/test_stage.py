@@ -11,7 +11,6 @@ import pytest
 import torch
 from tiny_networks import images, randomise, seeded
 
-import semanir.network.layers as layers_module
 from semanir.network.config import LayerConfig
 from semanir.network.layers import Stage
 from semanir.network.windows import pad_reflect, partition, unpartition
@@ -93,6 +92,12 @@ def product_by_hand(attention, q, k, head):
     return cosine * min(exp(attention.logit_scale[head].item()), 100)
 
 
+def compared_by_hand(similarity, token):
+    if similarity == "layernorm":
+        return (token - token.mean()) / sqrt(token.var() + 1e-5)
+    return token / sqrt(token @ token) if similarity == "cosine" else token
+
+
 def stage_by_hand(stage, x, k):
     """Alg. 1 for one image [C,H,W] in loops over single tokens, with numpy only.
 
@@ -113,11 +118,12 @@ def stage_by_hand(stage, x, k):
         groups.setdefault(group, []).append((i, j))
 
     # line 1: the dictionary, from the raw stage input, without the token itself
+    compared = {at: compared_by_hand(stage.similarity, value) for at, value in tokens.items()}
     listed = {}
     for members in groups.values():
         for query in members:
             others = [key for key in members if key != query or stage.include_self]
-            others.sort(key=lambda key, query=query: -float(tokens[query] @ tokens[key]))
+            others.sort(key=lambda key, query=query: -float(compared[query] @ compared[key]))
             listed[query] = others[:k]
 
     for layer in stage.layers:
@@ -166,6 +172,8 @@ STAGES = [
     ((3, 7), 4, 99, {}),
     ((5, 6), 4, 6, {"norm": "post"}),
     ((5, 6), 4, 6, {"attention": "cosine"}),
+    ((5, 6), 4, 6, {"similarity": "cosine"}),
+    ((5, 6), 4, 6, {"similarity": "layernorm"}),
 ]
 
 
@@ -190,24 +198,3 @@ def test_stage_equals_plain_loops(shifted, size, window, k, switches):
             # the clamp of 4.6052 is not quite a scale of 100
             assert difference < (1e-4 if "attention" in switches else 1e-9), backend
     assert np.abs(expected - x[0].numpy()).max() > 0.1  # the stage did something
-
-
-def test_dictionary_is_of_the_raw_stage_input(monkeypatch):
-    """Alg. 1 line 1: P itself, before any norm or projection; unless a similarity is chosen."""
-    seen = []
-    build_dictionary = layers_module.build_dictionary
-
-    def noting_build(tokens, k, **rest):
-        seen.append(tokens.clone())
-        return build_dictionary(tokens, k, **rest)
-
-    monkeypatch.setattr(layers_module, "build_dictionary", noting_build)
-    x = images(1, 6, 8, 8)
-    for similarity in ("dot", "cosine", "layernorm"):
-        plain_and_shifted(similarity=similarity)[0](x, 5)
-    raw = x.flatten(2).transpose(1, 2)
-    centred = raw - raw.mean(-1, keepdim=True)
-    spread = (centred.square().mean(-1, keepdim=True) + 1e-5).sqrt()
-    torch.testing.assert_close(seen[0], raw, rtol=0, atol=0)
-    torch.testing.assert_close(seen[1], raw / raw.norm(dim=-1, keepdim=True))
-    torch.testing.assert_close(seen[2], centred / spread)
