@@ -1,4 +1,4 @@
-"""Dense window attention: all keys. The twin that shows what the dictionary's sparsity buys.
+"""Dense window attention: all keys. The dense twin shows what the dictionary's sparsity buys.
 
 # B windows, H heads, N = h * w tokens, D head width
 """
@@ -16,7 +16,7 @@ from semanir.attention.constant import outside_inference
 
 @dataclass(frozen=True, eq=False)
 class AllKeys:
-    """Takes a dictionary's place: each query has all keys, with labels [B,N] those of its label."""
+    """In place of a dictionary: each query has all keys; with labels [B,N], those of its label."""
 
     labels: Tensor | None = None
 

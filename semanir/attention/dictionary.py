@@ -39,7 +39,7 @@ class Dictionary:
     def checked(self) -> bool:
         """True where rows are as stated above; else InputError that names the first wrong entry.
 
-        `build_dictionary` makes no others, so that only dictionaries made elsewhere are looked at.
+        Those of `build_dictionary` are right by construction and are not looked at.
         """
         _check_entries(self.indices, self.counts)
         return True

@@ -106,7 +106,7 @@ class _LiveBytes(LightMode):
 
 
 def _blocked_bytes(image: torch.Tensor) -> int:
-    """Bytes of [B,C,H,W] with its channels filled up to whole blocks."""
+    """Bytes of an image [B,C,H,W] with its channels filled up to whole blocks."""
     channels = math.ceil(image.shape[1] / CHANNEL_BLOCK) * CHANNEL_BLOCK
     return image.numel() // image.shape[1] * channels * image.element_size()
 

@@ -1,4 +1,4 @@
-"""What both shapes of network have in common."""
+"""Base class of the columnar and the U-shaped network."""
 
 from abc import ABC, abstractmethod
 
@@ -16,10 +16,10 @@ class Network(nn.Module, ABC):
     @property
     @abstractmethod
     def tile_unit(self) -> int:
-        """Tiles of multiples of this see the windows of the whole image."""
+        """Pixels: tiles whose sides are multiples of it have the windows of the whole image."""
 
     def check(self, images: Tensor) -> None:
-        """Raise InputError unless `images` is a non-empty floating [S,channels,H,W]."""
+        """Raise InputError unless `images` is a non-empty floating tensor [S,channels,H,W]."""
         channels = self.config.channels
         if images.ndim != 4 or images.shape[1] != channels:
             raise InputError(

@@ -57,7 +57,10 @@ class Columnar(Network):
         return self.config.window
 
     def forward(self, images: Tensor, k: int | None = None) -> Tensor:
-        """`k`: keys per query, the configuration's where None."""
+        """images: floating, on [0,1], of any size. k: keys per query, None = the configuration's.
+
+        Raises InputError for other shapes and types, NonFiniteTokensError for NaN.
+        """
         config = self.config
         self.check(images)
         height, width = images.shape[-2:]
@@ -81,6 +84,6 @@ class Columnar(Network):
 
 @constant
 def _mean(channels: int, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """[1,C,1,1]. No buffer: one that was in half precision stays rounded in what follows."""
+    """[1,C,1,1]. No buffer, which would stay rounded after a time in half precision."""
     values = RGB_MEAN if channels == 3 else (sum(RGB_MEAN) / 3,)
     return torch.tensor(values, device=device, dtype=dtype).view(1, -1, 1, 1)

@@ -17,8 +17,8 @@ from semanir.network.windows import pad_reflect, partition, region_labels, unpar
 class PositionBias(nn.Module):
     """Relative position bias from a small network over log-spaced offsets (fit; form: sister).
 
-    Its parameters do not depend on the window. Returns [heads, (2h-1)*(2w-1)] for a window (h, w).
-    Without gradients a table is made once and cached until the parameters change.
+    Its parameters do not depend on the window. Without gradients a table is made once and cached
+    until the parameters change.
     """
 
     def __init__(self, heads: int) -> None:
@@ -28,6 +28,7 @@ class PositionBias(nn.Module):
         self._cache = ParameterCache()
 
     def forward(self, window: tuple[int, int]) -> Tensor:
+        """A window (h, w) -> its table [heads, (2h-1)*(2w-1)]."""
         if not may_cache(next(self.mlp.parameters())):
             return self._table(window)
         return self._cache.get(window, self.mlp.parameters(), lambda: self._table(window))
@@ -41,7 +42,7 @@ class PositionBias(nn.Module):
 @constant
 def _log_offsets(window: tuple[int, int], device: torch.device, dtype: torch.dtype) -> Tensor:
     h, w = window
-    # not where it belongs, as some devices have no float64
+    # on the CPU first, as some devices have no float64
     y = torch.arange(1 - h, h, dtype=torch.float64, device="cpu") / max(h - 1, 1)
     x = torch.arange(1 - w, w, dtype=torch.float64, device="cpu") / max(w - 1, 1)
     t = torch.stack(torch.meshgrid(y, x, indexing="ij"), dim=-1).reshape(-1, 2)
@@ -62,6 +63,7 @@ class KeySemanticAttention(nn.Module):
         self.logit_scale = nn.Parameter(torch.full((heads, 1, 1), 10.0).log()) if cosine else None
 
     def forward(self, x: Tensor, dictionary: Keys, window: tuple[int, int]) -> Tensor:
+        """Tokens x [B,N,C] of windows (h, w), h * w = N -> [B,N,C]."""
         b, n, c = x.shape
         q, k, v = self.qkv(x).view(b, n, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # [B,H,N,D]
         if self.logit_scale is not None:
@@ -86,6 +88,7 @@ class Layer(nn.Module):
         self.ffn = nn.Sequential(PackedLinear(dim, hidden), nn.GELU(), PackedLinear(hidden, dim))
 
     def forward(self, x: Tensor, dictionary: Keys, window: tuple[int, int]) -> Tensor:
+        """Tokens x [B,N,C] of windows (h, w), h * w = N -> [B,N,C]."""
         if self.post_norm:
             x = x + self.norm1(self.attention(x, dictionary, window))
             return x + self.norm2(self.ffn(x))
@@ -126,7 +129,7 @@ class Stage(nn.Module):
             for w, length in zip(window, size, strict=True)
         ]
 
-        # regular windows of a rolled map, and who may see whom in them
+        # regular windows of a rolled map, and labels of the tokens that may see each other
         rolled = padded.roll((-shift[0], -shift[1]), (2, 3)) if any(shift) else padded
         tokens = partition(rolled, window)  # [B,N,C]
         valid = None

@@ -64,7 +64,10 @@ class UShape(Network):
         return math.lcm(self.config.window, 2 ** (len(self.config.dims) - 1))
 
     def forward(self, images: Tensor, k: int | None = None) -> Tensor:
-        """`k`: keys per query, the configuration's where None."""
+        """images: floating, on [0,1], of any size. k: keys per query, None = the configuration's.
+
+        Raises InputError for other shapes and types, NonFiniteTokensError for NaN.
+        """
         self.check(images)
         height, width = images.shape[-2:]
         multiple = 2 ** (len(self.config.dims) - 1)

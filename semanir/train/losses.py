@@ -34,9 +34,9 @@ class SmoothL1VGG(nn.Module):
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         pixels = nn.functional.smooth_l1_loss(output, target)
         with torch.no_grad():
-            wanted = self.features(target)
-        parts = zip(self.features(output), wanted, strict=True)
-        distances = [nn.functional.mse_loss(got, target) for got, target in parts]
+            expected = self.features(target)
+        levels = zip(self.features(output), expected, strict=True)
+        distances = [nn.functional.mse_loss(a, b) for a, b in levels]
         return pixels + 0.04 * torch.stack(distances).mean()
 
 
@@ -44,7 +44,7 @@ LOSSES: dict[str, Loss] = {"l1": l1, "charbonnier": charbonnier}
 
 
 def make_loss(name: str, device: str) -> Loss:
-    """A loss of the recipe; that with VGG reads its weights, fetched before, from data/vgg/."""
+    """A loss of the recipe: LOSSES, or "smooth_l1_vgg", which reads VGG16 from data/vgg/."""
     if name != "smooth_l1_vgg":
         return LOSSES[name]
     from semanir.train.vgg import load

@@ -15,7 +15,7 @@ DECORATED = ("add_param_group", "zero_grad", "step", "state_dict", "load_state_d
 
 
 def undecorated(kind: type[Optimizer]) -> Callable[..., Optimizer]:
-    """A class like `kind`, for optimizers that nobody compiles or differentiates through."""
+    """`kind` without decorators, for optimizers that nobody compiles or differentiates through."""
     methods: dict[str, Any] = {name: inspect.unwrap(getattr(kind, name)) for name in DECORATED}
     methods["step"] = torch.no_grad()(methods["step"])
     return type(kind.__name__, (kind,), methods)

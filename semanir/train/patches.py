@@ -87,10 +87,10 @@ class TrainingPatches:
         self, seed: int, steps: range, size: int, workers: int = 0
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """`batch` of every step in turn, prepared ahead by `workers` processes."""
-        drawn = _Batches(self, seed, steps, size)
-        # a generator of its own: the loader would draw its seed from torch's global one
-        own = torch.Generator()
-        return iter(DataLoader(drawn, batch_size=None, num_workers=workers, generator=own))
+        batches = _Batches(self, seed, steps, size)
+        # else the loader would draw its seed from torch's global generator
+        generator = torch.Generator()
+        return iter(DataLoader(batches, batch_size=None, num_workers=workers, generator=generator))
 
     def validation(self) -> Iterator[tuple[NDArray[np.float32], NDArray[np.uint8], str]]:
         """(degraded on [0,1], clean uint8, level) of the held-out photographs at every level."""

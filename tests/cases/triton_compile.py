@@ -62,7 +62,7 @@ def source(kernel, dtype, chosen):
 
 
 def measured(kernel, dtype, chosen, warps, stages, architecture):
-    """Registers, stack and spills in bytes, and counts of instructions, from the machine code."""
+    """Bytes of stack, and counts of instructions by kind, from the machine code."""
     target = GPUTarget("cuda", architecture, 32)
     compiled = triton.compile(
         source(kernel, dtype, chosen), target, {"num_warps": warps, "num_stages": stages}
@@ -76,7 +76,6 @@ def measured(kernel, dtype, chosen, warps, stages, architecture):
             for tool, arguments in (("cuobjdump", ["-res-usage"]), ("nvdisasm", []))
         )
     return {
-        "registers": int(re.search(r"REG:(\d+)", use)[1]),
         "stack": int(re.search(r"STACK:(\d+)", use)[1]),
         "spills": len(re.findall(r"\b(?:STL|LDL)\b", code)),
         "mma": len(re.findall(r"\b(?:HMMA|HGMMA|IMMA)\b", code)),

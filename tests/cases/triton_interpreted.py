@@ -102,27 +102,6 @@ def test_a_key_of_very_many_queries_is_cut_into_pieces(backend, monkeypatch):
     assert_close(outputs(*inputs, backend), exact(*inputs), 5e-6)
 
 
-def test_bits_and_pieces_hold_the_dictionary():
-    n = 70
-    valid = torch.arange(n)[None, :].repeat(2, 1) // 23
-    dictionary = build_dictionary(torch.randn(2, n, 5), 9, valid=valid)
-    blocks, mask = blocks_of(dictionary), dictionary.mask
-    assert blocks is blocks_of(dictionary)
-    for bits, expected in ((blocks.by_query, mask), (blocks.by_key, mask.transpose(1, 2))):
-        column = torch.arange(n)
-        word = bits.words[:, column // 32].transpose(1, 2)
-        assert torch.equal(((word >> (column % 32).int()) & 1).bool(), expected)
-        for b in range(2):
-            for block in range(2):
-                rows = expected[b, 64 * block : 64 * block + 64]
-                used = [tile for tile in range(3) if rows[:, 32 * tile : 32 * tile + 32].any()]
-                assert bits.tiles[b, block, : bits.counts[b, block]].tolist() == used
-    pieces = blocks.pieces
-    for key in range(2 * n):
-        queries = pieces.queries[pieces.starts[key] : pieces.starts[key + 1]].tolist()
-        assert queries == mask[key // n, :, key % n].nonzero().flatten().tolist()
-
-
 @both_back_ends
 def test_repeats_to_the_bit_also_after_inference(backend):
     """What the kernels read is made once, outside of inference mode."""

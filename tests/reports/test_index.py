@@ -244,7 +244,7 @@ def test_a_gap_by_hand(tmp_path, cell, command, reason):
     if "{" in command:
         system = command.partition("{")[2].rstrip("}")
         scale = "paper" if "scale=paper" in command else "mini"
-        wanted = {system, *models.get_scale(scale)["systems"]}
+        wanted = {system, *Plan(scale).systems}
         names = ",".join(name for name in released_systems() if name in wanted)
         command = command.replace(f"{{{system}}}", names)
     assert (gap.command, gap.count, gap.tables) == (command, 1, [cell[0]])

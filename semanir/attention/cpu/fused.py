@@ -48,6 +48,7 @@ def attend(
 
 
 def supported(q: Tensor) -> bool:
+    """Whether `attend` takes heads of this type, device and width."""
     return (
         q.device.type in ("cpu", "meta") and q.dtype == torch.float32 and q.shape[-1] <= WIDEST_HEAD
     )

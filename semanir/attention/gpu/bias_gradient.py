@@ -120,6 +120,6 @@ def backward_table(x: Inputs, grad: Tensor, lse: Tensor, delta: Tensor) -> Tenso
     flat = F.pad(sums, (0, strip)).flatten(-2)[..., :-strip]
     columns = flat.view(*flat.shape[:-1], strip, 2 * strip - 1).sum(-2)  # [H,2h-1,2s-1,2*strip-1]
     low, high = F.pad(columns, (0, 1)).split(strip, -1)
-    found = F.pad(low, (0, 0, 0, 1)) + F.pad(high, (0, 0, 1, 0))  # [H,2h-1,2s,strip]
+    offsets = F.pad(low, (0, 0, 0, 1)) + F.pad(high, (0, 0, 1, 0))  # [H,2h-1,2s,strip]
     start = strips * strip - w
-    return found.flatten(-2)[..., start : start + 2 * w - 1].flatten(1)
+    return offsets.flatten(-2)[..., start : start + 2 * w - 1].flatten(1)

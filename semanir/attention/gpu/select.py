@@ -43,6 +43,7 @@ def _select(similarity, indices, counts, k_most, n, BLOCK: tl.constexpr):
 
 
 def supported(similarity: Tensor) -> bool:
+    """Whether `select` takes rows of this type and length."""
     return similarity.dtype == torch.float32 and similarity.shape[-1] <= LARGEST
 
 

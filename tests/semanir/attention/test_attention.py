@@ -81,16 +81,6 @@ def test_half_precision_and_strided_inputs(backend):
     assert_close({"out": got}, {"out": expected["out"]}, 0.03)
 
 
-def test_one_dictionary_serves_all_layers():
-    """The mask is built once, and its use by one layer leaves it as it was."""
-    tensors, table, dictionary, window = make(CASES[0])
-    first = outputs(tensors, table, dictionary, window, "mask")
-    additive, before = dictionary.additive, dictionary.additive.clone()
-    second = outputs(tensors, table, dictionary, window, "mask")
-    assert dictionary.additive is additive and torch.equal(additive, before)
-    assert all(torch.equal(first[name], second[name]) for name in first)
-
-
 @pytest.mark.parametrize(("biased", "commutes"), [(False, True), (True, False)])
 def test_permutations_commute_only_without_a_position_bias(biased, commutes):
     """Sec. 3.2 of the paper: f(Tx) = Tf(x) for every permutation T of the tokens of a window."""

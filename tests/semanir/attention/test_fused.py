@@ -18,7 +18,6 @@ from attention_cases import CASES, IDS, assert_close, check, make, outputs
 from checkout import REPOSITORY
 from torch.utils.flop_counter import FlopCounterMode
 
-import semanir
 from semanir.attention import BACKENDS, Dictionary, attend, build_dictionary, dispatch
 from semanir.attention.cpu import build, fused
 from semanir.attention.select import most_similar_op, select_op
@@ -37,11 +36,16 @@ def test_output_and_gradients_equal_the_float64_reference(case, bias):
 
 @needs_kernels
 def test_strided_inputs_and_large_scores():
-    """Views as a layer makes them, the table too; its gradient is left out; scores of hundreds."""
+    """Views as a layer makes them, the table too; its gradient is left out; scores of hundreds.
+
+    A token that every query selects.
+    """
     (h, w), n = (5, 7), 35
     qkv = torch.randn(2, n, 3, 2, 30).requires_grad_()
     q, k, v = qkv.permute(2, 0, 3, 1, 4)
-    dictionary = build_dictionary(torch.randn(2, n, 8), 9)
+    tokens = torch.randn(2, n, 8)
+    tokens[:, 7] = 100 * tokens.mean(1)
+    dictionary = build_dictionary(tokens, 9)
     table = torch.randn((2 * h - 1) * (2 * w - 1), 2).t()
     results = {}
     for backend in ("fused", "reference"):
@@ -49,20 +53,6 @@ def test_strided_inputs_and_large_scores():
         (grad,) = torch.autograd.grad((out * torch.linspace(0, 1, 30)).sum(), qkv)
         results[backend] = {"out": out.detach(), "qkv": grad}
     assert_close(results["fused"], results["reference"], 1e-4)
-
-
-@needs_kernels
-@pytest.mark.parametrize("k", [3, 48, 500])
-def test_hub_keys_and_all_keys(k):
-    """One token that every query selects, and k beyond N."""
-    tokens = torch.randn(1, 49, 4)
-    tokens[0, 7] = 100 * tokens[0].mean(0)
-    q, key, v = torch.randn(3, 1, 2, 49, 20)
-    dictionary = build_dictionary(tokens, k)
-    got, expected = (
-        {"out": attend(q, key, v, dictionary, backend=name)} for name in ("fused", "reference")
-    )
-    assert_close(got, expected, 1e-6)
 
 
 @needs_kernels
@@ -106,21 +96,6 @@ def test_operators_are_proper():
 
 
 @needs_kernels
-def test_compiles_without_a_graph_break():
-    tensors, table, dictionary, window = make(CASES[0], torch.float32)
-    indices, counts = dictionary.indices, dictionary.counts
-
-    def layer(q, k, v, table):
-        return fused.attend_op(q.relu(), k, v, indices, counts, table, *window)[0].sin()
-
-    inputs, results = (*tensors, table), []
-    for run in (layer, torch.compile(layer, fullgraph=True, backend="aot_eager")):
-        out = run(*inputs)
-        results.append([out, *torch.autograd.grad(out.sum(), inputs)])
-    assert all(map(torch.equal, *results))
-
-
-@needs_kernels
 def test_a_second_derivative_is_refused():
     """Instead of a gradient that lacks a term."""
     tensors, table, dictionary, window = make(CASES[0], torch.float32)
@@ -132,7 +107,7 @@ def test_a_second_derivative_is_refused():
 
 @needs_kernels
 def test_flop_counters_see_the_kernels():
-    """4 N K D a head forward and 10 N K D backward; fvcore counts a multiply-add as one."""
+    """4 N K D a head forward and 10 N K D backward (fvcore: test_measure.py)."""
     tensors, table, dictionary, window = make(CASES[0], torch.float32)
     products = dictionary.indices.numel() * tensors[0].shape[1] * tensors[0].shape[3]
     with FlopCounterMode(display=False) as counter:
@@ -140,46 +115,6 @@ def test_flop_counters_see_the_kernels():
         assert counter.get_total_flops() == 4 * products
         out.sum().backward()
     assert counter.get_total_flops() == 14 * products
-
-    nn, biases = pytest.importorskip("fvcore.nn"), table.detach()
-
-    class Layer(torch.nn.Module):
-        def forward(self, q, k, v):
-            return attend(q, k, v, dictionary, biases, window, backend="fused")
-
-    analysis = nn.FlopCountAnalysis(Layer(), tuple(x.detach() for x in tensors))
-    analysis.set_op_handle("semanir::attend", fused.fvcore_attend)
-    assert analysis.by_operator()["attend"] == 2 * products
-
-
-@needs_kernels
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [("semanir-s", {"upscale": 4, "stages": 2, "layers": 2}), ("semanir-u", {"layers": 1})],
-)
-def test_full_width_networks_agree_on_the_same_dictionaries(name, options, monkeypatch):
-    """Within 1e-5. With dictionaries of their own they need not: rounding in one stage may swap two
-    nearly equal keys in the next, as the choice of k keys is not continuous.
-    """
-    made, where = [], "semanir.network.layers.build_dictionary"
-
-    def keep(*inputs, **options):
-        made.append(build_dictionary(*inputs, **options))
-        return made[-1]
-
-    x = torch.rand(2, 3, 24, 40)
-    network = semanir.build(name, **options, window=16, k=64, backend="fused").eval()
-    with torch.no_grad():
-        monkeypatch.setattr(where, keep)
-        expected = network(x)
-        for backend in ("mask", "gather"):
-            again = iter(made)
-            monkeypatch.setattr(where, lambda *inputs, again=again, **options: next(again))
-            for module in network.modules():
-                if hasattr(module, "backend"):
-                    module.backend = backend
-            assert (network(x) - expected).abs().max() < 1e-5 * expected.abs().max()
-            assert next(again, None) is None
 
 
 # --- the choice, and what is refused -------------------------------------------------------------
@@ -263,9 +198,10 @@ def test_other_instruction_sets(instructions):
 
     Where this machine keeps its own, so that a second run of the tests finds them.
     """
-    files = [__file__, __file__.replace("test_fused", "test_select")]
+    files = [__file__.replace("fused", name) for name in ("fused", "select", "dictionary")]
     command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", *files]
-    command += ["-m", "not slow", "-k", "reference or select or strided or repeatable or number"]
+    names = "reference or select or strided or repeatable or number or keys or window"
+    command += ["-m", "not slow", "-k", names]
     environment = {**os.environ, "ATEN_CPU_CAPABILITY": instructions, "PYTHONPATH": str(REPOSITORY)}
     run = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, (run.stdout + run.stderr)[-4000:]

@@ -1,11 +1,14 @@
-"""The compiled selection of keys against a stable sort, plain torch and exact products."""
+"""The compiled selection of keys, and that in torch, against a stable sort.
+
+The compiled products are tested through the dictionaries of test_dictionary.py.
+"""
 
 import numpy as np
 import pytest
 import torch
 
 from semanir.attention.cpu.build import kernels
-from semanir.attention.select import most_similar_op, select, select_plainly
+from semanir.attention.select import select, select_plainly
 
 needs_kernels = pytest.mark.skipif(kernels() is None, reason="no C++ compiler or no ninja")
 
@@ -43,30 +46,3 @@ def test_selects_what_a_stable_sort_selects(kind, size):
         for indices, counts in (select(similarity, k), select_plainly(similarity, k)):
             np.testing.assert_array_equal(counts, real.sum(-1))
             np.testing.assert_array_equal(indices, np.sort(np.where(real, best, n), axis=-1))
-
-
-@needs_kernels
-@pytest.mark.parametrize("name", ["plain", "labels", "self"])
-@pytest.mark.parametrize("size", [(2, 1, 3), (1, 13, 1), (3, 65, 7), (2, 257, 30)])
-def test_the_compiled_selection_is_that_of_exact_products(name, size):
-    """Whole numbers, whose products every order of summation gets right; ties among them."""
-    tokens = torch.randint(-3, 4, size).float()
-    b, n, _ = size
-    labels = torch.randint(0, 3, (b, n)) if name == "labels" else None
-    similarity = tokens @ tokens.mT
-    if name != "self":
-        similarity.diagonal(0, 1, 2).fill_(-torch.inf)
-    if labels is not None:
-        similarity[labels[:, :, None] != labels[:, None]] = -torch.inf
-    for k in sorted({1, n // 2 + 1, n}):
-        got = most_similar_op(tokens, k, name == "self", labels)
-        assert all(map(torch.equal, got, select_plainly(similarity, k)))
-
-
-@needs_kernels
-def test_identical_tokens_are_selected_by_index():
-    """Two tokens in many places of a window: every query takes the lowest of its favourites."""
-    two = torch.randn(2, 180)
-    indices, _ = most_similar_op(two[torch.arange(300) % 2][None], 9, True, None)
-    for token, favourite in enumerate((two @ two.T).argmax(1).tolist()):
-        assert indices[0, token].tolist() == list(range(favourite, favourite + 18, 2))

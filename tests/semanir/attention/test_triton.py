@@ -76,10 +76,10 @@ def test_interpreted_kernels_equal_the_float64_reference():
 def test_without_a_gpu_it_is_refused_by_name(backend, monkeypatch):
     tensors, table, dictionary, window = make(CASES[0], torch.float32)
     if importlib.util.find_spec("triton") is not None:
-        with pytest.raises(InputError, match=r"on cpu; move them with .cuda"):
+        with pytest.raises(InputError, match="on cpu; move them"):
             attend(*tensors, dictionary, table, window, backend=backend)
         double = [x.double() for x in tensors]
-        with pytest.raises(InputError, match=r"got torch.float64"):
+        with pytest.raises(InputError, match=r"got torch\.float64"):
             attend(*double, dictionary, backend=backend)
     for module in ("flash", "gather"):
         monkeypatch.delitem(sys.modules, f"semanir.attention.gpu.{module}", raising=False)

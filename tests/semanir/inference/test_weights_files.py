@@ -116,11 +116,15 @@ def test_what_is_no_weights_file_is_named_for_what_it_is(tmp_path, kind):
         assert message in text or read is facts
 
 
-def test_a_folder_of_weights_names_one_of_them(tmp_path):
-    checkpoint.save(tmp_path / "w.safetensors", build("semanir-u-tiny"))
+def test_weights_are_refused_by_the_name_of_what_is_wrong(tmp_path):
+    """A folder by a file in it; a switch by its own name: the file is not blamed for it."""
+    path = tmp_path / "w.safetensors"
+    checkpoint.save(path, build("semanir-u-tiny"))
     (tmp_path / "._w.safetensors").write_bytes(b"")
-    with pytest.raises(InputError, match=re.escape(f"for example {tmp_path}/w.safetensors")):
+    with pytest.raises(InputError, match=re.escape(f"for example {path}")):
         checkpoint.load(tmp_path)
+    with pytest.raises(InputError, match=r"^k must be at least 1, got 0$"):
+        checkpoint.load(path, k=0)
 
 
 @pytest.mark.parametrize("start", [b"<", b"\x80", b"PK"])
@@ -132,11 +136,3 @@ def test_whole_weights_are_whole_however_they_begin(tmp_path, start):
     path.write_bytes(len(header).to_bytes(8, "little") + header + b"x")
     assert path.read_bytes().startswith(start)
     assert facts(path) == {}
-
-
-def test_switches_of_weights_are_refused_by_their_own_name(tmp_path):
-    """The file is not blamed for what the caller asks of it."""
-    path = tmp_path / "w.safetensors"
-    checkpoint.save(path, build("semanir-u-tiny"))
-    with pytest.raises(InputError, match=r"^k must be at least 1, got 0$"):
-        checkpoint.load(path, k=0)

@@ -51,86 +51,32 @@ def conv(into, out, kernel):
     return into * out * kernel**2 + out
 
 
-def stage(dim, heads, layers=6, ratio=2):
-    layer = 8 * dim + 4 * dim**2 + 2 * ratio * dim**2 + (ratio + 1) * dim + 1536 + 512 * heads
+def stage(dim, heads, layers, position=1536):
+    """Parameters counted on paper; `position`: those of a layer's position bias, heads apart."""
+    layer = 8 * dim**2 + 11 * dim + position + 512 * heads
     return layers * layer + conv(dim, dim, 3)
 
 
-def columnar(depth, upscale, position=4608):
-    """Parameters counted on paper; `position`: those of one layer's position bias."""
-    per_layer = 720 + 97_740 + 32_580 + 130_140 + position
+def columnar(depth, upscale, **position):
     upsampler = {2: [256], 3: [576], 4: [256, 256]}[upscale]
-    return (
-        conv(3, 180, 3)
-        + depth * (depth * per_layer + conv(180, 180, 3))
-        + 2 * 360
-        + conv(180, 180, 3)
-        + conv(180, 64, 3)
-        + sum(conv(64, out, 3) for out in upsampler)
-        + conv(64, 3, 3)
-    )
+    ends = conv(3, 180, 3) + 2 * 360 + conv(180, 180, 3) + conv(180, 64, 3) + conv(64, 3, 3)
+    stages = depth * stage(180, 6, depth, **position)
+    return ends + stages + sum(conv(64, out, 3) for out in upsampler)
 
 
-def test_the_columnar_formula_gives_the_printed_counts_and_swinir():
+def test_formulas_give_the_printed_counts_and_swinir():
     """Control: with a 15x15 table per head instead of the small network it must be SwinIR."""
     for name, options, expected in COUNTS[:6]:
         assert columnar(6 if name == "semanir-s" else 8, options["upscale"]) == expected
     swinir = {2: 11_752_487, 4: 11_900_199}
-    assert {n: columnar(6, n, position=15 * 15 * 6) for n in swinir} == swinir
-
-
-def test_parts_of_a_columnar_layer():
-    network = on_meta("semanir-s", upscale=2)
-    layer = network.stages[0].layers[0]
-    attention = layer.attention
-    parts = (layer.norm1, layer.norm2, attention.qkv, attention.proj, layer.ffn, attention.bias)
-    assert [size(part) for part in parts] == [360, 360, 97_740, 32_580, 130_140, 4_608]
-    assert {size(stage.conv) for stage in network.stages} == {291_780}
-
-
-U_SHAPES = {
-    "U2": {
-        "conv_first": 1_120,
-        "down": {"0": 109_240, "1": 391_664, "2": 1_503_712, "3": 5_916_608},
-        "downsample": {"0": 12_880, "1": 51_360, "2": 205_120, "3": 409_920},
-        "up": {"4": 5_916_608, "3": 5_916_608, "2": 1_503_712, "1": 391_664},
-        "upsample": {"4": 410_880, "3": 205_440, "2": 51_520, "1": 12_960},
-        "fuse": {"3": 1_843_520, "2": 460_960, "1": 115_280},
-        "final": 385_520,
-        "conv_last": 2_163,
-    },
-    "U1": {
-        "conv_first": 1_344,
-        "norm_first": 96,
-        "norm_last": 96,
-        "down": {"0": 156_048, "1": 565_536, "2": 2_172_480, "3": 8_538_240},
-        "downsample": {"0": 73_824, "1": 295_104, "2": 1_180_032},
-        "up": {"3": 8_538_240, "2": 2_172_480, "1": 565_536, "0": 156_048},
-        "upsample": {"3": 295_104, "2": 73_824, "1": 18_480},
-        "fuse": {"2": 663_744, "1": 165_984, "0": 41_520},
-        "final": 156_048,
-        "conv_body": 20_784,
-        "conv_last": 1_299,
-    },
-}
-
-
-@pytest.mark.parametrize("layout", U_SHAPES)
-def test_parts_of_a_u_shape(layout):
-    network, expected = on_meta("semanir-u", layout=layout), U_SHAPES[layout]
-    sizes = {
-        name: {level: size(part) for level, part in child.items()}
-        if isinstance(child, torch.nn.ModuleDict)
-        else size(child)
-        for name, child in network.named_children()
-        if child is not None
-    }
-    assert sizes == expected
-    config = network.config
-    stages = [stage(*sizes) for sizes in zip(config.dims, config.heads, strict=True)]
-    both = expected["down"] | expected["up"]
-    assert stages == [both[level] for level in sorted(both)]
-    assert stage(config.dims[0] * (2 if layout == "U2" else 1), config.heads[0]) == sizes["final"]
+    assert {n: columnar(6, n, position=15 * 15 * 6 - 6 * 512) for n in swinir} == swinir
+    for layout in ("U1", "U2"):
+        network = on_meta("semanir-u", layout=layout)
+        sizes = list(zip(network.config.dims, network.config.heads, strict=True))
+        for level, module in [*network.down.items(), *network.up.items()]:
+            assert size(module) == stage(*sizes[int(level)], layers=6)
+        widen = 2 if layout == "U2" else 1
+        assert size(network.final) == stage(widen * sizes[0][0], sizes[0][1], layers=6)
 
 
 def test_cosine_attention_adds_one_scale_per_head_and_other_switches_nothing():

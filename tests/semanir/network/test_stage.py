@@ -11,10 +11,9 @@ import pytest
 import torch
 from tiny_networks import images, randomise, seeded
 
-import semanir.network.layers as layers_module
 from semanir.network.config import LayerConfig
 from semanir.network.layers import Stage
-from semanir.network.windows import pad_reflect, partition, region_labels, unpartition
+from semanir.network.windows import pad_reflect, partition, unpartition
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5), (2, 3), (3, 2), (5, 8), (9, 16), (17, 4)])
@@ -32,40 +31,12 @@ def test_pad_reflect_is_numpys_reflection(size, multiple):
 )
 def test_partition_and_unpartition(window, size):
     """Token y * w + x of window (i, j) of image s is pixel (i * h + y, j * w + x)."""
-    x = images(2, 3, *size)
-    tokens = partition(x, window)
-    (h, w), columns = window, size[1] // window[1]
-    rows = size[0] // h
-    assert list(tokens.shape) == [2 * rows * columns, h * w, 3]
-    for s, i, j, y, x_ in [(0, 0, 0, 0, 0), (1, rows - 1, columns - 1, h - 1, w // 2)]:
-        token = tokens[(s * rows + i) * columns + j, y * w + x_]
-        assert torch.equal(token, x[s, :, i * h + y, j * w + x_])
-    assert torch.equal(unpartition(tokens, window, size), x)
-
-
-@pytest.mark.parametrize(
-    ("window", "size", "shift"),
-    [
-        ((4, 4), (8, 12), (2, 2)),
-        ((4, 4), (4, 12), (0, 2)),
-        ((5, 3), (15, 6), (2, 1)),
-        ((6, 4), (12, 4), (3, 0)),
-    ],
-)
-def test_region_labels_part_what_wrapped_around(window, size, shift):
-    """Roll a map of coordinates: two tokens of a window may see each other exactly if they lie as
-    far apart in the image as in the window."""
-    y, x = torch.meshgrid(*map(torch.arange, size), indexing="ij")
-    rolled = torch.stack([y, x])[None].roll((-shift[0], -shift[1]), (2, 3))
-    position = partition(rolled, window)  # [B,N,2], where each token lies in the image
-    token = torch.arange(window[0] * window[1])
-    inside = torch.stack([token // window[1], token % window[1]], -1)  # where in the window
-    offsets = position[:, :, None] - position[:, None]
-    neighbours = (offsets == inside[:, None] - inside).all(-1)  # [B,N,N]
-
-    labels = region_labels(size, window, shift, torch.device("cpu"))
-    assert torch.equal(labels[:, :, None] == labels[:, None], neighbours)
-    assert not neighbours.all()
+    x, (h, w), columns = images(2, 3, *size), window, size[1] // window[1]
+    tokens = partition(x, window).view(2, -1, h * w, 3)
+    for i, j in np.ndindex(size[0] // h, columns):
+        cut = x[:, :, i * h : i * h + h, j * w : j * w + w]
+        assert torch.equal(tokens[:, i * columns + j], cut.flatten(2).mT)
+    assert torch.equal(unpartition(tokens.flatten(0, 1), window, size), x)
 
 
 def plain_and_shifted(dim=6, heads=2, layers=1, window=8, **switches):
@@ -74,17 +45,6 @@ def plain_and_shifted(dim=6, heads=2, layers=1, window=8, **switches):
     stages = [Stage(dim, heads, layers, config, shifted=s).double() for s in (False, True)]
     stages[1].load_state_dict(randomise(stages[0], 0.3).state_dict())
     return stages
-
-
-@pytest.mark.parametrize(
-    ("size", "shifts"), [((8, 8), False), ((5, 8), False), ((8, 9), True), ((16, 8), True)], ids=str
-)
-def test_only_maps_larger_than_the_window_are_shifted(size, shifts):
-    plain, shifted = plain_and_shifted()
-    x = images(1, 6, *size)
-    with torch.no_grad():
-        difference = float((plain(x, 9) - shifted(x, 9)).abs().max())
-    assert (difference > 1e-3) if shifts else (difference == 0)
 
 
 @pytest.mark.parametrize("size", [(8, 8), (9, 13), (16, 24)], ids=str)
@@ -132,6 +92,12 @@ def product_by_hand(attention, q, k, head):
     return cosine * min(exp(attention.logit_scale[head].item()), 100)
 
 
+def compared_by_hand(similarity, token):
+    if similarity == "layernorm":
+        return (token - token.mean()) / sqrt(token.var() + 1e-5)
+    return token / sqrt(token @ token) if similarity == "cosine" else token
+
+
 def stage_by_hand(stage, x, k):
     """Alg. 1 for one image [C,H,W] in loops over single tokens, with numpy only.
 
@@ -152,11 +118,12 @@ def stage_by_hand(stage, x, k):
         groups.setdefault(group, []).append((i, j))
 
     # line 1: the dictionary, from the raw stage input, without the token itself
+    compared = {at: compared_by_hand(stage.similarity, value) for at, value in tokens.items()}
     listed = {}
     for members in groups.values():
         for query in members:
             others = [key for key in members if key != query or stage.include_self]
-            others.sort(key=lambda key, query=query: -float(tokens[query] @ tokens[key]))
+            others.sort(key=lambda key, query=query: -float(compared[query] @ compared[key]))
             listed[query] = others[:k]
 
     for layer in stage.layers:
@@ -198,61 +165,36 @@ def stage_by_hand(stage, x, k):
 
 
 STAGES = [
-    # height x width, window, k, include_self
-    ((6, 9), 3, 4, False),  # shift 1 leaves a corner window of one pixel, which has no key
-    ((7, 6), 4, 5, True),
-    ((4, 4), 4, 3, False),
-    ((3, 7), 4, 99, False),
+    # height x width, window, k, switches
+    ((6, 9), 3, 4, {}),  # shift 1 leaves a corner window of one pixel, which has no key
+    ((7, 6), 4, 5, {"include_self": True}),
+    ((4, 4), 4, 3, {}),
+    ((3, 7), 4, 99, {}),
+    ((5, 6), 4, 6, {"norm": "post"}),
+    ((5, 6), 4, 6, {"attention": "cosine"}),
+    ((5, 6), 4, 6, {"similarity": "cosine"}),
+    ((5, 6), 4, 6, {"similarity": "layernorm"}),
 ]
 
 
-@pytest.mark.parametrize(("size", "window", "k", "include_self"), STAGES, ids=str)
+@pytest.mark.parametrize(("size", "window", "k", "switches"), STAGES, ids=str)
 @pytest.mark.parametrize("shifted", [False, True], ids=["plain", "shifted"])
-def test_stage_equals_plain_loops(shifted, size, window, k, include_self):
-    switches = {"layers": 2, "window": window, "include_self": include_self}
+def test_stage_equals_plain_loops(shifted, size, window, k, switches):
     x = torch.randn(1, 6, *size, generator=seeded(3), dtype=torch.float64)
-    expected = stage_by_hand(plain_and_shifted(**switches)[shifted], x[0].numpy(), k)
+    expected = None
     for backend in ("mask", "gather", "reference"):
-        stage = plain_and_shifted(**switches, backend=backend)[shifted]
+        stage = plain_and_shifted(layers=2, window=window, backend=backend, **switches)[shifted]
+        if "attention" in switches:
+            for layer, scale in zip(stage.layers, (3.0, 9.0), strict=True):  # 9 is clamped
+                layer.attention.logit_scale.data[:] = torch.tensor([1.0, scale]).view(2, 1, 1)
+        if expected is None:
+            expected = stage_by_hand(stage, x[0].numpy(), k)
         with torch.no_grad():
             outputs = [stage(x, k)]
         outputs.append(stage(x, k).detach())  # with gradients it may take another path
         for out in outputs:
             difference = np.abs(out[0].numpy() - expected).max()
             print(f"{backend}: {difference:.1e} of values up to {np.abs(expected).max():.1f}")
-            assert difference < 1e-9, backend
+            # the clamp of 4.6052 is not quite a scale of 100
+            assert difference < (1e-4 if "attention" in switches else 1e-9), backend
     assert np.abs(expected - x[0].numpy()).max() > 0.1  # the stage did something
-
-
-@pytest.mark.parametrize("switch", [{"norm": "post"}, {"attention": "cosine"}], ids=str)
-def test_switched_stage_equals_plain_loops(switch):
-    stage = plain_and_shifted(layers=2, window=4, **switch)[True]
-    if "attention" in switch:
-        for layer, scale in zip(stage.layers, (3.0, 9.0), strict=True):
-            layer.attention.logit_scale.data[:] = torch.tensor([1.0, scale]).view(2, 1, 1)
-    x = torch.randn(1, 6, 5, 6, generator=seeded(3), dtype=torch.float64)
-    expected = stage_by_hand(stage, x[0].numpy(), 6)
-    with torch.no_grad():
-        difference = np.abs(stage(x, 6)[0].numpy() - expected).max()
-    assert difference < (1e-4 if "attention" in switch else 1e-9)
-
-
-def test_dictionary_is_of_the_raw_stage_input(monkeypatch):
-    """Alg. 1 line 1: P itself, before any norm or projection; unless a similarity is chosen."""
-    seen = []
-    build_dictionary = layers_module.build_dictionary
-
-    def noting_build(tokens, k, **rest):
-        seen.append(tokens.clone())
-        return build_dictionary(tokens, k, **rest)
-
-    monkeypatch.setattr(layers_module, "build_dictionary", noting_build)
-    x = images(1, 6, 8, 8)
-    for similarity in ("dot", "cosine", "layernorm"):
-        plain_and_shifted(similarity=similarity)[0](x, 5)
-    raw = x.flatten(2).transpose(1, 2)
-    centred = raw - raw.mean(-1, keepdim=True)
-    spread = (centred.square().mean(-1, keepdim=True) + 1e-5).sqrt()
-    torch.testing.assert_close(seen[0], raw, rtol=0, atol=0)
-    torch.testing.assert_close(seen[1], raw / raw.norm(dim=-1, keepdim=True))
-    torch.testing.assert_close(seen[2], centred / spread)

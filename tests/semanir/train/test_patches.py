@@ -92,8 +92,6 @@ def test_noise_is_gaussian_of_the_level_and_not_clipped(tmp_path, task, sigma):
     degraded, clean = pairs.batch(0, 0, 16)
     noise = (degraded - clean).double().numpy()
     assert noise.std() * 255 == pytest.approx(sigma, rel=0.03)
-    assert abs(noise.mean()) * 255 < 0.05 * sigma
-    assert np.mean(np.abs(noise) * 255 < sigma) == pytest.approx(0.6827, abs=0.015)
     # not clipped, not quantised, and new for every patch; the clean patch is 8-bit
     assert degraded.min() < 0 and degraded.max() > 1
     levels = degraded.double().numpy() * 255
@@ -103,11 +101,14 @@ def test_noise_is_gaussian_of_the_level_and_not_clipped(tmp_path, task, sigma):
 
 
 def test_clean_patches_are_cut_from_the_grey_photograph(tmp_path):
+    """Anywhere, and in all eight positions."""
     photographs = static(["a.png", "b.png"], 23, 31)
     pairs = pairs_of(write_set(tmp_path, photographs), "denoise_gray-sigma25", "", 7)
     grey = {name: to_grey(image)[..., None] for name, image in photographs.items()}
-    patches = [eight_bit(pairs.batch(0, step, 1)[1])[0] for step in range(30)]
-    assert len({where(patch, grey)[2:] for patch in patches}) > 25  # of 17 x 25 corners
+    patches = eight_bit(pairs.batch(0, 0, 120)[1])
+    _, positions, *corners = zip(*(where(p, grey) for p in patches), strict=True)
+    assert min(positions.count(position) for position in SYMMETRIES) >= 4  # 15 expected each
+    assert len(set(zip(*corners, strict=True))) > 80  # of 17 x 25
 
 
 def test_blind_tasks_draw_every_level(tmp_path):
@@ -117,14 +118,6 @@ def test_blind_tasks_draw_every_level(tmp_path):
     near = [min((15, 25, 50), key=lambda level, s=s: abs(level - s)) for s in sigma]
     assert sigma == pytest.approx(near, rel=0.12)
     assert all(near.count(level) >= 10 for level in (15, 25, 50))
-
-
-def test_patches_come_in_all_eight_positions(tmp_path):
-    photographs = static(["a.png"], 9, 9)
-    pairs = pairs_of(write_set(tmp_path, photographs), "denoise_color-sigma15", "", 9)
-    patches = eight_bit(pairs.batch(0, 0, 200)[1])
-    drawn = [SYMMETRIES.index(where(patch, photographs)[1]) for patch in patches]
-    assert min(drawn.count(position) for position in range(8)) >= 10  # 25 expected each
 
 
 def flat(value, side=8):
