@@ -1,7 +1,7 @@
 """Commands as they are typed, in a copy of the project.
 
-`python tests/cases/typed.py` runs many in turn, so that torch is imported once: a JSON list comes in, an
-object of those that failed goes out in the last line.
+`python tests/cases/typed.py` runs many in turn, so that torch is imported once: a JSON list comes
+in, an object of those that failed goes out in the last line.
 """
 
 import json
@@ -56,9 +56,7 @@ def main_of(command: str) -> tuple[Callable[[list[str]], object], list[str]]:
     """(main, arguments) of `semanir ...` or `python -m module ...`."""
     words = shlex.split(command)
     name, arguments = ("semanir.cli", words[1:]) if words[0] == "semanir" else (words[2], words[3:])
-    module = import_module(name)
-    module = module if hasattr(module, "main") else import_module(f"{name}.__main__")
-    return module.main, arguments
+    return import_module(name).main, arguments
 
 
 def in_turn(commands: list[str]) -> dict[str, str]:
@@ -111,7 +109,10 @@ def without_work(folder: Path) -> Path:
         text = path.read_text(encoding="utf-8")
         stub = SHELL.sub('    shell:\n        "touch {output} {log}"\n', text)
         path.write_text(stub, encoding="utf-8")
-    for name, change in (("reports/layouts", on_demand), ("semanir/scales", no_ablations)):
+    for name, change in (
+        ("reports/tables/layouts", on_demand),
+        ("semanir/plan/scales", no_ablations),
+    ):
         path = folder / f"{name}.yaml"
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))
         change(entries)

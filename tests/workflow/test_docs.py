@@ -1,11 +1,9 @@
 """What the documentation says: commands and examples run, links lead somewhere, names are told."""
 
-import argparse
 import ast
 import re
 import shutil
 import zipfile
-from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +11,7 @@ import pytest
 import torch
 from checkout import REPOSITORY, copy_of_repository
 from PIL import Image
-from typed import failed, hurried, main_of, program, typed, without_work, worked
+from typed import failed, hurried, program, typed, without_work, worked
 
 import semanir
 from reports.collect import means, read_results
@@ -21,7 +19,7 @@ from reports.gate.accepted import ACCEPTED
 from reports.tables.verdicts import judge_table
 from semanir.cli.page import page as command_line
 from semanir.inference import checkpoint
-from semanir.plan import runs as plan
+from semanir.plan.cells import cells, tables
 
 DOCS = sorted((REPOSITORY / "docs").glob("*.md"))
 PAGES = [REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + DOCS
@@ -160,32 +158,6 @@ def test_other_commands_run(beside):
         assert (beside / made).stat().st_size, made
 
 
-class UnderstoodError(Exception):
-    """A command line was parsed to its end."""
-
-
-@pytest.mark.parametrize("command", [c for c in NOT_RUN if c.startswith("python -m ")])
-def test_commands_that_are_not_run_are_understood(command, monkeypatch):
-    """Their module takes the arguments; what it does with them takes too long."""
-    parse = argparse.ArgumentParser.parse_args
-
-    def parsed(*arguments, **options):
-        parse(*arguments, **options)
-        raise UnderstoodError
-
-    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parsed)
-    main, arguments = main_of(command)
-    with pytest.raises(UnderstoodError):
-        main(arguments)
-
-
-def test_modules_that_commands_name_exist():
-    named = {name for line in commands() for name in re.findall(r"python3? -m ([\w.]+)", line)}
-    assert len(named) >= 5
-    for name in named - {"venv"}:
-        assert find_spec(name), name
-
-
 # --- examples ------------------------------------------------------------------------------------
 
 
@@ -246,9 +218,9 @@ def test_everything_that_can_be_added_is_added(tmp_path):
     assert (cells.xs("PSNR", level="metric")["images"] == 2).all()
 
     records = map(str, tmp_path.glob("results/smoke/eval/posterize-*/*/seed0.json"))
-    pages = [f"reports.collect results.csv {' '.join(records)}"]
-    pages += [f"reports.{page} --results results.csv --out ." for page in ("claims", "ablations")]
-    assert failed([f"python -m {page}" for page in pages], tmp_path) == {}
+    pages = [f"semanir report results results.csv {' '.join(records)}"]
+    pages += [f"semanir report {p} --results results.csv --out ." for p in ("claims", "ablations")]
+    assert failed(pages, tmp_path) == {}
     claims = pd.read_csv(tmp_path / "claims.csv").set_index("id")
     assert claims.loc["more-values-more-decibels", "printed"] == "holds"
     ablations = pd.read_csv(tmp_path / "ablations.csv")
@@ -286,13 +258,13 @@ def test_the_readme_is_short_and_the_index_names_every_page():
 def test_the_readme_counts_right():
     """What it found in printed cells and in the committed results of the mini scale."""
     text = " ".join((REPOSITORY / "README.md").read_text(encoding="utf-8").split())
-    printed = [table for table in plan.tables() if table.startswith("table")]
-    numbers = [c for table in printed for c in plan.cells(table) if c.kind == "number"]
+    printed = [table for table in tables() if table.startswith("table")]
+    numbers = [c for table in printed for c in cells(table) if c.kind == "number"]
     assert f"**{len(numbers)}** printed numbers of the tables" in text
 
     (path,) = ACCEPTED.glob("mini-*.csv.gz")
     results = means(read_results(path))
-    judged = {table: judge_table(plan.cells(table), "mini", results) for table in plan.tables()}
+    judged = {table: judge_table(cells(table), "mini", results) for table in tables()}
     assert [one.verdict for one in judged["table11"]] == ["match"] * 10
     variants = {
         cell.row.partition(": ")[2] or cell.row: one.verdict
@@ -317,9 +289,8 @@ def test_the_readme_counts_right():
 def test_the_page_of_the_command_line_is_what_the_parsers_say():
     committed = (REPOSITORY / "docs" / "command-line.md").read_text(encoding="utf-8")
     assert committed == command_line(), "run python -m semanir.cli.page docs/command-line.md"
-    sections = set(re.findall(r"^## `(?:python -m )?([\w.]+)`$", committed, re.MULTILINE))
-    assert {"semanir", "data_prep", "semanir.train.training", "reports.gate.gate"} <= sections
-    assert len(sections) >= 20
+    sections = set(re.findall(r"^##+ `semanir ([a-z ]+)`", committed, re.MULTILINE))
+    assert {"restore", "train", "data prepare", "report table", "gate check"} <= sections
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
