@@ -16,25 +16,18 @@ from typing import Any
 from filelock import FileLock
 from tqdm import tqdm
 
-from data_prep.datasets import IMAGES, RAW, Remote, datasets, prepared_sets, remote_files
+from data_prep.datasets import RAW, Remote, datasets, prepared_sets, remote_files
 from data_prep.fetch import fetch
+from data_prep.listing import images_below, load_listing
+from data_prep.lock import ChangedError, LockError, remember
 from data_prep.mirror import mirror_from_environment
 from data_prep.real_pairs import find_pairs
 from data_prep.unpack import unpack
 from semanir.errors import InputError, OutputError
-from semanir.files import is_hidden, read_json, read_list, replacing, sha256, write_json
+from semanir.files import replacing, sha256, write_json
 from semanir.names import known_name
 
 AT_ONCE = 8  # small files fetched in parallel
-LOCK = RAW.parent / "lock.json"
-
-
-class ChangedError(InputError):
-    """Bytes that differ from those that were recorded first."""
-
-
-class LockError(InputError):
-    """The lock itself is broken, whatever the source."""
 
 
 def download(name: str, raw: Path = RAW, mirror: str | None = None) -> None:
@@ -127,85 +120,6 @@ def _link(path: Path, place: Path) -> None:
             shutil.copyfile(path, partial)
 
 
-def load_listing(folder: Path) -> dict[str, Path]:
-    """The raw files of an entry, name -> path, every file present and unchanged.
-
-    Raises InputError that names the first file that is missing or whose SHA-256 differs.
-    """
-    listing = folder / "files.json"
-    remedy = f"delete {listing} and run semanir data download {folder.name}"
-    try:
-        entries = read_list(listing, {"file": str, "bytes": int, "sha256": str}, remedy)
-    except FileNotFoundError:
-        raise InputError(
-            f"{folder.name} is not downloaded: run semanir data download {folder.name}"
-        ) from None
-    files = {}
-    for entry in tqdm(entries, desc=f"verify {folder.name}", unit="file", delay=10):
-        path = folder / entry["file"]
-        if not path.is_file():
-            raise InputError(f"missing file {path}; {remedy}")
-        if path.stat().st_size != entry["bytes"] or sha256(path) != entry["sha256"]:
-            raise InputError(f"{path} changed since it was downloaded (SHA-256 differs); {remedy}")
-        files[entry["file"]] = path
-    return files
-
-
-def remember(raw: Path, key: str, digest: str) -> None:
-    """Record the SHA-256 of something for which none was published, or refuse another one.
-
-    data/lock.json beside the raw folder can be copied to other machines to hold them to the same
-    bytes. Raises InputError with both sums if `key` was recorded with another one.
-    """
-    path = raw.parent / "lock.json"
-    with FileLock(raw.parent / ".lock.json.lock"):
-        recorded = read_lock(path)
-        if recorded.get(key, digest) != digest:
-            # a dataset goes with its archives, weights one by one
-            name = key if key.startswith("weights/") else key.partition("/")[0]
-            option = "" if path == LOCK else f" --lock {path}"
-            raise ChangedError(
-                f"{key} is not what was downloaded first: SHA-256 {digest}, recorded "
-                f"{recorded[key]}; if the publisher announced a new version: semanir data forget "
-                f"{name}{option}"
-            )
-        if key not in recorded:
-            print(f"{key}: no SHA-256 was published; recorded {digest} in {path}", flush=True)
-            write_json(path, dict(sorted({**recorded, key: digest}.items())))
-
-
-def forget(key: str, path: Path = LOCK) -> list[str]:
-    """Take sums out of a lock, so that the next download is recorded anew; returns their keys.
-
-    key: as `remember` names it, or what stands before a / of several: a dataset with its archives.
-    Raises InputError for a key that is not recorded.
-    """
-    if not path.is_file():
-        raise InputError(f"nothing is recorded yet: there is no {path}")
-    with FileLock(path.with_name(f".{path.name}.lock")):
-        recorded = read_lock(path)
-        forgotten = [name for name in recorded if name == key or name.startswith(f"{key}/")]
-        if not forgotten:
-            known_name(key, recorded, f"entry of {path}")
-        write_json(path, {name: recorded[name] for name in recorded if name not in forgotten})
-    return forgotten
-
-
-def read_lock(path: Path = LOCK) -> dict[str, str]:
-    """The recorded sums by key, none where there is no file; LockError names a broken line."""
-    if not path.is_file():
-        return {}
-    remedy = f"mend it, or move {path} elsewhere to record all sums anew"
-    try:
-        recorded: dict[str, str] = read_json(path, dict, remedy)
-    except InputError as error:
-        raise LockError(str(error)) from None
-    for key, digest in recorded.items():
-        if not isinstance(digest, str):
-            raise LockError(f"broken {path}: {key} has no SHA-256, but {digest!r}; {remedy}")
-    return recorded
-
-
 def _from_source(name: str, source: dict[str, Any], folder: Path, mirror: str | None) -> None:
     if "by_hand" in source:
         raise InputError(f"{source['by_hand']} into {folder}, then run the same command again")
@@ -273,17 +187,6 @@ def _check_sets(name: str, folder: Path) -> list[Path]:
     if _has_manifest(name):
         files |= dict.fromkeys(files_of_manifest(name, folder) or [])
     return sorted(files or images_below(folder))
-
-
-def images_below(folder: Path, globs: Sequence[str] = ("**/*",)) -> list[Path]:
-    """Image files below a folder that one of the globs names, sorted, without hidden ones."""
-    paths = {
-        path
-        for pattern in globs
-        for path in folder.glob(pattern)
-        if path.suffix.lower() in IMAGES and path.is_file()
-    }
-    return sorted(path for path in paths if not any(map(is_hidden, path.relative_to(folder).parts)))
 
 
 def _has_manifest(name: str) -> bool:

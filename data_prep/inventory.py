@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from tabulate import tabulate
 
 from data_prep.datasets import RAW, datasets, downloads, prepared_sets, remote_files
-from data_prep.download import images_below, load_listing
+from data_prep.listing import images_below, load_listing
 from data_prep.mirror import address
 from data_prep.prepare import clean_files
 from semanir.errors import InputError

@@ -80,7 +80,7 @@ def run_download(args: argparse.Namespace) -> None:
 
 def run_forget(args: argparse.Namespace) -> None:
     """Take recorded sums out of the lock."""
-    from data_prep.download import LOCK, forget
+    from data_prep.lock import LOCK, forget
 
     for key in forget(args.name, args.lock or LOCK):
         print(f"{key}: the next download is recorded anew")

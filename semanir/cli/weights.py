@@ -45,14 +45,14 @@ def add(commands: Any) -> None:
 def run_weights(args: argparse.Namespace) -> None:
     """Fetch, copy or unpack one file and print where it lies."""
     if args.model == VGG:
-        from semanir.train.vgg import fetch_vgg16
+        from semanir.train.vgg_download import fetch_vgg16
 
         out = Path(paths.VGG)
         fetch_vgg16(out, args.mirror)
         print(out)
         return
-    from baselines import weights
     from baselines.registry import get_system, systems
+    from baselines.weights_download import download_weights
 
     known_name(args.model, [*systems(), VGG], "model")
     if args.name is None:
@@ -62,7 +62,7 @@ def run_weights(args: argparse.Namespace) -> None:
             if tasks
             else f"{args.model} has no weights"
         )
-    path = weights.get(
+    path = download_weights(
         args.model,
         args.name,
         mirror=args.mirror,

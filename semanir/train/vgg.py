@@ -1,8 +1,7 @@
 """The first seven convolutions of VGG16, whose features the loss for bad weather compares.
 
 Simonyan and Zisserman, Very Deep Convolutional Networks, ICLR 2015; torchvision's weights
-(BSD-3-Clause) as published without pickle. The SHA-256 of the first download is recorded in
-data/lock.json and another file refused.
+(BSD-3-Clause), see semanir.train.vgg_download.
 """
 
 from itertools import pairwise
@@ -11,14 +10,8 @@ from pathlib import Path
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from data_prep.download import remember
-from data_prep.fetch import fetch
 from semanir.errors import InputError
 
-URL = (
-    "https://huggingface.co/timm/vgg16.tv_in1k/resolve/"
-    "3394518cba29aee1ea82a49d971be90d2dd1dab7/model.safetensors"
-)
 WIDTHS = ((3, 64, 64), (64, 128, 128), (128, 256, 256, 256))
 
 
@@ -54,13 +47,3 @@ def load(path: str | Path) -> Features:
     except Exception as error:  # torch's own text runs over lines
         raise InputError(f"no VGG16 weights in {path} ({type(error).__name__})") from None
     return network.eval().requires_grad_(False)
-
-
-def fetch_vgg16(out: Path, mirror: str | None = None) -> None:
-    """Put the released weights (553 MB) at `out`, a file in a folder below data/.
-
-    mirror: folder or server that is asked first, or "A,B". Raises InputError where the file cannot
-    be had, or has another SHA-256 than the first download.
-    """
-    digest = fetch([URL], out, mirror=mirror)
-    remember(out.parent, f"weights/{out.name}", digest)

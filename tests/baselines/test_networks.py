@@ -11,13 +11,14 @@ import torch
 from checkout import REPOSITORY
 from small_networks import shrink
 
-from baselines import adapt, libraries, networks, weights
+from baselines import adapt, libraries, networks
 from baselines.art import ART
 from baselines.cat import _AxialAttention
 from baselines.deepjoint import DeepJoint
 from baselines.layers import DynamicPositionBias, offset_index
 from baselines.padding import pad_to
 from baselines.registry import COMMERCIAL, get_system, systems, weights_for
+from baselines.weights_download import download_weights
 from baselines.xformer import Xformer
 from data_prep.degradations import awgn, jpeg
 from data_prep.images import read_image
@@ -318,7 +319,7 @@ def restorer_of(mirror, tmp_path, monkeypatch, model, task):
     if not (mirror / url).is_file():
         pytest.skip(f"no {mirror / url}")
     monkeypatch.chdir(tmp_path)
-    weights.get(model, task, mirror=str(mirror))
+    download_weights(model, task, mirror=str(mirror))
     return adapt.restorer(model, get_task(task), 2)
 
 

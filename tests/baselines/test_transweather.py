@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baselines import adapt, weights
+from baselines import adapt
 from baselines.checkpoint import load_weights
 from baselines.transweather import TransWeather, _Attention, _Encoder, _LearntQueries, _Mlp
+from baselines.weights_download import download_weights
 from semanir.errors import InputError
 from semanir.inference.restore import restore
 from semanir.measure import counts as measure
@@ -239,9 +240,9 @@ def test_released_weights_restore_a_photograph(state, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save(state, tmp_path / "best")
     with pytest.raises(InputError, match=r"may fetch best\. It is in .*/TransWeather "):
-        weights.get("transweather", "weather-blind")
+        download_weights("transweather", "weather-blind")
     monkeypatch.setenv("SEMANIR_WEIGHTS_DIR", str(tmp_path))
-    weights.get("transweather", "weather-blind")
+    download_weights("transweather", "weather-blind")
     network, facts = adapt.load("transweather", "weather-blind")
     image = np.random.default_rng(0).random((50, 66, 3), dtype=np.float32)
     restored = restore(network, image)

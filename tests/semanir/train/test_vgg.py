@@ -8,7 +8,7 @@ from torch import nn
 from semanir import paths
 from semanir.errors import InputError
 from semanir.plan.plan import Plan
-from semanir.train import vgg
+from semanir.train import vgg, vgg_download
 from semanir.train.losses import SmoothL1VGG, make_loss
 
 # the layers of torchvision's vgg16().features up to relu3_3, and one beyond
@@ -79,14 +79,14 @@ def test_recipe_takes_the_loss_from_where_the_workflow_puts_it(weights, tmp_path
 
 def test_download_comes_from_the_mirror_and_is_held_to_its_first_bytes(weights, tmp_path, capsys):
     mirror, out = tmp_path / "mirror", tmp_path / "data" / "vgg" / "vgg16.safetensors"
-    place = mirror / vgg.URL.removeprefix("https://")
+    place = mirror / vgg_download.URL.removeprefix("https://")
     place.parent.mkdir(parents=True)
     weights.rename(place)
-    vgg.fetch_vgg16(out, str(mirror))
+    vgg_download.fetch_vgg16(out, str(mirror))
     assert out.read_bytes() == place.read_bytes()
     assert "recorded" in capsys.readouterr().out
 
     out.unlink()
     place.write_bytes(place.read_bytes()[:-4] + b"else")
     with pytest.raises(InputError, match="is not what was downloaded first"):
-        vgg.fetch_vgg16(out, str(mirror))
+        vgg_download.fetch_vgg16(out, str(mirror))
