@@ -33,7 +33,7 @@ PARAMETERS = {
     "dncnn": {"denoise_gray": 0.555, "denoise_color": 0.668},
     "drunet": {"denoise_color": 32.641},
     "swinir": {"x2": 11.752, "x4": 11.900, "denoise_color": 11.504, "denoise_gray": 11.498},
-    "restormer": {"denoise_color": 26.112, "deblur": 26.127},
+    "restormer": {"denoise_gray": 26.109, "denoise_color": 26.112, "deblur": 26.127},
     "grl": {"denoise_color": 19.805, "demosaick": 3.120},
     "grl-s": {"jpeg_color": 3.120},
     "hat": {"x4": 20.773},
