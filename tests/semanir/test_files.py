@@ -16,6 +16,7 @@ from checkout import REPOSITORY
 from safetensors.torch import save_file
 
 from data_prep.images import write_image
+from data_prep.pictures import Picture, write_picture
 from semanir.errors import InputError, OutputError, one_line_errors
 from semanir.evaluate import activation, evaluation, visual
 from semanir.files import (
@@ -137,6 +138,15 @@ def test_a_full_disk_is_one_error_and_leaves_the_old_file(small_disk, kind):
         WRITERS[kind](path)
     assert names_in(small_disk) == ["file"]
     assert path.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("ending", ["png", "tif", "webp", "jpg", "bmp"])
+def test_pictures_on_a_full_disk(small_disk, ending):
+    """In every format, 16 bits where it holds them."""
+    image = NOISE.astype(np.uint16) if ending in ("png", "tif") else NOISE
+    with pytest.raises(OutputError, match=f"no space left to write {small_disk}/a.{ending}"):
+        write_picture(small_disk / f"a.{ending}", Picture(image))
+    assert names_in(small_disk) == []
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT], ids=["full", "quota"])

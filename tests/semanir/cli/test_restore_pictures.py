@@ -140,6 +140,14 @@ def test_what_an_output_cannot_hold_is_refused_before_any_work(
     assert not out.exists()
 
 
+def test_pictures_that_cannot_be_read_exactly_are_refused(tmp_path, identity, capsys):
+    path, planes = tmp_path / "in.tif", pixels(3, 9, 11, dtype=np.uint16)
+    tifffile.imwrite(path, planes, photometric="rgb", planarconfig="separate")
+    command = ("restore", path, "-o", tmp_path / "o.png", "--weights", identity[1])
+    assert f"cannot decode the 16 bits of {path}" in fails(capsys, *command)
+    assert not (tmp_path / "o.png").exists()
+
+
 @pytest.mark.parametrize(("free", "what"), [(2799, "reading "), (11199, "restored picture of 0.0")])
 def test_pictures_larger_than_the_free_memory_are_refused(
     tmp_path, capsys, monkeypatch, free, what
