@@ -16,13 +16,14 @@ from typing import Any
 from filelock import FileLock
 from tqdm import tqdm
 
-from data_prep.datasets import IMAGES, RAW, Remote, datasets, prepared_sets, remote_files
+from data_prep.datasets import RAW, Remote, datasets, prepared_sets, remote_files
 from data_prep.fetch import fetch
 from data_prep.mirror import mirror_from_environment
+from data_prep.raw_files import images_below, load_listing
 from data_prep.real_pairs import find_pairs
 from data_prep.unpack import unpack
 from semanir.errors import InputError, OutputError
-from semanir.files import is_hidden, read_json, read_list, replacing, sha256, write_json
+from semanir.files import read_json, replacing, sha256, write_json
 from semanir.names import known_name
 
 AT_ONCE = 8  # small files fetched in parallel
@@ -125,30 +126,6 @@ def _link(path: Path, place: Path) -> None:
     except OSError:  # not on every file system
         with replacing(place) as partial:
             shutil.copyfile(path, partial)
-
-
-def load_listing(folder: Path) -> dict[str, Path]:
-    """The raw files of an entry, name -> path, every file present and unchanged.
-
-    Raises InputError that names the first file that is missing or whose SHA-256 differs.
-    """
-    listing = folder / "files.json"
-    remedy = f"delete {listing} and run semanir data download {folder.name}"
-    try:
-        entries = read_list(listing, {"file": str, "bytes": int, "sha256": str}, remedy)
-    except FileNotFoundError:
-        raise InputError(
-            f"{folder.name} is not downloaded: run semanir data download {folder.name}"
-        ) from None
-    files = {}
-    for entry in tqdm(entries, desc=f"verify {folder.name}", unit="file", delay=10):
-        path = folder / entry["file"]
-        if not path.is_file():
-            raise InputError(f"missing file {path}; {remedy}")
-        if path.stat().st_size != entry["bytes"] or sha256(path) != entry["sha256"]:
-            raise InputError(f"{path} changed since it was downloaded (SHA-256 differs); {remedy}")
-        files[entry["file"]] = path
-    return files
 
 
 def remember(raw: Path, key: str, digest: str) -> None:
@@ -273,17 +250,6 @@ def _check_sets(name: str, folder: Path) -> list[Path]:
     if _has_manifest(name):
         files |= dict.fromkeys(files_of_manifest(name, folder) or [])
     return sorted(files or images_below(folder))
-
-
-def images_below(folder: Path, globs: Sequence[str] = ("**/*",)) -> list[Path]:
-    """Image files below a folder that one of the globs names, sorted, without hidden ones."""
-    paths = {
-        path
-        for pattern in globs
-        for path in folder.glob(pattern)
-        if path.suffix.lower() in IMAGES and path.is_file()
-    }
-    return sorted(path for path in paths if not any(map(is_hidden, path.relative_to(folder).parts)))
 
 
 def _has_manifest(name: str) -> bool:
