@@ -18,9 +18,9 @@ from tqdm import tqdm
 
 from data_prep.datasets import RAW, Remote, datasets, prepared_sets, remote_files
 from data_prep.fetch import fetch
-from data_prep.listing import images_below, load_listing
 from data_prep.lock import ChangedError, LockError, remember
 from data_prep.mirror import mirror_from_environment
+from data_prep.raw_files import images_below, load_listing
 from data_prep.real_pairs import find_pairs
 from data_prep.unpack import unpack
 from semanir.errors import InputError, OutputError

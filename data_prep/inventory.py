@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 from tabulate import tabulate
 
 from data_prep.datasets import RAW, datasets, downloads, prepared_sets, remote_files
-from data_prep.listing import images_below, load_listing
 from data_prep.mirror import address
 from data_prep.prepare import clean_files
+from data_prep.raw_files import images_below, load_listing
 from semanir.errors import InputError
 
 SPEED = 100e6 / 8  # bytes a second behind the quoted download times: 100 Mbit/s

@@ -15,6 +15,7 @@ from data_prep.datasets import HERE, RAW, PreparedSet, datasets, get_set
 from data_prep.images import read_image, write_image
 from data_prep.listing import images_below, load_listing
 from data_prep.pictures import is_plain_png
+from data_prep.raw_files import images_below, load_listing
 from data_prep.real_pairs import find_pairs, flat_name, resize_as_transweather
 from semanir.errors import InputError, remake
 from semanir.files import read_json, read_list, replacing, sha256, write_json

@@ -19,9 +19,10 @@ from data_prep import download as downloading
 from data_prep import inventory
 from data_prep.datasets import get_set
 from data_prep.degrade import degrade_set
-from data_prep.download import download, load_listing
+from data_prep.download import download
 from data_prep.images import read_image
 from data_prep.prepare import convert, load_index, prepare
+from data_prep.raw_files import load_listing
 from semanir.cli import main
 from semanir.errors import InputError
 
@@ -309,9 +310,12 @@ def test_real_sets_come_out_of_the_mirror(mirror, tmp_path, name):
     assert {len(line["shape"]) for line in index} == {3 if get_set(name).channels == 3 else 2}
 
 
-@pytest.mark.parametrize("modules", ["semanir.plan.runs, reports.tables.tables", "semanir.cli"])
+@pytest.mark.parametrize(
+    "modules",
+    ["semanir.plan.runs, reports.tables.tables", "semanir.cli", "data_prep.degrade"],
+)
 def test_only_downloads_import_a_network_library(modules):
-    """Planning, rendering and help must not pay for requests."""
+    """Planning, rendering, help and what reads photographs must not pay for requests."""
     code = f"import sys; import {modules}; print('requests' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"

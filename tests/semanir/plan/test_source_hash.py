@@ -10,18 +10,18 @@ from semanir.names import UnknownNameError
 from semanir.plan.source_hash import ENTRIES, PACKAGES, read_module, source_hash, sources
 
 
-@pytest.fixture
-def tree(tmp_path):
-    """A copy of the code whose files a test may change; nothing read is remembered."""
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """A copy of the code whose files a test may change, if it changes them back."""
+    folder = tmp_path_factory.mktemp("tree")
     unwanted = shutil.ignore_patterns("__pycache__", "*.png", "*.html", "*.tex", "*.safetensors")
     for package in PACKAGES:
-        shutil.copytree(REPOSITORY / package, tmp_path / package, ignore=unwanted)
-    return tmp_path
+        shutil.copytree(REPOSITORY / package, folder / package, ignore=unwanted)
+    return folder
 
 
 def hashes(tree):
-    source_hash.cache_clear()
-    read_module.cache_clear()
+    source_hash.cache_clear()  # what a module imports stays: comments change nothing of it
     return {stage: source_hash(stage, tree) for stage in ENTRIES}
 
 

@@ -1,4 +1,4 @@
-"""What lies in a raw folder, data/raw/<entry>/: its files.json, and its photographs."""
+"""What lies in a folder of raw files, data/raw/<entry>/; imports nothing that downloads."""
 
 from collections.abc import Sequence
 from pathlib import Path
