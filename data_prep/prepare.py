@@ -13,7 +13,6 @@ from tqdm import tqdm
 
 from data_prep.datasets import HERE, RAW, PreparedSet, datasets, get_set
 from data_prep.images import read_image, write_image
-from data_prep.listing import images_below, load_listing
 from data_prep.pictures import is_plain_png
 from data_prep.raw_files import images_below, load_listing
 from data_prep.real_pairs import find_pairs, flat_name, resize_as_transweather

@@ -14,7 +14,7 @@ from semanir.files import replacing, visible
 from semanir.paths import ROOT
 from semanir.plan.record import broken_record, read_record
 
-DATA_FILES = ("accepted/evidence",)
+DATA_FILES: tuple[str, ...] = ("accepted/evidence",)
 
 METRICS = (
     *("psnr", "psnr_rgb", "psnr_transweather_legacy", "psnr_tiled", "psnr_grey_full_range"),

@@ -36,7 +36,7 @@ from semanir.files import read_yaml, replacing, visible
 from semanir.plan.cells import cells, tables
 from semanir.plan.models import get_scale
 
-DATA_FILES = ("entries", "schema.yaml")
+DATA_FILES: tuple[str, ...] = ("entries", "schema.yaml")
 HERE = Path(__file__).parent
 
 

@@ -28,7 +28,7 @@ from semanir.files import write_text
 from semanir.paths import ROOT
 from semanir.plan.models import base_model, trained_models
 
-DATA_FILES = ("../spreads",)
+DATA_FILES: tuple[str, ...] = ("../spreads",)
 SPREADS = ROOT / "reports" / "spreads"
 CELL = ["task", "model", "dataset", "level", "metric"]
 COLUMNS = [*CELL, "rounding", "rounding_degrees", "seed", "seed_degrees"]

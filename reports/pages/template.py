@@ -10,7 +10,7 @@ from reports import legend
 from semanir.files import write_text
 from semanir.paths import ROOT
 
-DATA_FILES = ("../templates",)
+DATA_FILES: tuple[str, ...] = ("../templates",)
 TEMPLATES = ROOT / "reports" / "templates"
 
 

@@ -13,7 +13,7 @@ from semanir.plan.cells import Cell
 if TYPE_CHECKING:  # the Snakefile imports this module, and does without pandas
     from reports.tables.verdicts import JudgedCell
 
-DATA_FILES = ("layouts.yaml",)
+DATA_FILES: tuple[str, ...] = ("layouts.yaml",)
 
 LABELS = {
     "denoise_color": "Color",

@@ -7,7 +7,7 @@ claims: tests/reports/test_claims.py.
 
 import csv
 import re
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from itertools import groupby
 
 import pytest
@@ -298,22 +298,3 @@ SPOTS = [
 @pytest.mark.parametrize(("table", "row", "words", "value"), SPOTS)
 def test_spot_value(table, row, words, value):
     assert printed(table, row, words) == value
-
-
-# --- what the tables say about themselves and each other -------------------------------------
-
-
-def test_deblurring_averages_follow_from_gopro_and_hide():
-    """The 33 printed averages are (GoPro + HIDE) / 2 rounded half up, without exception."""
-    cells = {(c["row"], c["dataset"], c["metric"]): c["value"] for c in read("table02")}
-    checked, wrong = 0, {}
-    for (row, dataset, metric), average in cells.items():
-        if dataset != "Average" or not average:
-            continue
-        mean = (Decimal(cells[row, "GoPro", metric]) + Decimal(cells[row, "HIDE", metric])) / 2
-        recomputed = mean.quantize(Decimal(average), rounding=ROUND_HALF_UP)
-        checked += 1
-        if str(recomputed) != average:
-            wrong[row, metric] = (average, str(recomputed))
-    assert checked == 33
-    assert wrong == {}

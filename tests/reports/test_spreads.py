@@ -55,13 +55,6 @@ def test_seeds_stand_for_a_rounding_that_was_not_measured(tmp_path):
     assert Spreads(measure([results_of(tmp_path, {0: 30.0})])).get(CELL) is None
 
 
-def test_other_models_have_the_spread_of_what_they_change(tmp_path):
-    known = Spreads(measure([results_of(tmp_path, {0: 30.0}), results_of(tmp_path, {0: 30.2})]))
-    task, _, *place = CELL
-    assert known.get((task, "semanir-u-fixed-at-k8", *place)) == known.get(CELL)
-    assert known.get((task, "semanir-b", *place)) is None
-
-
 def test_the_gate_reads_what_is_written(tmp_path, monkeypatch):
     monkeypatch.setattr(spreads, "SPREADS", tmp_path / "spreads")
     paths = [tmp_path / "first.csv", tmp_path / "second.csv"]

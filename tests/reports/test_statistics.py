@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import simulated
 from scipy import stats
+from simulated import Design
 
 from reports.statistics import comparison
 from reports.statistics.comparison import Crossed
@@ -60,19 +61,6 @@ def test_only_seeds_and_images_that_both_have_are_compared():
     assert (one.images, sorted(one.by_seed)) == (8, [0, 1])
     assert one.mean == pytest.approx(0.15)
     assert compare(frame, "one", "third") == []
-
-
-def test_differences_of_differences():
-    """What a change costs one model, against what it costs another."""
-    changes = {"a": 0.0, "a-less": -0.5, "b": 1.0, "b-less": 0.9}
-    frame = scores([0.0, 0.0, 0.0], noise=0)
-    base = frame[frame["model"] == "one"]
-    frame = pd.concat(
-        base.assign(model=name, value=base["value"] + gain) for name, gain in changes.items()
-    )
-    (one,) = compare(frame, "b-less - b", "a-less - a")
-    assert one.mean == pytest.approx(0.4)
-    assert (one.model, one.against) == ("b-less - b", "a-less - a")
 
 
 # --- interval and p, by hand -----------------------------------------------------------------
@@ -145,6 +133,14 @@ def test_images_restored_perfectly():
 
 
 # --- by simulation ---------------------------------------------------------------------------
+
+
+def test_simulated_mean_squares_are_those_of_simulated_tables():
+    """The mean squares that simulated.py draws, against tables of seeds, images and rest."""
+    design, rng = Design(3, 12, 0.1, 0.2, 0.05), np.random.default_rng(0)
+    drawn, made = design.draw(rng, 20_000), Crossed.of(design.tables(rng, 20_000))
+    for name in ("of_seeds", "of_images", "rest", "mean"):
+        assert stats.ks_2samp(getattr(drawn, name), getattr(made, name)).pvalue > 0.001
 
 
 def test_intervals_cover_as_stated():
