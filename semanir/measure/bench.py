@@ -133,12 +133,12 @@ def _stage(seconds: float, device: str) -> dict[str, Any]:
 @torch.no_grad()
 def _switch(seconds: float, device: str) -> list[dict[str, Any]]:
     """All but gather against mask at growing K: where `backend="auto"` should change over."""
-    found = []
+    rows = []
     for share in SHARES[device]:
         layer = Layer(1024, int(share * 1024), device)
         some = {b: partial(layer.run, b) for b in BACKENDS[device][:-1]}
-        found.append({"N": 1024, "K": layer.k, **interleaved(some, seconds / 4)})
-    return found
+        rows.append({"N": 1024, "K": layer.k, **interleaved(some, seconds / 4)})
+    return rows
 
 
 @torch.no_grad()

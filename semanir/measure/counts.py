@@ -21,12 +21,12 @@ def count(
     """Parameters and multiply-adds of one image, under both conventions that Table 3 mixes."""
     with nullcontext() if fvcore else flops.weightless():
         network = network_of(name, noncommercial)
-    found: dict[str, Any] = {"parameters": sum(p.numel() for p in network.parameters())}
+    counted: dict[str, Any] = {"parameters": sum(p.numel() for p in network.parameters())}
     with taking(name, network, shape):
         if fvcore:
-            found["multiply_adds_fvcore"] = flops.by_fvcore(network, (1, *shape))
-        operators, found["multiply_adds_by_modules"] = flops.by_both(network, (1, *shape))
-    return found | {"multiply_adds": sum(operators.values())}
+            counted["multiply_adds_fvcore"] = flops.by_fvcore(network, (1, *shape))
+        operators, counted["multiply_adds_by_modules"] = flops.by_both(network, (1, *shape))
+    return counted | {"multiply_adds": sum(operators.values())}
 
 
 def count_rows(model: str, noncommercial: bool = False) -> list[dict[str, Any]]:
@@ -46,12 +46,12 @@ def count_rows(model: str, noncommercial: bool = False) -> list[dict[str, Any]]:
     for cell, given in entry.get("flops", {}).items():
         given = {"input": given} if isinstance(given, str) else given
         variant = given.get("variant") or variant_for(entry, cell)
-        found = count(
+        counted = count(
             f"{model}:{variant}", parse_input(given["input"]), noncommercial=noncommercial
         )
-        row = {"variant": cell, "metric": "FLOPs", "value": found["multiply_adds"]}
+        row = {"variant": cell, "metric": "FLOPs", "value": counted["multiply_adds"]}
         rows.append(row | {"protocol": f"{CONVENTION}, {given['input']}, variant {variant}"})
-        modules = {"metric": "FLOPs_by_modules", "value": found["multiply_adds_by_modules"]}
+        modules = {"metric": "FLOPs_by_modules", "value": counted["multiply_adds_by_modules"]}
         rows.append({"variant": cell, **modules})
         if model in models.trained_models():
             rows += decomposition(model, variant, cell, parse_input(given["input"]))

@@ -22,11 +22,12 @@ def parse_input(text: str) -> tuple[int, int, int]:
 
 
 def random_image(shape: tuple[int, ...]) -> Tensor:
+    """[1,C,H,W] on [0,1], on the GPU if there is one; InputError where memory does not suffice."""
     try:
         return torch.rand(1, *shape, device="cuda" if torch.cuda.is_available() else "cpu")
     except RuntimeError:  # of torch's allocators
-        told = "x".join(map(str, shape))
-        raise InputError(f"--input {told} does not fit into memory; take a smaller one") from None
+        given = "x".join(map(str, shape))
+        raise InputError(f"--input {given} does not fit into memory; take a smaller one") from None
 
 
 @contextmanager
@@ -46,13 +47,13 @@ def taking(name: str, network: nn.Module, shape: tuple[int, ...]) -> Iterator[No
     except (RuntimeError, InputError) as error:
         handle.remove()
         valid = [c for c in (1, 3) if _passes(network, (c, *shape[1:]))]
-        told = "x".join(map(str, shape))
+        given = "x".join(map(str, shape))
         if shape[0] not in valid and valid:
             wanted = " or ".join(f"{c}xHxW" for c in valid)
-            raise InputError(f"{name} takes --input {wanted}, not {told}") from None
+            raise InputError(f"{name} takes --input {wanted}, not {given}") from None
         if not valid or "memory" in str(error):
             reason = str(error).partition("\n")[0]
-            raise InputError(f"{name} does not take --input {told}: {reason}") from None
+            raise InputError(f"{name} does not take --input {given}: {reason}") from None
         raise
     finally:
         handle.remove()

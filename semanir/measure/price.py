@@ -190,7 +190,7 @@ def evaluated_network(plan: Plan, model: str, variant: str, task: Task) -> nn.Mo
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def report(found: Sequence[Price], scale: str) -> str:
+def report(priced: Sequence[Price], scale: str) -> str:
     """The prices as a table with its sum."""
     head = [
         "model",
@@ -202,7 +202,7 @@ def report(found: Sequence[Price], scale: str) -> str:
         "training",
     ]
     lines = [[*head, "evaluations", "photographs", "restoring"]]
-    for price in found:
+    for price in priced:
         trained = [""] * 5
         if price.trainings:
             trained = [
@@ -222,12 +222,12 @@ def report(found: Sequence[Price], scale: str) -> str:
                 duration(price.hours_restoring),
             ]
         )
-    total = sum(price.multiply_adds for price in found)
-    training = sum(price.hours_here for price in found)
-    restoring = sum(price.hours_restoring for price in found)
-    lines.append(["all", "", str(sum(p.trainings for p in found)), "", "", f"{total:.2e}"])
-    lines[-1] += [duration(training), str(sum(p.evaluations for p in found))]
-    lines[-1] += [f"{sum(p.restored for p in found):,}", duration(restoring)]
+    total = sum(price.multiply_adds for price in priced)
+    training = sum(price.hours_here for price in priced)
+    restoring = sum(price.hours_restoring for price in priced)
+    lines.append(["all", "", str(sum(p.trainings for p in priced)), "", "", f"{total:.2e}"])
+    lines[-1] += [duration(training), str(sum(p.evaluations for p in priced))]
+    lines[-1] += [f"{sum(p.restored for p in priced):,}", duration(restoring)]
     elsewhere = duration(2 * total / 20e12 / 3600)
     machine = "this GPU" if torch.cuda.is_available() else "one core of this CPU"
     return (

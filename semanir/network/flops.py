@@ -91,12 +91,12 @@ class Operators(LightMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: Counter[str] = Counter()  # a multiply and an add are two
+        self.counted: Counter[str] = Counter()  # a multiply and an add are two
 
     @property
     def total(self) -> int:
         """Multiply-adds so far."""
-        return sum(self.found.values()) // 2
+        return sum(self.counted.values()) // 2
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         packet, kwargs = func.overloadpacket, kwargs or {}
@@ -108,7 +108,7 @@ class Operators(LightMode):
             )
         out = on_meta(func, args, kwargs)
         if count is not None:
-            self.found[name] += count(*args, **kwargs, out_val=out)
+            self.counted[name] += count(*args, **kwargs, out_val=out)
         return out
 
 
@@ -190,7 +190,7 @@ def by_both(network: nn.Module, shape: tuple[int, ...]) -> tuple[dict[str, int],
     finally:
         for hook in hooks:
             hook.remove()
-    return {name: found // 2 for name, found in operators.found.items()}, total
+    return {name: count // 2 for name, count in operators.counted.items()}, total
 
 
 @torch.no_grad()

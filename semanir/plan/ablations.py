@@ -12,10 +12,10 @@ def expand(entries: dict[str, Any]) -> dict[str, Any]:
     {"u-at": {"sweep": {"k": [8, 16]}}} becomes u-at-k8 and u-at-k16, each with the switch k;
     u-window becomes u-window8. Where the entry has weights of its own it is trained with that k.
     """
-    found: dict[str, Any] = {}
+    expanded: dict[str, Any] = {}
     for name, entry in entries.items():
         if "sweep" not in entry:
-            found[name] = entry
+            expanded[name] = entry
             continue
         rest = {key: value for key, value in entry.items() if key != "sweep"}
         ((switch, values),) = entry["sweep"].items()
@@ -24,5 +24,5 @@ def expand(entries: dict[str, Any]) -> dict[str, Any]:
             one = {**rest, "switches": {**rest.get("switches", {}), switch: value}}
             if switch == "k" and "weights_of" not in entry:
                 one["recipe"] = {**rest.get("recipe", {}), "topk": [value]}
-            found[f"{name}{'' if name.endswith(switch) else '-'}{label}"] = one
-    return found
+            expanded[f"{name}{'' if name.endswith(switch) else '-'}{label}"] = one
+    return expanded

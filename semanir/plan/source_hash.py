@@ -54,7 +54,7 @@ def sources(stage: str, root: Path = ROOT) -> list[Path]:
             continue
         files.add(path)
         modules, data = read_module(path, root)
-        waiting += [found for name in modules if (found := module_path(name, root)) is not None]
+        waiting += filter(None, (module_path(name, root) for name in modules))
         for name in data:
             files |= set(_data_files((path.parent / name).resolve()))
     return sorted(files)

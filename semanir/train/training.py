@@ -147,7 +147,7 @@ def validate(training: Training) -> dict[str, float]:
         quality = score(restore(network, degraded), clean, task.protocol(level))
         values.setdefault(level, []).append(quality["psnr"])
     network.train()
-    return {level: round(float(np.mean(found)), 4) for level, found in values.items()}
+    return {level: round(float(np.mean(psnr)), 4) for level, psnr in values.items()}
 
 
 # --- state -----------------------------------------------------------------------------------
@@ -202,17 +202,17 @@ def history(training: Training) -> list[dict[str, Any]]:
 def read_log(path: Path) -> list[dict[str, Any]]:
     """The whole lines of a log, none where there is no file; InputError names a broken one."""
     log = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-    found = []
+    entries = []
     for number, line in enumerate(log[: log.rfind("\n") + 1].splitlines(), 1):
         try:
-            found.append(json.loads(line))
-            int(found[-1]["step"])
+            entries.append(json.loads(line))
+            int(entries[-1]["step"])
         except (ValueError, TypeError, KeyError):
             raise InputError(
                 f"broken {path}, line {number}: {line[:40]!r}; move {path.parent} elsewhere to "
                 "train anew"
             ) from None
-    return found
+    return entries
 
 
 def _log(training: Training, facts: dict[str, Any]) -> None:
