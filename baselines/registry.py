@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 import jsonschema
 
+from semanir import paths
 from semanir.errors import InputError
 from semanir.files import read_yaml
 from semanir.names import known_name
@@ -70,7 +71,7 @@ def weights_for(system: str, task: str) -> Weights | None:
         return None
     fields: dict[str, str] = {"file": entry} if isinstance(entry, str) else entry
     name = fields.get("name") or unquote(fields["file"]).rpartition("/")[2]
-    return Weights(f"data/weights/{system}/{name}", fields["file"], fields.get("sha256"))
+    return Weights(paths.RELEASED.format(system=system, file=name), fields["file"], fields.get("sha256"))
 
 
 def variant_for(entry: dict[str, Any], *names: str) -> str:

@@ -9,13 +9,13 @@ from urllib.parse import unquote
 
 import jsonschema
 
+from semanir import paths
 from semanir.errors import InputError
 from semanir.files import read_yaml
 from semanir.names import known_name
 
 HERE = Path(__file__).parent
-RAW = Path("data/raw")
-SCALES = ("smoke", "mini", "release", "paper")
+RAW = Path(paths.RAW).parents[1]  # data/raw, a folder an entry
 IMAGES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff")
 
 
@@ -101,7 +101,8 @@ def in_scale(set_name: str, scale: str) -> bool:
 
 def downloads(scale: str) -> list[str]:
     """The entries that have to be fetched for a scale, in the order of datasets.yaml."""
-    known_name(scale, SCALES, "scale")
+    named = dict.fromkeys(name for entry in datasets().values() for name in entry["scales"])
+    known_name(scale, named, "scale")
     return [
         name
         for name, entry in datasets().items()

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from baselines.registry import systems
-from data_prep.datasets import get_set
+from data_prep.datasets import datasets, get_set
 from data_prep.tasks import families
 from semanir.plan import models
 from semanir.plan.cells import PAPER, cells, tables
@@ -40,6 +40,11 @@ def test_every_entry_runs_or_says_why_not():
         assert "of" in entry or entry["variants"]
     for name, entry in systems().items():
         assert len({"builder", "network", "quoted", "no_hardware"} & set(entry)) == 1, name
+
+
+def test_datasets_name_known_scales():
+    named = {name for entry in datasets().values() for name in entry["scales"]}
+    assert named == set(models.scales())
 
 
 def test_scales_name_known_models_and_tasks():
