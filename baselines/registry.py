@@ -71,7 +71,9 @@ def weights_for(system: str, task: str) -> Weights | None:
         return None
     fields: dict[str, str] = {"file": entry} if isinstance(entry, str) else entry
     name = fields.get("name") or unquote(fields["file"]).rpartition("/")[2]
-    return Weights(paths.RELEASED.format(system=system, file=name), fields["file"], fields.get("sha256"))
+    return Weights(
+        paths.RELEASED.format(system=system, file=name), fields["file"], fields.get("sha256")
+    )
 
 
 def variant_for(entry: dict[str, Any], *names: str) -> str:

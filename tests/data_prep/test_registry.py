@@ -130,7 +130,6 @@ def archive(name="a.zip", url="https://a/b", **fields):
     ("change", "named"),
     [
         ({"chanels": 3}, "chanels"),
-        ({"scales": ["mimi"]}, "mimi"),
         ({"channels": 2}, "channels"),
         (archive("../a.zip"), r"\.\./a\.zip"),
         (archive(url="file:///a"), "file:///a"),
