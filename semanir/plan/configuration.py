@@ -7,6 +7,7 @@ import shlex
 from dataclasses import dataclass
 from typing import Any
 
+from data_prep.datasets import datasets
 from semanir.errors import InputError
 from semanir.files import read_yaml
 from semanir.names import known_name
@@ -60,6 +61,7 @@ def _read(config: dict[str, Any]) -> tuple[Plan, JobOptions]:
     without, systems = (
         tuple(filter(None, config[name].split(","))) for name in ("without", "systems")
     )
+    _check_datasets()
     plan = Plan(config["scale"], without, systems, config["accept_noncommercial"])
     return plan, JobOptions(
         mirror=_option("--mirror", config["mirror"]),
@@ -68,6 +70,13 @@ def _read(config: dict[str, Any]) -> tuple[Plan, JobOptions]:
         without=_option("--without", *plan.without),
         systems=_option("--systems", *plan.systems),
     )
+
+
+def _check_datasets() -> None:
+    """UnknownNameError for a scale that datasets.yaml names and scales.yaml does not have."""
+    for name, entry in datasets().items():
+        for scale in entry["scales"]:
+            known_name(scale, scales(), f"scale in datasets.yaml, {name}")
 
 
 def _option(name: str, *values: str) -> str:

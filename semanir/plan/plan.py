@@ -17,7 +17,7 @@ from semanir.names import known_name
 from semanir.plan import answers
 from semanir.plan.answers import Answer
 from semanir.plan.cells import COUNTED, Cell, cells, tables
-from semanir.plan.models import base_model, get_model, get_scale, scales, trained_models
+from semanir.plan.models import base_model, get_model, get_scale, trained_models
 from semanir.plan.runs import Run
 
 # read by semanir.plan.models and data_prep.datasets; jobs are given their entries as parameters
@@ -46,7 +46,6 @@ class Plan:
 
     def __post_init__(self) -> None:
         entry = get_scale(self.scale)
-        _check_scales_of_datasets()
         for name in self.without:
             known_name(name, datasets(), "dataset in without")
         for name in self.systems:
@@ -244,14 +243,6 @@ class Plan:
             if run.trained and paths.VGG in self.training_files(run.task):
                 files[paths.VGG] = None
         return list(files)
-
-
-@cache
-def _check_scales_of_datasets() -> None:
-    """UnknownNameError for a scale that datasets.yaml names and scales.yaml does not have."""
-    for name, entry in datasets().items():
-        for scale in entry["scales"]:
-            known_name(scale, scales(), f"scale in datasets.yaml, {name}")
 
 
 @cache

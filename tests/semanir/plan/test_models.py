@@ -8,9 +8,7 @@ import pytest
 from baselines.registry import systems
 from data_prep.datasets import datasets, get_set
 from data_prep.tasks import families
-from semanir.names import UnknownNameError
-from semanir.plan import models
-from semanir.plan import plan as planning
+from semanir.plan import configuration, models
 from semanir.plan.cells import PAPER, cells, tables
 from semanir.plan.plan import Plan
 from semanir.train.recipe import make_recipe
@@ -45,14 +43,12 @@ def test_every_entry_runs_or_says_why_not():
 
 
 def test_datasets_name_known_scales(monkeypatch):
-    """All of them; a wrong one stops planning."""
+    """All of them; a wrong one stops the workflow."""
     named = {name for entry in datasets().values() for name in entry["scales"]}
     assert named == set(models.scales())
-    planning._check_scales_of_datasets.cache_clear()
-    monkeypatch.setattr(planning, "datasets", lambda: {"mine": {"scales": ["mimi"]}})
-    with pytest.raises(UnknownNameError, match=r"datasets\.yaml, mine 'mimi'; did you mean mini"):
-        Plan("smoke")
-    monkeypatch.undo()
+    monkeypatch.setattr(configuration, "datasets", lambda: {"mine": {"scales": ["mimi"]}})
+    with pytest.raises(SystemExit, match=r"datasets\.yaml, mine 'mimi'; did you mean mini"):
+        configuration.read({})
 
 
 def test_scales_name_known_models_and_tasks():
