@@ -204,7 +204,7 @@ def activation_record(folder):
 def grey_png(value):
     """Base64 of a grey PNG of 96 x 96 pixels."""
     out = io.BytesIO()
-    Image.fromarray(np.full((96, 96), value, np.uint8)).save(out, format="PNG")
+    Image.fromarray(np.full((96, 96), value, np.uint8)).save(out, format="PNG", optimize=True)
     return base64.b64encode(out.getvalue()).decode("ascii")
 
 
