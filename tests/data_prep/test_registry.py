@@ -8,10 +8,9 @@ import pytest
 import yaml
 
 import data_prep.datasets as registry
-from data_prep.datasets import datasets, downloads, get_set, in_scale, prepared_sets, remote_files
+from data_prep.datasets import datasets, get_set, in_scale, prepared_sets, remote_files
 from data_prep.tasks import families
 from semanir.errors import InputError
-from semanir.names import UnknownNameError
 from semanir.plan import models
 from semanir.plan import runs as plan
 
@@ -105,12 +104,6 @@ def test_what_a_scale_uses_is_tagged_with_it(scale):
     raw = {listing for name in used for listing in plan.raw_listing(name)}
     weights = {plan.VGG_WEIGHTS} if scale == "paper" else set()  # of the loss for bad weather
     assert raw | weights == set(plan.to_download(scale))
-
-
-def test_scales_that_download():
-    assert downloads("smoke") == [] and set(downloads("release")) < set(downloads("mini"))
-    with pytest.raises(UnknownNameError, match="'minni'; did you mean mini"):
-        downloads("minni")
 
 
 # --- a wrong registry --------------------------------------------------------------------------
