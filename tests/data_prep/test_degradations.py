@@ -269,20 +269,16 @@ def test_grey_is_refused_where_colour_is_needed(name):
         malvar(COLOUR)
 
 
-@pytest.mark.parametrize("quality", [0, 101, -5, 10.0, float("nan"), "10", None, True])
-def test_jpeg_refuses_a_wrong_quality(quality):
-    with pytest.raises(InputError, match=f"1..100, got {quality!r}"):
-        jpeg(COLOUR, quality)
+LEVELS = [
+    *((jpeg, q, f"1..100, got {q!r}") for q in (0, 101, -5, 10.0, np.nan, "10", None, True)),
+    *((awgn, sigma, f"got {sigma}") for sigma in (-1, -1e-9, np.nan, np.inf)),
+    (downscale, 25, "24x24 is too small for x25"),
+]
 
 
-@pytest.mark.parametrize("sigma", [-1, -1e-9, float("nan"), float("inf")])
-def test_awgn_refuses_a_wrong_sigma(sigma):
-    with pytest.raises(InputError, match=f"got {sigma}"):
-        awgn(GREY, sigma)
-
-
-@pytest.mark.parametrize("shape", [(2, 9), (9, 2, 3)])
-def test_downscale_refuses_an_image_below_the_scale(shape):
-    with pytest.raises(InputError, match=f"{shape[0]}x{shape[1]} is too small for x3"):
-        downscale(pixels(*shape), 3)
-    assert downscale(pixels(3, 3), 3).shape == (1, 1)
+@pytest.mark.parametrize(("function", "level", "message"), LEVELS)
+def test_a_wrong_level_is_refused(function, level, message):
+    for image in (GREY, COLOUR):
+        with pytest.raises(InputError, match=message):
+            function(image, level)
+    assert downscale(GREY, 24).shape == (1, 1)

@@ -8,15 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+import torch.nn.functional as F
 from made_records import eval_record
 
 from baselines.classical import DegradedInput
-from data_prep import degradations
+from data_prep.degradations import DEGRADATIONS
 from data_prep.degrade import degrade_set
 from data_prep.prepare import prepare
 from data_prep.tasks import get_task
 from reports.collect import write_results
 from reports.gate import compare
+from semanir.attention import Dictionary, attend, backends, build_dictionary, mask
 from semanir.evaluate import metrics
 from semanir.evaluate.evaluation import score_images
 from semanir.paths import degraded_set
@@ -24,15 +27,15 @@ from semanir.paths import degraded_set
 pytest_plugins = "gate_cases"
 
 
-def scores_of(folder, task_name, dataset, level):
-    """Degrade a set, score it as it is, write a results.csv; returns its path."""
+def scores_of(folder, task_name, dataset, level, model="input", restorer=None):
+    """Degrade a set, score what `restorer` makes of it, write a results.csv; returns its path."""
     task = get_task(task_name)
     out = degraded_set(task.family, dataset, level)
     degrade_set(task.family, level, Path("data/sets") / dataset, out)
-    scores = score_images(DegradedInput(task), task, [(dataset, level)])
+    scores = score_images(restorer or DegradedInput(task), task, [(dataset, level)])
     row = ("dataset", "level", "psnr", "ssim_matlab", "ssim_zero_padded")
     images = [tuple(score[name] for name in row) for score in scores]
-    record = eval_record(folder, task_name, "input", images)
+    record = eval_record(folder, task_name, model, images)
     write_results([record], folder / "results.csv")
     return folder / "results.csv"
 
@@ -55,12 +58,12 @@ def failures(out):
 
 
 def awgn(sigma):
-    right = degradations.awgn
+    right = DEGRADATIONS["awgn"]
     return lambda image, level, seed: right(image, sigma, seed)
 
 
 def jpeg(change):
-    right = degradations.jpeg
+    right = DEGRADATIONS["jpeg"]
     return lambda image, level, seed: right(image, level + change, seed)
 
 
@@ -73,10 +76,10 @@ SR = ("sr-x2", "embedded_rgb", "x2")
     ("place", "plant"),
     [
         # weaker noise too, which makes every number better
-        (NOISE, lambda patch: patch.setattr(degradations, "awgn", awgn(49))),
-        (NOISE, lambda patch: patch.setattr(degradations, "awgn", awgn(51))),
+        (NOISE, lambda patch: patch.setitem(DEGRADATIONS, "awgn", awgn(49))),
+        (NOISE, lambda patch: patch.setitem(DEGRADATIONS, "awgn", awgn(51))),
         # 41 instead of 40: a tenth of a dB
-        (JPEG, lambda patch: patch.setattr(degradations, "jpeg", jpeg(1))),
+        (JPEG, lambda patch: patch.setitem(DEGRADATIONS, "jpeg", jpeg(1))),
         # some photographs score better, some worse, and the mean may hardly move
         *(
             (
@@ -103,3 +106,44 @@ def test_another_degradation_or_metric_fails(
     assert (task, "input", *cell, "psnr", "changed") in failed
     if place == NOISE:
         assert {name for *_, name, verdict in failed} == {"psnr", "ssim_matlab", "ssim_zero_padded"}
+
+
+def denoise_by_attention(image, level):
+    """Non-local means: each patch of a window becomes the mean of the 8 most like it.
+
+    The tiny networks of the smoke scale hardly use their attention (without the scaling of scores
+    they move by 0.01 dB), so that what is planted in a kernel is looked for where it matters.
+    """
+    height, width = image.shape
+    side, radius = 16, 2
+    padded = F.pad(torch.from_numpy(image)[None, None], (radius,) * 4, mode="reflect")
+    patches = F.unfold(padded, 2 * radius + 1)[0].T  # [H*W,25]
+    rows, columns = height // side, width // side
+    patches = patches.reshape(rows, side, columns, side, -1).permute(0, 2, 1, 3, 4)
+    patches = patches.reshape(rows * columns, side * side, -1)  # [B,N,25]
+    tokens = F.normalize(patches - patches.mean(-1, keepdim=True), dim=-1)
+    dictionary = build_dictionary(tokens, k=8, include_self=True)
+    heads = (patches - patches.mean((1, 2), keepdim=True))[:, None]  # [B,1,N,25]
+    means = attend(heads, heads, patches[:, None], dictionary, backend="mask")
+    centre = means[:, 0, :, patches.shape[-1] // 2]  # [B,N]
+    centre = centre.reshape(rows, columns, side, side).transpose(1, 2)
+    return centre.reshape(height, width).numpy(), None
+
+
+@pytest.mark.parametrize("lost", [0, -1])
+def test_a_kernel_that_drops_a_key_fails(photographs, command, tmp_path, monkeypatch, lost):
+    """One of eight keys, the first or the last."""
+    place = (*NOISE, "semanir-u", denoise_by_attention)
+    command("accept", "--results", scores_of(tmp_path, *place))
+    assert command("check", "--candidate", scores_of(tmp_path, *place))[0] == 0
+
+    def wrong(q, k, v, dictionary, *others):
+        indices = dictionary.indices[..., 1:] if lost == 0 else dictionary.indices[..., :-1]
+        fewer = Dictionary(indices.contiguous(), dictionary.counts - 1)
+        return mask.attend(q, k, v, fewer, *others)
+
+    monkeypatch.setitem(backends.BACKENDS, "mask", wrong)
+    code, out, _ = command("check", "--candidate", scores_of(tmp_path, *place))
+    assert code == 1
+    task, *cell = NOISE
+    assert (task, "semanir-u", *cell, "psnr", "worse") in failures(out)
