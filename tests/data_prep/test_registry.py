@@ -11,11 +11,7 @@ import data_prep.datasets as registry
 from data_prep.datasets import datasets, get_set, in_scale, prepared_sets, remote_files
 from data_prep.tasks import families
 from semanir.errors import InputError
-<<<<<<< HEAD
-from semanir.names import UnknownNameError
 from semanir.paths import VGG
-=======
->>>>>>> data
 from semanir.plan import models
 from semanir.plan.cells import tables
 from semanir.plan.plan import Plan, raw_listing
