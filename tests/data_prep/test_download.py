@@ -286,8 +286,7 @@ def test_sizes_price_a_download_before_it_starts(place, capsys):
     assert total in lines_of(text)["listed"] and "by hand" in lines_of(text)["asked"]
     assert f"To fetch: {total}, 0 s at 100 Mbit/s" in text
     assert "besides packed, unsummed, either, asked" in text
-    assert "needs no download" in inventory.sizes("smoke")
-    with pytest.raises(InputError, match="'papr'; did you mean paper"):
+    with pytest.raises(InputError, match="'papr'; valid: mini"):
         inventory.sizes("papr")
 
 

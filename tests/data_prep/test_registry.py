@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 import data_prep.datasets as registry
+from data_prep import inventory
 from data_prep.datasets import datasets, get_set, in_scale, prepared_sets, remote_files
 from data_prep.tasks import families
 from semanir.errors import InputError
@@ -141,3 +142,7 @@ def test_a_wrong_entry_is_refused_by_name(tmp_path, monkeypatch, change, named):
     finally:
         monkeypatch.undo()
         registry.datasets.cache_clear()
+
+
+def test_the_smoke_scale_needs_no_download():
+    assert "needs no download" in inventory.sizes("smoke")

@@ -17,8 +17,8 @@ from safetensors.torch import save_file
 
 from data_prep.images import write_image
 from data_prep.pictures import Picture, write_picture
+from semanir import cli
 from semanir.errors import InputError, OutputError, one_line_errors
-from semanir.evaluate import activation, evaluation, visual
 from semanir.files import (
     check_writable,
     hidden_file,
@@ -32,7 +32,6 @@ from semanir.files import (
     write_text,
 )
 from semanir.inference import checkpoint
-from semanir.measure import attention, networks
 from semanir.network import build
 from semanir.train import training
 
@@ -201,17 +200,17 @@ def test_read_only_and_full_folders_are_refused(read_only, small_disk):
     assert names_in(small_disk) == ["all"]
 
 
-LONG_WORK = {
-    "train": (training.main, "--task sr-x2 --model semanir-s"),
-    "evaluate": (evaluation.main, "--task sr-x2 --model semanir-s"),
-    "activation": (activation.main, ""),
-    "visual": (visual.main, "--task sr-x2 --model semanir-s"),
-    "count": (networks.main, "record results/smoke/cost/swinir/count.json"),
-    "runtime": (networks.main, "compare"),
-    "memory": (attention.main, "memory"),
-    "complexity": (attention.main, "complexity"),
-    "bench": (attention.main, "bench --scale smoke"),
-}
+LONG_WORK = [
+    "train --task sr-x2 --model semanir-s",
+    "evaluate --task sr-x2 --model semanir-s",
+    "evaluate --what activation --task denoise_color-blind --model semanir-u",
+    "evaluate --what visual --task sr-x2 --model semanir-s",
+    "measure record results/smoke/cost/swinir/count.json",
+    "measure runtime",
+    "measure attention memory",
+    "measure attention complexity",
+    "bench --scale smoke",
+]
 
 
 @pytest.mark.parametrize("work", LONG_WORK)
@@ -219,9 +218,8 @@ def test_long_work_tries_its_output_first(tmp_path, monkeypatch, capsys, work):
     """`results` is a file: nothing can be written below it, and nothing is read or computed."""
     monkeypatch.chdir(tmp_path)
     Path("results").write_text("")
-    main, command = LONG_WORK[work]
     with pytest.raises(SystemExit) as stop:
-        main(command.split())
+        cli.main(work.split())
     shown = capsys.readouterr().err
     assert stop.value.code == 2 and shown.startswith("error: cannot write results/smoke/")
     assert shown.count("\n") == 1

@@ -14,8 +14,7 @@ from PIL import Image
 from typed import failed, hurried, program, typed, without_work, worked
 
 import semanir
-from reports.collect import means, read_results
-from reports.gate.accepted import ACCEPTED
+from reports.collect import ACCEPTED, means, read_results
 from reports.tables.verdicts import judge_table
 from semanir.cli.page import page as command_line
 from semanir.inference import checkpoint

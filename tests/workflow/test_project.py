@@ -172,15 +172,6 @@ def test_pre_commit_runs_what_ci_checks():
         assert hook["entry"].removesuffix(" --force-exclude") in script, hook["id"]
 
 
-def test_the_config_schema_knows_the_scales():
-    """The enum of `--config scale=` is the list of scales.yaml; the default is one of them."""
-    schema = yaml.safe_load(text_of("semanir/plan/config.schema.yaml"))
-    scale = schema["properties"]["scale"]
-    assert scale["enum"] == list(yaml.safe_load(text_of("semanir/plan/scales.yaml")))
-    assert scale["default"] == "smoke"
-    assert schema["additionalProperties"] is False
-
-
 # --- how the tests run -------------------------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from baselines.registry import COMMERCIAL
 from semanir.cli import main
-from semanir.train import vgg
+from semanir.train import vgg_download
 
 
 def test_a_file_got_by_hand_is_taken_from_its_folder(tmp_path, monkeypatch, capsys):
@@ -18,7 +18,7 @@ def test_a_file_got_by_hand_is_taken_from_its_folder(tmp_path, monkeypatch, caps
 
 def test_vgg16_goes_where_training_looks_for_it(monkeypatch, capsys):
     calls = []
-    monkeypatch.setattr(vgg, "fetch_vgg16", lambda *given: calls.append(given), raising=False)
+    monkeypatch.setattr(vgg_download, "fetch_vgg16", lambda *given: calls.append(given))
     main(["weights", "vgg16", "--mirror", "m"])
     assert calls == [(Path("data/vgg/vgg16.safetensors"), "m")]
 

@@ -84,12 +84,12 @@ def test_info_of_nothing(capsys, arguments, message):
 
 
 def test_bench_is_passed_on(monkeypatch):
-    import semanir.measure.attention as attention
+    from semanir.measure import bench
 
-    passed = []
-    monkeypatch.setattr(attention, "run_bench", passed.append)
-    semanir("bench", "--threads", 2, "--json")
-    assert (passed[0].threads, passed[0].json, passed[0].device) == (2, True, "cpu")
+    asked = []
+    monkeypatch.setattr(bench, "bench", lambda *given: asked.append(given) or {"device": "cpu"})
+    semanir("bench", "--seconds", 0.5, "--json")
+    assert asked == [(0.5, "cpu")]
 
 
 @pytest.mark.parametrize(
