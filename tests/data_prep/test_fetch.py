@@ -141,7 +141,8 @@ def test_the_reason_is_named(web, monkeypatch, path):
         assert len(web.paths) == 1
 
 
-def test_nobody_there(tmp_path):
+def test_nobody_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(fetching.time, "sleep", lambda seconds: None)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -59,6 +59,7 @@ NETWORKS = {
     ),
     "TransWeather": (partial(TransWeather, (4, 4, 8, 8), (1, 1, 2, 2)), (3, 48, 48)),
 }
+SLOW = ("U1", "U2 mask", "U2 gather", "U2 reference", "CAT", "Xformer")
 CONTEXTS = {
     "with gradients": [nullcontext],
     "without gradients": [torch.no_grad],
@@ -139,7 +140,10 @@ def assert_same(got, expected, where):
         assert same, (where, name)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in NETWORKS],
+)
 def test_a_network_gives_what_a_fresh_one_gives(name):
     make, shape = NETWORKS[name]
     if "fused" in name and kernels() is None:
