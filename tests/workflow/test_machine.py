@@ -218,7 +218,7 @@ def test_conda_makes_one_environment_and_its_python_runs_the_jobs(project, tmp_p
     assert given == (REPOSITORY / "environment.yml").read_text(encoding="utf-8")
     pip, job = (base / "noted").read_text().splitlines()
     assert pip == f"{project}|-m pip install --no-deps -e . -r baselines/requirements.txt"
-    assert job.startswith(f"{project}|-m data_prep prepare embedded_gray ")
+    assert job.startswith(f"{project}|-m semanir data prepare embedded_gray ")
     assert (project / GREY).is_file()
 
 
@@ -231,7 +231,7 @@ def test_after_kill_9_two_commands_resume(project):
 
     The killed job has left a file that looks finished.
     """
-    prepare = project / "data_prep/__main__.py"
+    prepare = project / "semanir/__main__.py"
     real = prepare.read_text(encoding="utf-8")
     hang = """
 import os, sys, time
@@ -242,7 +242,7 @@ if "embedded_rgb" in sys.argv:
     Path("pid").write_text(str(os.getpid()))
     time.sleep(600)
 """
-    prepare.write_text(real.replace("import ", f"{hang}\nimport ", 1), encoding="utf-8")
+    prepare.write_text(real.replace("from ", f"{hang}\nfrom ", 1), encoding="utf-8")
     command = f"snakemake {GREY} {COLOUR}"
     running = subprocess.Popen(
         [sys.executable, "-m", *command.split()],

@@ -182,4 +182,4 @@ def test_tests_take_the_cores_unless_told(option, several):
     command = [sys.executable, "-m", "pytest", "-v", "tests/workflow/test_policy.py", "-k", "bytes"]
     ended = subprocess.run([*command, option], cwd=REPOSITORY, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert ("[gw0]" in ended.stdout) == several
+    assert ("[gw" in ended.stdout) == several
