@@ -11,8 +11,10 @@ rule download_dataset:
         "logs/download/{dataset}.log",
     conda:
         "../environment.yml"
+    params:
+        options=job_options("mirror"),
     shell:
-        "python -m semanir data download {wildcards.dataset} {OPTIONS.mirror} 2>&1 | tee {log}"
+        "python -m semanir data download {wildcards.dataset} {params.options} 2>&1 | tee {log}"
 
 
 rule prepare_set:

@@ -2,6 +2,15 @@
 # of its file, whatever --config says.
 
 
+# `threads` makes this a derived parameter: Snakemake leaves those out of what makes a result stale,
+# and another mirror changes none
+def job_options(*names):
+    def options(wildcards, threads):
+        return " ".join(filter(None, (getattr(OPTIONS, name) for name in names)))
+
+    return options
+
+
 def plan_of(wildcards):
     return replace(PLAN, scale=wildcards.scale) if wildcards.scale != SCALE else PLAN
 

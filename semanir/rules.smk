@@ -10,12 +10,12 @@ rule price:
     resources:
         **machine.ALONE,
     params:
+        options=job_options("without", "systems", "noncommercial"),
         scale=scale_entry,
         without=PLAN.without,
         systems=PLAN.systems,
     shell:
-        "python -m semanir price --scale {wildcards.scale} {OPTIONS.without} {OPTIONS.systems}"
-        " {OPTIONS.noncommercial} 2> {log} | tee {output}"
+        "python -m semanir price --scale {wildcards.scale} {params.options} 2> {log} | tee {output}"
 
 
 rule train:
@@ -50,8 +50,10 @@ rule vgg_weights:
         "logs/download/vgg16.log",
     conda:
         "../environment.yml"
+    params:
+        options=job_options("mirror"),
     shell:
-        "python -m semanir weights vgg16 {OPTIONS.mirror} 2>&1 | tee {log}"
+        "python -m semanir weights vgg16 {params.options} 2>&1 | tee {log}"
 
 
 # no code hash: the file is held against its SHA-256, whatever code fetched it
@@ -62,9 +64,10 @@ rule released_weights:
         "logs/download/{system}-{file}.log",
     conda:
         "../environment.yml"
+    params:
+        options=job_options("mirror", "weights_dir", "noncommercial"),
     shell:
-        "python -m semanir weights {wildcards.system} {wildcards.file:q} {OPTIONS.mirror}"
-        " {OPTIONS.weights_dir} {OPTIONS.noncommercial} 2>&1 | tee {log:q}"
+        "python -m semanir weights {wildcards.system} {wildcards.file:q} {params.options} 2>&1 | tee {log:q}"
 
 
 rule evaluate:
@@ -81,12 +84,13 @@ rule evaluate:
     resources:
         gpu=gpus,
     params:
+        options=job_options("without", "noncommercial"),
         code=source_hash("evaluate"),
         without=PLAN.without,
     shell:
         "python -m semanir evaluate --scale {wildcards.scale} --task {wildcards.task}"
         " --model {wildcards.model} --seed {wildcards.seed} --threads {threads}"
-        " {OPTIONS.without} {OPTIONS.noncommercial} 2>&1 | tee {log}"
+        " {params.options} 2>&1 | tee {log}"
 
 
 rule activation:
@@ -100,11 +104,12 @@ rule activation:
     conda:
         "../environment.yml"
     params:
+        options=job_options("without"),
         code=source_hash("activation"),
     shell:
         "python -m semanir evaluate --what activation --scale {wildcards.scale}"
         " --task {wildcards.task} --model {wildcards.model} --seed {wildcards.seed}"
-        " {OPTIONS.without} 2>&1 | tee {log}"
+        " {params.options} 2>&1 | tee {log}"
 
 
 # the image is chosen by its gain over the input, so both records must be there
@@ -121,13 +126,13 @@ rule visual:
         "../environment.yml"
     threads: 1
     params:
+        options=job_options("without", "noncommercial"),
         code=source_hash("visual"),
         systems=names_of_systems_shown,
     shell:
         "python -m semanir evaluate --what visual --scale {wildcards.scale}"
         " --task {wildcards.task} --model {wildcards.model} --seed {wildcards.seed}"
-        " --threads {threads} --systems {params.systems} {OPTIONS.without}"
-        " {OPTIONS.noncommercial} 2>&1 | tee {log}"
+        " --threads {threads} --systems {params.systems} {params.options} 2>&1 | tee {log}"
 
 
 rule attention:
@@ -154,9 +159,10 @@ rule count:
     conda:
         "../environment.yml"
     params:
+        options=job_options("noncommercial"),
         code=source_hash("count"),
     shell:
-        "python -m semanir measure record {output} {OPTIONS.noncommercial} 2>&1 | tee {log}"
+        "python -m semanir measure record {output} {params.options} 2>&1 | tee {log}"
 
 
 # the same in one process, which imports torch once
@@ -168,9 +174,10 @@ rule counts:
     conda:
         "../environment.yml"
     params:
+        options=job_options("noncommercial"),
         code=source_hash("count"),
     shell:
-        "python -m semanir measure record {output} {OPTIONS.noncommercial} 2>&1 | tee {log}"
+        "python -m semanir measure record {output} {params.options} 2>&1 | tee {log}"
 
 
 # a table that is asked for by name counts its own networks alone
@@ -194,8 +201,9 @@ rule runtime:
     resources:
         **machine.ALONE,
     params:
+        options=job_options("noncommercial"),
         code=source_hash("runtime"),
         networks=timed_networks,
     shell:
         "python -m semanir measure runtime --scale {wildcards.scale} --threads {threads}"
-        " {OPTIONS.noncommercial} 2>&1 | tee {log}"
+        " {params.options} 2>&1 | tee {log}"

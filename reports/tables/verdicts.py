@@ -11,8 +11,8 @@ import pandas as pd
 from data_prep.tasks import families
 from reports import legend
 from semanir.plan.answers import Answer
-from semanir.plan.cells import QUALITY, Cell
-from semanir.plan.models import get_model, get_scale, trained_models
+from semanir.plan.cells import COUNTED, QUALITY, Cell
+from semanir.plan.models import get_model, get_scale, model_of_method, trained_models
 from semanir.plan.plan import Plan
 
 COLUMN_OF_METRIC = {"PSNR": "psnr", "SSIM": "ssim_matlab"}
@@ -44,8 +44,14 @@ class JudgedCell:
 
 def judge_table(cells: Iterable[Cell], scale: str, results: pd.DataFrame) -> list[JudgedCell]:
     """A verdict for every printed cell, in printed order. results: means over images."""
-    rows, plan = by_place(results), Plan(scale)
-    return [judge(cell, plan.answer(cell), scale, rows) for cell in cells]
+    rows, free, accepted = by_place(results), Plan(scale), Plan(scale, noncommercial=True)
+    # what was counted of a system is shown: whoever counted it had accepted its licence
+    counted = set(results.loc[results["metric"].isin(COUNTED), "model"])
+    return [
+        judge(cell, (accepted if model in counted else free).answer(cell), scale, rows)
+        for cell in cells
+        for model in [model_of_method().get(cell.method)]
+    ]
 
 
 Rows = dict[tuple[str, str], list[dict[str, Any]]]

@@ -6,10 +6,12 @@ from collections import Counter
 import pandas as pd
 import pytest
 from checkout import REPOSITORY
-from made_records import STAMP, cell
+from made_records import STAMP, cell, count_record
+from printed import find
 
+from baselines.registry import COMMERCIAL
 from reports import legend
-from reports.collect import COLUMNS, collect
+from reports.collect import COLUMNS, collect, means, read_records
 from reports.tables import verdicts as judging
 from reports.tables.verdicts import by_place, judge_table
 from semanir.plan.answers import Answer
@@ -175,3 +177,14 @@ def test_every_verdict_is_told_from_the_others_without_its_colour():
     assert len(set(symbols)) == len(symbols)
     assert all(v.background or v.swatch for v in legend.VERDICTS)
     assert legend.markdown() in (REPOSITORY / "docs/reports.md").read_text(encoding="utf-8")
+
+
+def test_counts_under_a_licence_are_shown_where_they_were_made(tmp_path, monkeypatch):
+    """Whoever made the record had accepted it; without one the reason is the licence."""
+    monkeypatch.delenv(COMMERCIAL, raising=False)
+    cell = find("table03", method="Restormer", metric="FLOPs")
+    (without,) = judge_table([cell], "smoke", means(read_records([])))
+    assert without.verdict == "quoted" and "accept_noncommercial" in without.reason
+    results = means(read_records([count_record(tmp_path, "restormer")]))
+    (shown,) = judge_table([cell], "smoke", results)
+    assert (shown.verdict, shown.measured) == ("differs", pytest.approx(215.32))
