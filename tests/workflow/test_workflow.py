@@ -163,6 +163,15 @@ def test_one_table_plans_only_what_it_needs(tmp_path):
     assert planned(run) == {"count": 3, "table": 1, "total": 4}
 
 
+def test_options_of_jobs_make_nothing_stale(tmp_path):
+    """What jobs are given of --config is no reason to measure again."""
+    folder = copy_of_repository(tmp_path)
+    record = "results/smoke/cost/dncnn/count.json"
+    assert snakemake(folder, record).returncode == 0
+    again = snakemake(folder, "-n", record, "--config", "accept_noncommercial=true", "mirror=/m")
+    assert "Nothing to be done" in again.stdout + again.stderr
+
+
 def test_everything_counts_and_renders_in_few_processes(tmp_path):
     """All counts in one, all tables in one, all other pages in one."""
     jobs = planned(snakemake(copy_of_repository(tmp_path), "-n", "all"))
