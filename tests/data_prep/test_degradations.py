@@ -42,9 +42,6 @@ def test_tasks_name_degradations_that_are_there():
         degradation("data_prep.degradations.awgn")
 
 
-# --- noise --------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("sigma", [15, 50, 0.5, 0])
 @pytest.mark.parametrize("shape", [(31, 17), (16, 9, 3)], ids=["gray", "color"])
 def test_awgn_is_the_formula_of_the_literature(shape, sigma):
@@ -74,9 +71,6 @@ def test_awgn_restarts_for_each_image():
     assert not np.array_equal(awgn(image, 25, running), awgn(image, 25))
 
 
-# --- super-resolution input ---------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("shape", [(24, 36), (25, 38, 3), (4, 7, 3)], ids=["even", "odd", "small"])
 def test_downscale_is_modcrop_and_imresize(shape, scale):
@@ -87,8 +81,6 @@ def test_downscale_is_modcrop_and_imresize(shape, scale):
     assert small.shape == (height, width, *shape[2:]) and small.dtype == np.uint8
     assert np.array_equal(small, imresize(image[: height * scale, : width * scale], 1 / scale))
 
-
-# --- grey and Y ---------------------------------------------------------------------------------
 
 # colour: full-range grey 0.299 R + 0.587 G + 0.114 B, and MATLAB's Y on 16..235, both rounded
 GREYS = {
@@ -140,9 +132,6 @@ def test_channels_are_matched_to_the_task():
         match_channels(grey, 3, "a.png")
 
 
-# --- JPEG ---------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("quality", [1, 10, 40, 75, 100])
 @pytest.mark.parametrize("shape", [(33, 50), (33, 50, 3), (192, 192, 3), (1, 1, 3), (7, 300)])
 def test_jpeg_equals_another_decoder(shape, quality):
@@ -164,9 +153,6 @@ def test_jpeg_reads_any_memory_layout():
     image = pixels(40, 30, 3)
     for view in (image.swapaxes(0, 1)[::-1], image[..., 1]):
         np.testing.assert_array_equal(jpeg(view, 30), jpeg(np.ascontiguousarray(view), 30))
-
-
-# --- demosaicking -------------------------------------------------------------------------------
 
 
 @given(arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3))))
@@ -210,17 +196,12 @@ def test_mosaic_is_neither_rounded_nor_clipped():
         mosaic(image, "bggr")
 
 
-# --- seeds of names -----------------------------------------------------------------------------
-
-
 def test_name_seed_is_the_start_of_sha256():
     assert name_seed("abc") == 0xBF1678BA  # SHA-256 of abc is ba7816bf...
     words = np.frombuffer(hashlib.sha256(b"kodim01.png").digest(), "<u4")
     assert name_seed("kodim01.png") == words[0]
     np.random.RandomState(name_seed("0001é.png"))  # any name gives a valid seed
 
-
-# --- misuse -------------------------------------------------------------------------------------
 
 COLOUR, GREY = np.zeros((24, 24, 3), np.uint8), np.zeros((24, 24), np.uint8)
 WRONG = {

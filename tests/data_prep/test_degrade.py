@@ -25,8 +25,6 @@ from semanir.errors import InputError
 from semanir.files import sha256
 from semanir.names import UnknownNameError
 
-# --- tasks ---------------------------------------------------------------------------------------
-
 
 def test_a_task_has_one_level_those_of_the_tables_or_those_of_figure_5():
     assert get_task("denoise_gray-sigma50").levels == {"sigma50": 50}
@@ -38,8 +36,6 @@ def test_a_task_has_one_level_those_of_the_tables_or_those_of_figure_5():
     with pytest.raises(UnknownNameError, match="did you mean sr-x"):
         get_task("sr-x5")
 
-
-# --- degraded sets -------------------------------------------------------------------------------
 
 DEGRADED = {
     ("denoise_color", "sigma50", ".npy"): lambda image, name: awgn(image, 50),
@@ -107,9 +103,6 @@ def test_a_degraded_file_that_cannot_be_read_is_named(tmp_path):
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(InputError, match=r"cannot read .*a\.npy"):
         read_degraded(path)
-
-
-# --- prepared sets -------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -61,9 +61,6 @@ def lock():
     return json.loads(Path("data/lock.json").read_text())
 
 
-# --- from the mirror to data/raw ---------------------------------------------------------------
-
-
 @pytest.mark.parametrize("name", ["listed", "either"])
 @pytest.mark.parametrize("moved", [(), (B,)], ids=["first address", "second address"])
 def test_a_listed_dataset_is_fetched_verified_and_prepared(served, name, moved):
@@ -224,9 +221,6 @@ def test_the_command_downloads_by_entry_or_set(served, capsys):
     assert "unknown dataset 'lsited'; did you mean listed" in capsys.readouterr().err
 
 
-# --- prepared sets -----------------------------------------------------------------------------
-
-
 def test_a_grey_file_among_colour_is_repeated_and_other_formats_become_png(place):
     """As Set14's bridge; BMP and TIFF are decoded."""
     images = {"colour.png": pixels(16, 16, 3), "grey.png": pixels(16, 16)}
@@ -253,9 +247,6 @@ def test_kodak_is_cropped_as_denoising_papers_do(height, width, top, left):
     np.testing.assert_array_equal(cropped, image[top : top + 500, left : left + 500])
     with pytest.raises(InputError, match="got 500x500"):
         convert(cropped, get_set("kodak24_500"))
-
-
-# --- check and sizes ---------------------------------------------------------------------------
 
 
 def lines_of(text):
@@ -294,9 +285,6 @@ def test_sizes_as_people_read_them():
     texts = {None: "?", 0: "0 B", 999: "999 B", 1000: "1.0 kB", 999_949: "999.9 kB"}
     texts |= {999_951: "1.0 MB", 3_530_603_713: "3.5 GB", 2 * 10**12: "2.0 TB"}
     assert {size: inventory.human(size) for size in texts} == texts
-
-
-# --- the real mirror ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["set5", "set14", "set12", "cbsd68", "mcmaster", "classic5"])

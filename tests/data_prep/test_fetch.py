@@ -37,8 +37,6 @@ def web(server, tmp_path, monkeypatch):
     return Web(server, tmp_path / "raw" / "a.bin")
 
 
-# --- servers that give in ----------------------------------------------------------------------
-
 # path: the ranges that are asked for where the sum is known, and where it is not
 ASKED = {
     "ok/a.bin": ([None], [None]),
@@ -109,8 +107,6 @@ def test_a_right_file_is_not_fetched_again_and_a_wrong_one_is(web):
     assert len(web.paths) == 3
 
 
-# --- servers that do not -----------------------------------------------------------------------
-
 REASONS = {
     "gone": "HTTP 404",
     "forbidden": "HTTP 403",
@@ -173,8 +169,6 @@ def test_a_disk_that_fills_up_keeps_the_part(web, monkeypatch):
     web.get("ok/a.bin")
 
 
-# --- kills and company -------------------------------------------------------------------------
-
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -206,8 +200,6 @@ def test_two_processes_fetch_a_file_once(web):
     assert web.target.read_bytes() == DATA
     assert web.ranges == [None, "bytes=200000-"]
 
-
-# --- mirrors -----------------------------------------------------------------------------------
 
 URL = "https://host.invalid/folder/a%20b.bin"
 

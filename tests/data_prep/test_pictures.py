@@ -40,9 +40,6 @@ def with_exif(path, block):
     return path
 
 
-# --- transparency and depths -------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("depth", "channels"), [(1, 1), (2, 1), (4, 1), (8, 1), (16, 1), (8, 3), (16, 3)]
 )
@@ -112,9 +109,6 @@ def test_tiffs_are_read_as_tifffile_wrote_them(tmp_path, dtype, channels, option
     picture = read_picture(tmp_path / "a.tif")
     equal(picture.pixels, image[..., :3] if channels > 1 else image[..., 0])
     equal(picture.alpha, image[..., 3] if channels == 4 else None)
-
-
-# --- what is refused ---------------------------------------------------------------------------
 
 
 def tiff(image, **options):
@@ -205,9 +199,6 @@ def test_what_is_not_read_exactly_is_refused_by_name(tmp_path, name, write, mess
         assert str(tmp_path / name) in str(error.value)
     with pytest.raises(IsADirectoryError):
         read_picture(tmp_path)
-
-
-# --- EXIF --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -318,8 +309,6 @@ def test_the_size_is_that_of_what_is_shown(tmp_path, ending, orientation):
     assert turn(read_picture(path).pixels, orientation).shape[1::-1] == shown_size(path)
 
 
-# --- colours -----------------------------------------------------------------------------------
-
 GAMMA_1 = (b"gAMA", struct.pack(">I", 100000))
 GAMMA_SRGB = (b"gAMA", struct.pack(">I", 45455))
 ADOBE_RGB = (b"cHRM", struct.pack(">8I", 31270, 32900, 64000, 33000, 21000, 71000, 15000, 6000))
@@ -370,9 +359,6 @@ def test_colours_that_other_formats_cannot_tell_are_refused(tmp_path, kind, endi
         assert read_picture(path.with_suffix(ending)).icc == profile
 
 
-# --- density -----------------------------------------------------------------------------------
-
-
 def density_in(path):
     """(x, y, unit) as the format has it; not by the project's reader."""
     data = path.read_bytes()
@@ -421,9 +407,6 @@ def test_density_is_carried_to_the_nearest_that_a_format_holds(tmp_path, density
         write_picture(tmp_path / "o.bmp", picture)
         assert density_in(tmp_path / "o.bmp") == in_metres
         assert read_picture(tmp_path / "o.bmp").density == Density(*in_metres[:2], "metre")
-
-
-# --- large pictures ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("ending", [*ENDINGS, ".bmp", ".jpeg", ".jpe", ".jfif", ".JPG"])

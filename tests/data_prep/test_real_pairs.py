@@ -59,9 +59,6 @@ def refused(folder, dataset, *parts, count=None):
         assert part in message
 
 
-# --- the layout of each archive: files, and the pairs they are ----------------------------------
-
-
 def same_names(degraded, clean, *names):
     return [(f"{degraded}/{name}", f"{clean}/{name}") for name in names]
 
@@ -183,9 +180,6 @@ def test_order_case_and_junk(tmp_path):
     assert pairs_in(tmp_path / "case", "hide") == [("A/input/x.png", "A/target/x.png")]
 
 
-# --- lists --------------------------------------------------------------------------------------
-
-
 def write_list(folder, lines, where="allweather.txt"):
     """The TransWeather training set of two photographs and one that no list names."""
     write(folder, "{input,gt}/{a.jpg,b.png,unlisted.png}")
@@ -279,8 +273,6 @@ def test_a_wrong_list_is_named_with_its_line(tmp_path, kind):
     with pytest.raises(InputError, match=r"allweather\.txt is no text"):
         pairs_in(tmp_path, "allweather_train")
 
-
-# --- what is refused ----------------------------------------------------------------------------
 
 INCOMPLETE = "the archive may be incomplete, fetch and unpack it again"
 REFUSED = {
@@ -385,9 +377,6 @@ def test_a_linked_folder_is_not_entered(tmp_path):
     write(folder, "{input,target}/b.png")
     (folder / "again").symlink_to(folder)
     assert pairs_in(folder, "hide") == [("input/b.png", "target/b.png")]
-
-
-# --- TransWeather's sizes -----------------------------------------------------------------------
 
 
 def size_in_transweather(ht_new, wd_new):

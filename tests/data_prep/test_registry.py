@@ -81,9 +81,6 @@ def test_an_entry_says_what_a_user_needs():
     assert all("by_hand" in source for source in fetched["manga109"]["sources"])
 
 
-# --- tasks and scales --------------------------------------------------------------------------
-
-
 def test_every_set_of_a_task_is_registered():
     """As a test set; where a set has real pairs, the task has a stand-in for them."""
     for entry in families().values():
@@ -109,8 +106,6 @@ def test_what_a_scale_uses_is_tagged_with_it(scale):
     downloads = {name for name in Plan(scale).downloads() if "data/weights" not in name}
     assert raw | weights == downloads
 
-
-# --- a wrong registry --------------------------------------------------------------------------
 
 ENTRY = {"role": "test", "scales": ["mini"], "channels": 3, "images": 1}
 ENTRY |= {"sources": [{"by_hand": "ask"}], "licence": "CC0", "citation": "nobody"}

@@ -40,9 +40,6 @@ def read(path):
         return np.asarray(image.convert("L" if image.mode == "L" else "RGB"))
 
 
-# --- MATLAB's own outputs ---------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("name", SET5_NAMES)
 @pytest.mark.parametrize("scale", [2, 3, 4, 8], ids="x{}".format)
 def test_every_pixel_equals_the_shipped_input(mirror, scale, name):
@@ -60,9 +57,6 @@ def test_pixels_of_embedded_photographs_never_change(name, scale):
     photograph = read(REPOSITORY / "data_prep" / "embedded" / f"{name}.png")
     image = imresize(modcrop(photograph, scale), 1 / scale)
     assert hashlib.sha256(image.tobytes()).hexdigest() == HASHES[name, scale]
-
-
-# --- the formula, pixel by pixel in exact fractions -----------------------------------------
 
 
 def harsh(shape, seed=0):
@@ -106,9 +100,6 @@ def test_float_equals_exact_fractions(dtype, scale, border):
     np.testing.assert_array_equal(resized, double.astype(dtype))
 
 
-# --- whole images -------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("scale", [1 / 2, 1 / 3, 1 / 4, 0.37, 2, 3, 1.7])
 def test_blocks_and_channels_do_not_show(scale):
     # large enough that both passes work in several blocks of lines
@@ -129,9 +120,6 @@ def test_views_are_accepted_and_left_alone():
     np.testing.assert_array_equal(same, view)
     assert resized.flags.c_contiguous and not np.shares_memory(same, image)
     np.testing.assert_array_equal(image, before)
-
-
-# --- modcrop and misuse -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("shape", "scale"), [((7, 9), 4), ((7, 9, 3), 3), ((8, 8), 1)])

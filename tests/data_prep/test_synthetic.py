@@ -148,9 +148,6 @@ def test_raindrops_show_the_scene_upside_down_and_leave_the_rest():
     assert min(shares) > 0.04 and max(shares) < 0.4
 
 
-# --- camera shake -------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("length", [0, 0.5, 7, 15, 40])
 def test_shake_kernel(length, seed):
@@ -196,9 +193,6 @@ def test_motion_blur_mirrors_the_border_with_its_edge():
     wide = np.pad(image, ((30, 30), (34, 34), (0, 0)), mode="symmetric")
     expected = motion_blur(wide, 15, 2)[30:60, 34:68].astype(int)
     assert np.abs(motion_blur(image, 15, 2) - expected).max() <= 1
-
-
-# --- misuse -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", [*WEATHER, "motion_blur"])

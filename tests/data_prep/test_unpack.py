@@ -36,9 +36,6 @@ def refused(archive, message, **options):
     assert set(archive.parent.rglob("*")) == before
 
 
-# --- what is fine ------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("ending", ["zip", "tar", "tar.gz", "tgz", "rar"])
 def test_an_archive_comes_out_whole(tmp_path, ending):
     """Without what a Mac adds; into an empty folder, past what a killed process left."""
@@ -74,8 +71,6 @@ unpacking.unpack(Path({str(path)!r}), Path({str(tmp_path / "out")!r}))
     unpack(path, tmp_path / "out")
     assert contents(tmp_path / "out") == FILES
 
-
-# --- members that lead elsewhere -----------------------------------------------------------------
 
 ESCAPES = ["../evil.png", "photos/../../evil.png", "/evil.png", "C:/e.png"]
 ESCAPES += ["..\\evil.png", "C:\\evil.png"]
@@ -133,9 +128,6 @@ def test_two_members_of_one_name_are_refused(tmp_path):
         refused(path, f"two members called {members[1][0]}")
 
 
-# --- sizes ---------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("ending", ["zip", "tar.gz"])
 def test_a_bomb_is_refused_by_its_size(tmp_path, ending):
     """A megabyte of zeros packs into a kilobyte."""
@@ -157,9 +149,6 @@ def test_the_limits_follow_the_archive_and_the_disk(tmp_path, monkeypatch):
     usage.free = 5000
     monkeypatch.setattr(unpacking, "MOST_MEMBERS", 1)
     refused(path, "or 1 files")
-
-
-# --- damage --------------------------------------------------------------------------------------
 
 
 def a_bit_flipped(data):
