@@ -43,11 +43,9 @@ class Hostile(BaseHTTPRequestHandler):
         answers[min(count, len(answers)) - 1](self)
 
     def part(self, data=DATA[:200_000], **headers):
-        """The connection breaks in the middle."""
         self.answer(data, length=len(DATA), **headers)
 
     def ranged(self, etag='"one"'):
-        """A well-behaved server."""
         wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         if not wanted or self.headers.get("If-Range", etag) != etag:
             self.answer(DATA, ETag=etag)
@@ -64,7 +62,6 @@ class Hostile(BaseHTTPRequestHandler):
             self.answer(DATA)
 
     def stall_once(self):
-        """The next answer is waited for."""
         fetching.TIMEOUT = PATIENT
         self.part(DATA[:100_000], ETag='"one"')
         self.server.over.wait(20)
@@ -123,7 +120,6 @@ ROUTES = {
 
 @contextmanager
 def running():
-    """The server, which counts the requests of each path."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hostile)
     server.daemon_threads = True
     server.seen, server.guard, server.over = [], threading.Lock(), threading.Event()
@@ -154,7 +150,6 @@ class Web:
         assert left == {"a.bin"}
 
     def refuse(self, *paths, **options):
-        """The message of the refusal."""
         with pytest.raises(InputError) as error:
             fetch([self.url(path) for path in paths], self.target, **({"sha256": SUM} | options))
         assert not self.target.exists() and "\n" not in str(error.value)

@@ -10,7 +10,6 @@ EMBEDDED = sorted((REPOSITORY / "data_prep/embedded/test_rgb").glob("*.png"))
 
 
 def pixels(*shape, dtype=np.uint8, seed=0):
-    """Random pixels of the whole range of their type."""
     return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, shape, dtype, True)
 
 
@@ -21,5 +20,4 @@ def png_bytes(image):
 
 
 def mean_psnr(degraded, clean):
-    """dB of two uint8 images."""
     return 10 * np.log10(255**2 / np.mean((degraded.astype(float) - clean) ** 2))

@@ -23,7 +23,6 @@ def write_png(path, samples, depth, kind, *before, after=b""):
 
 
 def packed(values, depth):
-    """Rows of samples [H,W] as bytes."""
     if depth == 16:
         return [row.astype(">u2").tobytes() for row in values]
     bits = np.unpackbits(values.astype(np.uint8)[..., None], axis=-1)[..., 8 - depth :]
@@ -63,11 +62,11 @@ def exif_in(path):
     data = path.read_bytes()
     if path.suffix == ".tif":
         return data
-    if path.suffix == ".jpg":
-        at = data.index(b"Exif\0\0")
-        return data[at + 6 : at - 2 + struct.unpack(">H", data[at - 2 : at])[0]]
-    if path.suffix == ".png":
-        at = data.index(b"eXIf")
-        return data[at + 4 : at + 4 + struct.unpack(">I", data[at - 4 : at])[0]]
-    at = data.index(b"EXIF")
-    return data[at + 8 : at + 8 + struct.unpack("<I", data[at + 4 : at + 8])[0]]
+    name, order, before, behind = {  # its name, where its length stands, how far the block is
+        ".jpg": (b"Exif\0\0", ">H", -2, 6),
+        ".png": (b"eXIf", ">I", -4, 4),
+        ".webp": (b"EXIF", "<I", 4, 8),
+    }[path.suffix]
+    at = data.index(name)
+    (size,) = struct.unpack_from(order, data, at + before)
+    return data[at + behind : at + (size - 2 if path.suffix == ".jpg" else size + behind)]

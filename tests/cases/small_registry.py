@@ -40,7 +40,6 @@ DATASETS = {
 
 
 def entry(sources=None, **fields):
-    """An entry of datasets.yaml; an archive is given as {name: SHA-256}."""
     made = []
     for source in sources or []:
         ((name, digest), *_) = source.items()
@@ -53,7 +52,6 @@ def entry(sources=None, **fields):
 
 @contextmanager
 def small_registry(tmp_path, monkeypatch):
-    """A working folder, a mirror, and a registry of small datasets of each kind."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SEMANIR_MIRROR", str(tmp_path / "mirror"))
     monkeypatch.setattr("data_prep.fetch.ATTEMPTS", 1)

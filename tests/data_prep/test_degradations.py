@@ -60,7 +60,6 @@ def test_awgn_is_pinned():
 
 
 def test_awgn_restarts_for_each_image():
-    """Two images get the same noise; a running generator gives each its own."""
     image, other = pixels(12, 10, seed=1), pixels(12, 10, seed=2)
     noise = awgn(np.zeros((12, 10), np.uint8), 25)
     for each in (image, other, image):
@@ -74,7 +73,6 @@ def test_awgn_restarts_for_each_image():
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("shape", [(24, 36), (25, 38, 3), (4, 7, 3)], ids=["even", "odd", "small"])
 def test_downscale_is_modcrop_and_imresize(shape, scale):
-    """The rest at the bottom and right is cut off, not squeezed in; the seed changes nothing."""
     image = pixels(*shape)
     height, width = shape[0] // scale, shape[1] // scale
     small = downscale(image, scale, seed=5)
@@ -122,7 +120,6 @@ def test_to_y_rounds_the_y_of_scikit_image(image):
 
 
 def test_channels_are_matched_to_the_task():
-    """Colour becomes grey as the task says; grey never becomes colour, and the file is named."""
     grey, colour = pixels(3, 4), pixels(3, 4, 3)
     assert match_channels(colour, 3, "a.png") is colour
     assert match_channels(grey, 1, "a.png") is grey
@@ -135,7 +132,6 @@ def test_channels_are_matched_to_the_task():
 @pytest.mark.parametrize("quality", [1, 10, 40, 75, 100])
 @pytest.mark.parametrize("shape", [(33, 50), (33, 50, 3), (192, 192, 3), (1, 1, 3), (7, 300)])
 def test_jpeg_equals_another_decoder(shape, quality):
-    """Encoded by OpenCV here too, read by Pillow: 4:2:0 chroma, no turned channels."""
     image = pixels(*shape) if shape != (192, 192, 3) else read_image(EMBEDDED[0])
     bgr = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
@@ -235,7 +231,6 @@ OPERATORS = {
 @pytest.mark.parametrize("wrong", WRONG)
 @pytest.mark.parametrize("name", OPERATORS)
 def test_only_uint8_images_are_degraded(name, wrong):
-    """The message names type and shape of what was given."""
     image = WRONG[wrong]
     with pytest.raises(InputError) as caught:
         OPERATORS[name](image)

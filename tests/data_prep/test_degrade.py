@@ -1,11 +1,11 @@
 """Prepared and degraded sets on disk: complete, reproducible, and refused by name where broken."""
 
-import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,20 +19,32 @@ from data_prep.degradations import awgn, downscale, motion_blur, name_seed
 from data_prep.degrade import degrade_set, read_degraded
 from data_prep.images import to_grey
 from data_prep.prepare import load_index, prepare
-from data_prep.tasks import BLIND, MULTI, all_levels, families, get_task, task_names
+from data_prep.tasks import all_levels, families, get_task, task_names
 from semanir.cli import main
 from semanir.errors import InputError
 from semanir.files import sha256
 from semanir.names import UnknownNameError
 
 
-def test_a_task_has_one_level_those_of_the_tables_or_those_of_figure_5():
+def test_tasks_and_their_levels():
+    blind = {name.removesuffix("-blind") for name in task_names() if name.endswith("-blind")}
+    assert len(task_names()) == 5 + 5 + 3 + 6 + 6 + 1 + 1 + 1
+    assert blind == {"denoise_gray", "denoise_color", "jpeg_color", "jpeg_gray", "weather"}
+    assert [name for name in task_names() if name.startswith("weather")] == ["weather-blind"]
+    assert list(get_task("weather-blind").levels) == ["snow", "rainfog", "raindrop"]
+    tasks = {name.partition("-")[0]: get_task(name) for name in task_names()}
+    assert {name for name, task in tasks.items() if task.synthetic} == {"deblur", "weather"}
+    assert {name for name, task in tasks.items() if task.gray == "y"} == {"jpeg_gray"}
+    assert get_task("denoise_gray-blind").levels == {"sigma15": 15, "sigma25": 25, "sigma50": 50}
     assert get_task("denoise_gray-sigma50").levels == {"sigma50": 50}
-    assert set(get_task(f"denoise_gray-{BLIND}").levels) == {"sigma15", "sigma25", "sigma50"}
-    assert get_task(f"denoise_gray-{MULTI}").levels == all_levels("denoise_gray")
-    assert all_levels("denoise_gray")["sigma75"] == 75
-    assert get_task("sr-x3").upscale == 3 and get_task("sr-x3").protocol("x3") == "sr-x3"
-    assert f"sr-{BLIND}" not in task_names() and f"weather-{BLIND}" in task_names()
+    assert list(get_task("denoise_gray-multi").levels.values()) == [15, 25, 50, 75]  # Figure 5
+    assert get_task("denoise_gray-multi").levels == all_levels("denoise_gray")
+    assert list(get_task("jpeg_color-multi").levels.values()) == list(range(10, 100, 10))
+    assert not {"sr-multi", "sr-blind", "weather-multi"} & set(task_names())
+    assert [get_task(name).upscale for name in ("sr-x2", "sr-x3", "sr-x4")] == [2, 3, 4]
+    assert get_task("denoise_color-sigma15").upscale is None
+    assert get_task("sr-x3").protocol("x3") == "sr-x3"
+    assert get_task("denoise_gray-blind").protocol("sigma15") == "denoise_gray"
     with pytest.raises(UnknownNameError, match="did you mean sr-x"):
         get_task("sr-x5")
 
@@ -47,7 +59,6 @@ DEGRADED = {
 
 @pytest.mark.parametrize(("family", "level", "ending"), DEGRADED)
 def test_a_degraded_set_is_complete(tmp_path, family, level, ending):
-    """One whole file a photograph, listed with its clean partner and hash; nothing else."""
     images = {"b.png": pixels(20, 31, 3, seed=1), "a.png": pixels(18, 15, 3, seed=2)}
     clean, out = write_set(tmp_path / "clean", images), tmp_path / "out"
     degrade_set(family, level, clean, out)
@@ -64,7 +75,6 @@ def test_a_degraded_set_is_complete(tmp_path, family, level, ending):
 
 
 def test_degrading_is_bitwise_reproducible(tmp_path):
-    """Another process, folder, hash seed and number of threads write the same bytes."""
     images = {f"{n}.png": pixels(64, 80 + n, 3, seed=n) for n in range(2)}
     program = (
         "import sys, cv2; from data_prep.tasks import families; "
@@ -114,65 +124,49 @@ def embedded(tmp_path, monkeypatch):
     return here / "embedded"
 
 
-def change_manifest(folder, change):
-    manifest = json.loads((folder / "MANIFEST.json").read_text())
-    change(manifest["files"])
-    (folder / "MANIFEST.json").write_text(json.dumps(manifest))
-
-
 def test_prepare_copies_what_the_manifest_lists(embedded, tmp_path):
     out = tmp_path / "set"
     prepare("embedded_gray", out)
     names = ["brick.png", "camera.png", "grass.png", "gravel.png"]
-    entries = load_index(out)
-    assert [entry["file"] for entry in entries] == names
-    assert all(entry["shape"] == [192, 192] for entry in entries)
+    index = [(entry["file"], entry["shape"]) for entry in load_index(out)]
+    assert index == [(name, [192, 192]) for name in names]
     assert {path.name for path in out.iterdir()} == {*names, "index.json"}
     for name in names:
         assert (out / name).read_bytes() == (embedded / "test_gray" / name).read_bytes()
 
 
-def missing(folder):
-    (folder / "test_gray/grass.png").unlink()
-
-
-def one_bit_changed(folder):
-    path = folder / "test_gray/camera.png"
+def one_bit_changed(path):
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
 
 
-def listed_but_broken(folder):
+def listed_but_broken(path):
     """Its hash is the listed one, and it does not decode."""
-    path = folder / "test_gray/gravel.png"
+    manifest, right = path.parents[1] / "MANIFEST.json", sha256(path)
     path.write_bytes(path.read_bytes()[:5000])
-
-    def change(files):
-        (entry,) = (file for file in files if file["path"] == "test_gray/gravel.png")
-        entry["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-
-    change_manifest(folder, change)
+    manifest.write_text(manifest.read_text().replace(right, sha256(path)))
 
 
-def too_few(folder):
-    change_manifest(folder, lambda files: files.pop())
+def too_few(path):
+    manifest = json.loads((path.parents[1] / "MANIFEST.json").read_text())
+    manifest["files"].pop()
+    (path.parents[1] / "MANIFEST.json").write_text(json.dumps(manifest))
 
 
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (missing, r"missing .*grass\.png"),
-        (one_bit_changed, r"camera\.png .*SHA-256 differs"),
+        (Path.unlink, r"missing .*gravel\.png"),
+        (one_bit_changed, r"gravel\.png .*SHA-256 differs"),
         (listed_but_broken, r"cannot decode picture .*gravel\.png"),
         (too_few, "lists 3 images, not 4"),
     ],
 )
 def test_a_spoilt_photograph_is_named(embedded, tmp_path, capsys, spoil, message):
-    """Also by the command, in one line without a traceback."""
     with pytest.raises(UnknownNameError, match="did you mean embedded_gray"):
         prepare("embeded_gray", tmp_path / "set")
-    spoil(embedded)
+    spoil(embedded / "test_gray/gravel.png")
     with pytest.raises(InputError, match=message):
         prepare("embedded_gray", tmp_path / "set")
     assert not (tmp_path / "set/index.json").exists()

@@ -36,7 +36,6 @@ def place(tmp_path, monkeypatch):
 
 
 def write(folder, files=PHOTOGRAPHS):
-    """Raw files below data/raw/."""
     for name, data in files.items():
         path = Path("data/raw") / folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,14 +44,12 @@ def write(folder, files=PHOTOGRAPHS):
 
 @pytest.fixture
 def served(place):
-    """Where the mirror holds the files of the list."""
     for name, data in PHOTOGRAPHS.items():
         serve(place, f"list/{name}", data)
     return place
 
 
 def listed(name):
-    """Name -> bytes of the verified raw files of an entry."""
     files = load_listing(Path("data/raw") / name)
     return {file: path.read_bytes() for file, path in files.items()}
 
@@ -64,7 +61,6 @@ def lock():
 @pytest.mark.parametrize("name", ["listed", "either"])
 @pytest.mark.parametrize("moved", [(), (B,)], ids=["first address", "second address"])
 def test_a_listed_dataset_is_fetched_verified_and_prepared(served, name, moved):
-    """From the second source where the first is gone; PNG files byte by byte."""
     for file in moved:
         serve(served, f"second/{file}", PHOTOGRAPHS[file])
         (served / "mirror" / HOST / "list" / file).unlink()
@@ -145,7 +141,6 @@ def test_a_lock_elsewhere_is_named_in_the_command(tmp_path):
     [('{"a": "1",\n}', "line 2"), ('{"a": 1}', "a has no SHA-256"), ("[]", "dict"), ("", "line 1")],
 )
 def test_a_lock_that_somebody_broke_is_named_at_once(place, text, named):
-    """No other source is tried, and nothing that was fetched is taken away."""
     serve(place, "u.zip", ARCHIVE)
     Path("data").mkdir()
     Path("data/lock.json").write_text(text)
@@ -196,7 +191,6 @@ def test_files_that_changed_or_vanished_are_named(served):
 
 @pytest.mark.parametrize("filled", [False, True], ids=["mirror", "by hand"])
 def test_no_socket_is_opened_for_what_is_there_nor_afterwards(served, monkeypatch, filled):
-    """From a folder of the mirror, or from what a person put in place."""
 
     def blocked(*arguments):
         raise AssertionError(f"a socket was opened: {arguments}")
@@ -222,7 +216,6 @@ def test_the_command_downloads_by_entry_or_set(served, capsys):
 
 
 def test_a_grey_file_among_colour_is_repeated_and_other_formats_become_png(place):
-    """As Set14's bridge; BMP and TIFF are decoded."""
     images = {"colour.png": pixels(16, 16, 3), "grey.png": pixels(16, 16)}
     folder = Path("data/raw/asked")
     folder.mkdir(parents=True)
@@ -289,7 +282,6 @@ def test_sizes_as_people_read_them():
 
 @pytest.mark.parametrize("name", ["set5", "set14", "set12", "cbsd68", "mcmaster", "classic5"])
 def test_real_sets_come_out_of_the_mirror(mirror, tmp_path, name):
-    """Every SHA-256 of the committed list, decoded into as many photographs as the set has."""
     download(name, tmp_path / "raw", mirror=str(mirror))
     prepare(name, tmp_path / "sets" / name, tmp_path / "raw")
     index = load_index(tmp_path / "sets" / name)
@@ -302,7 +294,6 @@ def test_real_sets_come_out_of_the_mirror(mirror, tmp_path, name):
     ["semanir.plan.runs, reports.tables.tables", "semanir.cli", "data_prep.degrade"],
 )
 def test_only_downloads_import_a_network_library(modules):
-    """Planning, rendering, help and what reads photographs must not pay for requests."""
     code = f"import sys; import {modules}; print('requests' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"

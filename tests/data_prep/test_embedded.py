@@ -25,7 +25,6 @@ FOLDERS = {
 
 @pytest.mark.parametrize("name", FILES)
 def test_every_file_is_the_one_of_the_manifest(name):
-    """Bytes, SHA-256 of the file, SHA-256 of the decoded pixels (row by row), size and mode."""
     listed, path = FILES[name], EMBEDDED / name
     data = path.read_bytes()
     assert len(data) == listed["bytes"]
@@ -40,7 +39,6 @@ def test_every_file_is_the_one_of_the_manifest(name):
 
 
 def test_the_folder_holds_nothing_else():
-    """47 different photographs, the manifest and the attribution; 2.3 MB in all."""
     found = {p.relative_to(EMBEDDED).as_posix() for p in EMBEDDED.rglob("*") if p.is_file()}
     assert found == {*FILES, "MANIFEST.json", "ATTRIBUTION.md"}
     assert len(MANIFEST["files"]) == len(FILES) == 47
@@ -49,7 +47,6 @@ def test_the_folder_holds_nothing_else():
 
 
 def test_training_and_test_photographs_come_from_disjoint_sources():
-    """By name, by file and by hash of the source; every source is used as it says."""
     used = {use: set() for use in ("train", "test")}
     for name, file in FILES.items():
         use = FOLDERS[Path(name).parent.name][3]
@@ -63,7 +60,6 @@ def test_training_and_test_photographs_come_from_disjoint_sources():
 
 
 def test_attribution_names_every_source_with_author_licence_and_change():
-    """One row a source: id, files, author, free licence with its address, package, change."""
     text = (EMBEDDED / "ATTRIBUTION.md").read_text(encoding="utf-8")
     assert re.search(r"reduced and cropped\*{0,2}\s+from the source", text)
     rows = [

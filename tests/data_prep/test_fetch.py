@@ -64,7 +64,6 @@ def test_the_right_file_arrives_by_the_fewest_bytes(web, monkeypatch, path, know
 
 
 def test_waits_double_or_are_as_long_as_the_server_asks(web, monkeypatch):
-    """But never for days."""
     waits = []
     monkeypatch.setattr(fetching.time, "sleep", waits.append)
     assert "HTTP 500" in web.refuse("broken")
@@ -126,7 +125,6 @@ REASONS = {
 
 @pytest.mark.parametrize("path", REASONS)
 def test_the_reason_is_named(web, monkeypatch, path):
-    """With the address and the next step; what will not change is not tried again."""
     if path == "stalls-always":
         monkeypatch.setattr(fetching, "TIMEOUT", HASTY)
     message = web.refuse(path, size=len(DATA) if path == "short" else None)
@@ -212,7 +210,6 @@ def mirror_with(folder, data, name="host.invalid/folder/a b.bin"):
 
 
 def test_mirror_folders_are_asked_in_order_and_no_socket_is_opened(tmp_path, monkeypatch):
-    """The first lacks it, the second holds another file; a folder may have a comma in its name."""
 
     (tmp_path / "empty").mkdir()
     wrong, right = mirror_with(tmp_path / "1", OTHER), mirror_with(tmp_path / "2", DATA)
@@ -232,7 +229,6 @@ def test_mirror_folders_are_asked_in_order_and_no_socket_is_opened(tmp_path, mon
 
 
 def test_a_server_can_be_a_mirror(web):
-    """The whole address becomes its path; where it lacks a file the origin is asked."""
     assert fetch([URL], web.target, sha256=SUM, mirror=web.url("ok/cache/")) == SUM
     assert web.paths == ["/ok/cache/host.invalid/folder/a%20b.bin"]
     web.target.unlink()
@@ -268,7 +264,6 @@ def test_no_part_of_a_url_leads_elsewhere(tmp_path, wrong):
 
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_every_path_is_inside(host, path):
-    """Whatever a URL is made of: one name per part, none of which moves up."""
     try:
         names = mirror_path(f"https://{host}/{path}")
     except (InputError, ValueError):
@@ -279,7 +274,6 @@ def test_every_path_is_inside(host, path):
 
 
 def test_links_out_of_a_mirror_are_refused(tmp_path):
-    """The mirror itself may be a link; a link inside it to another file of it is fine."""
     mirror = Path(mirror_with(tmp_path / "mirror", DATA, "host.invalid/a.bin"))
     (tmp_path / "secret").write_bytes(b"secret")
     (mirror / "host.invalid/out.bin").symlink_to(tmp_path / "secret")

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -35,7 +36,6 @@ def test_what_is_the_same_in_8_bits_is_converted(tmp_path, kind):
 @pytest.mark.parametrize("ending", [".png", ".jpg", ".tif", ".webp"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_photographs_stand_upright(tmp_path, orientation, ending):
-    """As Pillow's exif_transpose turns them, and OpenCV."""
     path, exif = tmp_path / f"a{ending}", Image.Exif()
     exif[0x0112] = orientation
     write_picture(path, Picture(pixels(16, 24, 3), exif=exif.tobytes()))
@@ -70,10 +70,6 @@ def clear(path):
     Image.fromarray(image).save(path)
 
 
-def key_colour(path):
-    Image.fromarray(pixels(9, 11)).save(path, transparency=int(pixels(9, 11)[0, 0]))
-
-
 def cut_short(path):
     Image.fromarray(pixels(40, 40, 3)).save(path)
     path.write_bytes(path.read_bytes()[:2000])
@@ -81,24 +77,16 @@ def cut_short(path):
 
 @pytest.mark.parametrize(
     ("write", "message"),
-    [
-        (clear, "is transparent in places"),
-        (key_colour, "is transparent in places"),
-        (cut_short, "cannot decode picture"),
-        (lambda path: path.write_bytes(b""), "cannot decode picture"),
-        (lambda path: None, "no such picture"),
-    ],
-    ids=["alpha", "key colour", "half", "empty", "missing"],
+    [(clear, "transparent in places"), (cut_short, "cannot decode"), (Path.touch, "cannot decode")],
 )
 def test_what_8_bits_of_grey_or_rgb_cannot_tell_is_refused(tmp_path, write, message):
     write(tmp_path / "a.png")
-    with pytest.raises(InputError, match=rf"{message}|a\.png.*{message}") as error:
+    with pytest.raises(InputError, match=message) as error:
         read_image(tmp_path / "a.png", "rounded")
     assert str(tmp_path / "a.png") in str(error.value)
 
 
 def test_one_decoder_opens_picture_files():
-    """No other module does, and it needs neither torch nor another library of pictures."""
     opens = re.compile(r"Image\.open\(|\bimread\(|\bimageio\b|skimage\.io|tifffile")
     assert not [
         path

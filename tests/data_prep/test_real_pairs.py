@@ -35,7 +35,6 @@ def expand(*patterns):
 
 
 def write(folder, *patterns, size=(6, 4)):
-    """Images of `size` (width, height) at these paths below the folder."""
     for name in expand(*patterns):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +43,6 @@ def write(folder, *patterns, size=(6, 4)):
 
 
 def pairs_in(folder, dataset, count=None):
-    """The pairs as paths relative to the folder."""
     pairs = find_pairs(folder, RULES[dataset], dataset, count)
     return [tuple(path.relative_to(folder).as_posix() for path in pair) for pair in pairs]
 
@@ -59,82 +57,62 @@ def refused(folder, dataset, *parts, count=None):
         assert part in message
 
 
-def same_names(degraded, clean, *names):
-    return [(f"{degraded}/{name}", f"{clean}/{name}") for name in names]
-
-
 FRAMES = ["GOPR0384_11_00-000001.png", "GOPR0384_11_00-000002.png", "GOPR0410_11_00-000001.png"]
-GOPRO = [frame.replace("-", "/blur/") for frame in FRAMES]
-PERSON = "1fromGOPR1096.png"
-SMILES = ["beautiful_smile_00003.jpg", "city_art_00007.jpg"]
-SCENES = [f"im_03{scene:02}_s{haze}_a04.png" for scene in (1, 2) for haze in (80, 85, 90)]
+FLAT = f"{{{','.join(FRAMES)}}}"
+BLUR, SHARP, GAMMA = (FLAT.replace("-", f"/{kind}/") for kind in ("blur", "sharp", "blur_gamma"))
+OTHER = "GOPR0372_07_00/{blur,blur_gamma,sharp}/000047.png"
+PEOPLE = "{1fromGOPR1096.png,70fromGOPR1109.png}"
+SMILES = "{beautiful_smile_00003.jpg,city_art_00007.jpg}"
+RAIN = [f"im_03{scene:02}_s{haze}_a04.png" for scene in (1, 2) for haze in (80, 85, 90)]
 
-# layout: set, pairs, and files that belong to none
-LAYOUTS = {
-    **{
-        f"gopro {part}, original": (
-            f"gopro_{part}",
-            [(f"{part}/{f}", f"{part}/{f.replace('blur', 'sharp')}") for f in GOPRO],
-            [
-                *(f"{part}/{frame.replace('blur', 'blur_gamma')}" for frame in GOPRO),
-                f"{other}/GOPR0372_07_00/{{blur,blur_gamma,sharp}}/000047.png",
-            ],
-        )
-        for part, other in (("test", "train"), ("train", "test"))
-    },
-    "gopro test, pre-split": ("gopro_test", same_names("test/G/input", "test/G/target", *FRAMES)),
-    "gopro train, pre-split": ("gopro_train", same_names("train/input", "train/target", *FRAMES)),
-    "hide, pre-split": ("hide", same_names("test/HIDE/input", "test/HIDE/target", PERSON)),
-    "hide, bare": ("hide", same_names("input", "target", PERSON)),
-    "hide, original": (
-        "hide",
-        [
-            (f"test/test-close-ups/{PERSON}", f"GT/{PERSON}"),
-            ("test/test-long-shot/70fromGOPR1109.png", "GT/70fromGOPR1109.png"),
-        ],
-        ["{train,GT}/12fromGOPR0950.png"],
+# set, its degraded and its clean files, and files that belong to none
+LAYOUTS = [
+    ("gopro_test", f"test/{BLUR}", f"test/{SHARP}", f"test/{GAMMA}", f"train/{OTHER}"),
+    ("gopro_train", f"train/{BLUR}", f"train/{SHARP}", f"train/{GAMMA}", f"test/{OTHER}"),
+    ("gopro_test", f"test/G/input/{FLAT}", f"test/G/target/{FLAT}"),
+    ("gopro_train", f"train/input/{FLAT}", f"train/target/{FLAT}"),
+    ("hide", f"test/HIDE/input/{PEOPLE}", f"test/HIDE/target/{PEOPLE}"),
+    ("hide", f"input/{PEOPLE}", f"target/{PEOPLE}"),
+    (
+        *("hide", "test/test-{close-ups/1fromGOPR1096,long-shot/70fromGOPR1109}.png"),
+        *(f"GT/{PEOPLE}", "{train,GT}/12fromGOPR0950.png"),
     ),
-    "snow": (
-        "snow100k_l",
-        same_names("Snow100K-L/synthetic", "Snow100K-L/gt", *SMILES),
-        ["Snow100K-M/{synthetic,gt,mask}/car_00001.jpg", "Snow100K-L/mask/city_art_00007.jpg"],
+    (
+        *("snow100k_l", f"Snow100K-L/synthetic/{SMILES}", f"Snow100K-L/gt/{SMILES}"),
+        *("Snow100K-M/{synthetic,gt,mask}/car_00001.jpg", "Snow100K-L/mask/city_art_00007.jpg"),
     ),
-    "raindrop": (
-        "raindrop_a",
-        [(f"test_a/data/{n}_rain.png", f"test_a/gt/{n}_clean.png") for n in (0, 1, 10)],
-        ["{train,test_b}/{data/0_rain,gt/0_clean}.png"],
+    (
+        *("raindrop_a", "test_a/data/{0,1,10}_rain.png", "test_a/gt/{0,1,10}_clean.png"),
+        "{train,test_b}/{data/0_rain,gt/0_clean}.png",
     ),
-    "outdoor rain": (
-        "outdoor_rain_test1",
-        [(f"input/{name}", f"gt/{name[:7]}.png") for name in SCENES],
+    (
+        *("outdoor_rain_test1", f"input/{{{','.join(RAIN)}}}"),
+        f"gt/{{{','.join(name[:7] for name in RAIN)}}}.png",
     ),
-}
+]
 
 
 def write_layout(folder, layout, top=""):
-    dataset, pairs, *others = LAYOUTS[layout]
-    files = [path for pair in pairs for path in pair] + (others[0] if others else [])
-    write(folder, *(top + file for file in files))
-    return dataset, [(top + degraded, top + clean) for degraded, clean in pairs]
+    dataset, degraded, clean, *others = layout
+    write(folder, *(top + file for file in (degraded, clean, *others)))
+    return dataset, list(zip(expand(top + degraded), expand(top + clean), strict=True))
 
 
 @pytest.mark.parametrize("top", ["", "GOPRO_Large/", "media/jdway/"], ids=["bare", "one", "two"])
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", LAYOUTS, ids=[layout[0] for layout in LAYOUTS])
 def test_each_archive_is_paired(tmp_path, layout, top):
-    """The same pairs below any number of folders of the archive's own; flat names are all new."""
     dataset, pairs = write_layout(tmp_path, layout, top)
     assert pairs_in(tmp_path, dataset, len(pairs)) == sorted(pairs)
     for files in map(set, zip(*pairs, strict=True)):
         assert len({flat_name(PurePosixPath(file)) for file in files}) == len(files)
     assert flat_name(PurePosixPath("blur/000001.png")) == "000001.png"
-    if layout.startswith("gopro"):
+    if dataset.startswith("gopro"):
         assert [flat_name(PurePosixPath(degraded)) for degraded, _ in pairs] == FRAMES
 
 
 def test_the_first_rule_that_finds_anything_is_used(tmp_path):
-    """With both copies of GoPro there, it is the original one."""
-    _, pre_split = write_layout(tmp_path, "gopro test, pre-split")
-    dataset, original = write_layout(tmp_path, "gopro test, original")
+    _, pre_split = write_layout(tmp_path, LAYOUTS[2])
+    dataset, original = write_layout(tmp_path, LAYOUTS[0])
     assert pairs_in(tmp_path, dataset) == original
     for sequence in (tmp_path / "test").glob("GOPR*"):
         shutil.rmtree(sequence)
@@ -142,7 +120,6 @@ def test_the_first_rule_that_finds_anything_is_used(tmp_path):
 
 
 def test_a_folder_may_be_a_link_or_relative(tmp_path, monkeypatch):
-    """Data may lie on another disk; the paths come back as the folder was given."""
     write(tmp_path / "disk", "a.png", "target/a.png")
     (tmp_path / "disk/input").mkdir()
     (tmp_path / "disk/input/a.png").symlink_to("../a.png")
@@ -153,28 +130,29 @@ def test_a_folder_may_be_a_link_or_relative(tmp_path, monkeypatch):
     assert pairs == [(Path("raw/input/a.png"), Path("raw/target/a.png"))]
 
 
-def test_order_case_and_junk(tmp_path):
-    """Sorted by folder, then file: `b-` after `b/`. Endings and folders in any case count.
+HIDE = expand("b/{input,target}/1", "b-/{input,target}/2", "a/{input,target}/3")
 
-    What a Mac adds and other files do not.
-    """
-    for top in ("b/1", "b-/2", "a/3"):
-        folder, name = top.split("/")
-        write(tmp_path / "hide", f"{folder}/{{input,target}}/{name}.png")
+
+def test_order_case_and_junk(tmp_path):
+    # by folder, then file: `b-` after `b/`
+    write(
+        tmp_path / "hide", "{b/input/1,b/target/1,b-/input/2,b-/target/2,a/input/3,a/target/3}.png"
+    )
     degraded = [one for one, _ in pairs_in(tmp_path / "hide", "hide")]
     assert degraded == ["a/input/3.png", "b/input/1.png", "b-/input/2.png"]
 
-    folder = write(tmp_path / "drops", "A/Test_A/data/0_rain.PNG", "A/Test_A/GT/0_clean.png")
-    write(folder, "b/test_a/data/1_RAIN.png", "b/test_a/gt/1_clean.PNG")
+    # endings and folders in any case count, what a Mac adds and other files do not
+    drops = [
+        ("A/Test_A/data/0_rain.PNG", "A/Test_A/GT/0_clean.png"),
+        ("b/test_a/data/1_RAIN.png", "b/test_a/gt/1_clean.PNG"),
+    ]
+    folder = write(tmp_path / "drops", *drops[0], *drops[1])
     junk = ["b/test_a/{data/._1_rain,gt/._1_clean}.png", "b/test_a/gt/Thumbs.db"]
     junk += ["{__MACOSX,.hidden}/test_a/data/7_rain.png", "b/test_a/data/9_rain.txt"]
     for name in expand(*junk):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(b"junk")
-    assert pairs_in(folder, "raindrop_a", 2) == [
-        ("A/Test_A/data/0_rain.PNG", "A/Test_A/GT/0_clean.png"),
-        ("b/test_a/data/1_RAIN.png", "b/test_a/gt/1_clean.PNG"),
-    ]
+    assert pairs_in(folder, "raindrop_a", 2) == drops
     # a clean file of the very name goes before one of other case
     write(tmp_path / "case", "A/input/x.png", "{A,a}/target/x.png")
     assert pairs_in(tmp_path / "case", "hide") == [("A/input/x.png", "A/target/x.png")]
@@ -204,44 +182,38 @@ LISTS = {
 @pytest.mark.parametrize("kind", LISTS)
 @pytest.mark.parametrize("where", ["allweather.txt", "lists/AllWeather.txt"])
 def test_a_list_names_its_files_as_seen_from_any_root(tmp_path, kind, where):
-    """Sorted, without the files that it leaves out, whose clean images are no orphans."""
     write_list(tmp_path / "top", LISTS[kind], where)
     pairs = [("top/input/a.jpg", "top/gt/a.jpg"), ("top/input/b.png", "top/gt/b.png")]
     assert pairs_in(tmp_path, "allweather_train", 2) == pairs
 
 
 def test_a_listed_layout_follows_the_plain_one(tmp_path):
-    """Snow100K as TransWeather arranges it; without its list no rule fits."""
     write(tmp_path, "snow100k/{input,gt}/x.jpg")
     refused(tmp_path, "snow100k_l", "**/Snow100K-L/synthetic/*.jpg, **/input/*.jpg listed in **/sn")
     (tmp_path / "snow100k/snowtest100k_L.txt").write_text("./snow100k/input/x.jpg\n")
     assert pairs_in(tmp_path, "snow100k_l") == [("snow100k/input/x.jpg", "snow100k/gt/x.jpg")]
 
 
-NEAREST = {
-    # folder and lines of the list, other copies, the degraded file that is meant
-    "beside the list": ("", "input/a.jpg\n", "old/{input,gt}/a.jpg", "input/a.jpg"),
-    "before a longer tail": (
-        *("train", "allweather/input/a.jpg\n"),
-        *("allweather/{input,gt}/a.jpg", "train/input/a.jpg"),
-    ),
-    "longest tail": (
-        *("lists", "data/rain/input/c.png\n"),
-        *("{rain,snow}/{input,gt}/c.png", "rain/input/c.png"),
-    ),
-}
-
-
-@pytest.mark.parametrize("kind", NEAREST)
-def test_of_several_copies_the_nearest_is_meant(tmp_path, kind):
-    top, lines, copies, degraded = NEAREST[kind]
-    write_list(tmp_path / top, lines)
+@pytest.mark.parametrize(
+    (
+        "top",
+        "line",
+        "copies",
+        "degraded",
+    ),  # folder and line of the list, other copies, what is meant
+    [
+        ("", "input/a.jpg", "old/{input,gt}/a.jpg", "input/a.jpg"),
+        ("train", "allweather/input/a.jpg", "allweather/{input,gt}/a.jpg", "train/input/a.jpg"),
+        ("lists", "data/rain/input/c.png", "{rain,snow}/{input,gt}/c.png", "rain/input/c.png"),
+    ],
+)
+def test_of_several_copies_the_nearest_is_meant(tmp_path, top, line, copies, degraded):
+    write_list(tmp_path / top, line)
     write(tmp_path, copies)
     assert [one for one, _ in pairs_in(tmp_path, "allweather_train")] == [degraded]
 
 
 def test_copies_of_a_list_must_be_equal(tmp_path):
-    """Line ends apart."""
     write_list(tmp_path, "input/a.jpg\n")
     write_list(tmp_path, "input/a.jpg\r\n", "lists/allweather.txt")
     assert pairs_in(tmp_path, "allweather_train", 1) == [("input/a.jpg", "gt/a.jpg")]
@@ -249,77 +221,59 @@ def test_copies_of_a_list_must_be_equal(tmp_path):
     refused(tmp_path, "allweather_train", "allweather.txt and lists/allweather.txt")
 
 
-WRONG_LISTS = {
-    "absent": (
-        "input/a.jpg\n\n./other/b.png\ninput/c.png\n/input/d.png\n",
-        ("allweather.txt, line 3 names ./other/b.png", "and 2 more lines"),
-    ),
-    "twice": (
-        "input/a.jpg\ninput/b.png\n./input/a.jpg\n",
-        ("line 3 names top/input/a.jpg again, as line 1 does",),
-    ),
-    "ambiguous": ("a.jpg\ninput/c.png\n", ("line 2 may mean rain/", "or snow/old/input/c.png")),
-}
-
-
-@pytest.mark.parametrize("kind", WRONG_LISTS)
-def test_a_wrong_list_is_named_with_its_line(tmp_path, kind):
-    lines, parts = WRONG_LISTS[kind]
+@pytest.mark.parametrize(
+    ("lines", "parts"),
+    [
+        (
+            "input/a.jpg\n\n./no/b.png\ninput/c.png\nd.png\n",
+            "line 3 names ./no/b.png|and 2 more lines",
+        ),
+        ("input/a.jpg\nb.png\na.jpg\n", "line 3 names top/input/a.jpg again, as line 1 does"),
+        ("a.jpg\ninput/e.png\n", "line 2 may mean rain/|or snow/old/input/e.png"),
+    ],
+)
+def test_a_wrong_list_is_named_with_its_line(tmp_path, lines, parts):
     write_list(tmp_path / "top", lines)
-    if kind == "ambiguous":
-        write(tmp_path, "{rain,snow/old}/{input,gt}/c.png")
-    refused(tmp_path, "allweather_train", *parts)
+    write(tmp_path, "{rain,snow/old}/{input,gt}/e.png")
+    refused(tmp_path, "allweather_train", *parts.split("|"))
     (tmp_path / "top/allweather.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match=r"allweather\.txt is no text"):
         pairs_in(tmp_path, "allweather_train")
 
 
 INCOMPLETE = "the archive may be incomplete, fetch and unpack it again"
-REFUSED = {
-    "no layout": ("gopro_test", ["x/1.png"], ("**/test/*/blur/*.png, **/test/**/input/*.png, in",)),
-    "no clean image": (
-        *("hide", ["input/2.png", "{input,target}/1.png"]),
-        ("input/2.png has no clean image target/2.png", INCOMPLETE),
+PERSON = "1fromGOPR1096.png"
+REFUSED = [
+    ("hide", "input/{1,2,3}.png", "no clean image target/1.png", "and 2 more images", INCOMPLETE),
+    (
+        *("hide", "{input/1.png,target/1.png,target/2.png,target/9.PNG}"),
+        *("no degraded image belongs to target/2.png", "and 1 more image;", INCOMPLETE),
     ),
-    "no clean images": ("hide", ["input/{1,2,3}.png"], ("target/1.png", "and 2 more images")),
-    "orphan": (
-        *("hide", ["{input,target}/1.png", "target/{2.png,9.PNG}"]),
-        ("no degraded image belongs to target/2.png", "and 1 more image;", INCOMPLETE),
+    ("gopro_train", "{input/1,target/1,target/2}.png", "belongs to target/2.png"),
+    ("hide", f"{{test/{PERSON},GT/{PERSON},GT/12fromGOPR0950.png}}", "to GT/12fromGOPR0950.png"),
+    # on some disks they would be one file; prepared sets are PNG
+    (
+        *("hide", "{HIDE/input/a,HIDE/target/a,more/input/A,more/target/A}.png"),
+        "HIDE/input/a.png and more/input/A.png would both be called A.png",
     ),
-    "bare GoPro": ("gopro_train", ["input/1.png", "target/{1,2}.png"], ("target/2.png",)),
-    "orphan of HIDE": (
-        *("hide", [f"test/{PERSON}", f"GT/{{{PERSON},12fromGOPR0950.png}}"]),
-        ("belongs to GT/12fromGOPR0950.png",),
+    ("flat", "{data,gt}/a.{jpg,png}", "data/a.jpg and data/a.png would both be called a.png"),
+    (
+        *("one name", "{data/1/x,data/2/y,gt/1/z,gt/2/z}.png"),
+        "gt/1/z.png and gt/2/z.png would both be called z.png",
     ),
-    "two copies": (
-        *("hide", ["{HIDE,copy}/{input,target}/3.png"]),
-        ("HIDE/input/3.png and copy/input/3.png would both be called 3.png",),
-    ),
-    "names that differ in case": (  # on some disks they would be one file
-        *("hide", ["HIDE/{input,target}/a.png", "more/{input,target}/A.png"]),
-        ("HIDE/input/a.png and more/input/A.png would both be called A.png",),
-    ),
-    "names that differ in ending": (  # prepared sets are PNG
-        *("flat", ["{data,gt}/a.{jpg,png}"]),
-        ("data/a.jpg and data/a.png would both be called a.png",),
-    ),
-    "two clean files of one name": (
-        *("one name", ["data/1/x.png", "data/2/y.png", "gt/{1,2}/z.png"]),
-        ("gt/1/z.png and gt/2/z.png would both be called z.png",),
-    ),
-    "a rule that never matches": ("never", ["{input,target}/in.png"], ("rule blur/", "exactly on")),
-    "a rule that matches twice": ("twice", ["{input,target}/in.png"], ("rule in", "exactly once")),
-}
+    ("never", "{input,target}/in.png", "rule blur/ must match input/in.png exactly once"),
+    ("twice", "{input,target}/in.png", "rule in must match input/in.png exactly once"),
+]
 
 
-@pytest.mark.parametrize("kind", REFUSED)
-def test_what_is_no_whole_set_is_refused_by_file(tmp_path, kind):
-    dataset, files, parts = REFUSED[kind]
-    refused(write(tmp_path, *files), dataset, *parts)
+@pytest.mark.parametrize("case", REFUSED, ids=[f"{case[0]} {case[2]}" for case in REFUSED])
+def test_what_is_no_whole_set_is_refused_by_file(tmp_path, case):
+    dataset, files, *parts = case
+    refused(write(tmp_path, files), dataset, *parts)
 
 
 def test_a_shared_clean_image_is_an_orphan_only_without_any_input(tmp_path):
-    dataset, pairs = write_layout(tmp_path, "outdoor rain")
+    dataset, pairs = write_layout(tmp_path, LAYOUTS[-1])
     (tmp_path / pairs[0][0]).unlink()
     assert pairs_in(tmp_path, dataset) == pairs[1:]
     for degraded, _ in pairs[1:3]:
@@ -329,12 +283,10 @@ def test_a_shared_clean_image_is_an_orphan_only_without_any_input(tmp_path):
 
 @pytest.fixture
 def pre_split(tmp_path):
-    """Three whole pairs of HIDE as they come pre-split."""
     return write(tmp_path, "HIDE/{input,target}/{1,2,3}.png")
 
 
 def test_pairs_of_different_size_or_number(pre_split):
-    """Both sizes are named, width first; a turned image is not the same."""
     refused(pre_split, "hide", "found 3 pairs where 2025 belong", INCOMPLETE, count=2025)
     refused(pre_split, "hide", "found 3 pairs where 2 belong", "remove what does", count=2)
     write(pre_split, "HIDE/target/3.png", size=(4, 6))
@@ -342,7 +294,6 @@ def test_pairs_of_different_size_or_number(pre_split):
 
 
 def test_only_headers_are_read(pre_split):
-    """A file that ends after its header has a size; a file without one is named."""
     path = pre_split / "HIDE/target/2.png"
     whole = path.read_bytes()
     path.write_bytes(whole[: whole.index(b"IDAT") + 4])
@@ -355,7 +306,6 @@ def test_only_headers_are_read(pre_split):
 
 @pytest.mark.parametrize("kind", ["input", "target"])
 def test_a_link_that_leads_out_is_refused(pre_split, tmp_path_factory, kind):
-    """One that stays inside is followed."""
     path, inside = pre_split / f"HIDE/{kind}/2.png", pre_split / "inside.png"
     path.rename(inside)
     path.symlink_to(inside)
@@ -367,7 +317,6 @@ def test_a_link_that_leads_out_is_refused(pre_split, tmp_path_factory, kind):
 
 
 def test_a_linked_folder_is_not_entered(tmp_path):
-    """Neither into the open nor round in circles; the message names the link."""
     write(tmp_path / "outside", "{input,target}/a.png")
     folder = tmp_path / "raw"
     refused(folder, "hide", f"no folder {folder}")
@@ -412,16 +361,14 @@ def test_sizes_are_those_of_transweather(height, width):
 
 @pytest.mark.parametrize("shape", [(33, 47, 3), (600, 1100, 3), (1100, 30, 3), (32, 48, 3)])
 def test_resizing_is_pillows_lanczos(shape):
-    """An image of that size is returned as it is."""
     image = pixels(*shape)
     height, width = size_in_transweather(*shape[:2])
     resized = resize_as_transweather(image)
     assert (resized is image) == ((height, width) == shape[:2])
-    expected = np.asarray(Image.fromarray(image).resize((width, height), Image.LANCZOS))
-    assert np.array_equal(resized, expected)
+    assert np.array_equal(resized, Image.fromarray(image).resize((width, height), Image.LANCZOS))
 
 
-@pytest.mark.parametrize("image", [pixels(8, 8), np.zeros((8, 8, 3), np.float32)], ids=["1", "f"])
-def test_only_colour_of_8_bits_is_resized(image):
-    with pytest.raises(InputError, match=re.escape(f"got {image.dtype} {image.shape}")):
-        resize_as_transweather(image)
+def test_only_colour_of_8_bits_is_resized():
+    for image in (pixels(8, 8), np.zeros((8, 8, 3), np.float32)):
+        with pytest.raises(InputError, match=re.escape(f"got {image.dtype} {image.shape}")):
+            resize_as_transweather(image)

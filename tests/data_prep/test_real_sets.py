@@ -37,7 +37,6 @@ def change(tmp_path, monkeypatch):
 
 
 def make(name, family, level):
-    """(prepared set, degraded set) of what lies in data/raw."""
     clean, degraded = Path("data/sets", name), Path("data/degraded", family, name, level)
     download(get_set(name).raw)
     prepare(name, clean)
@@ -59,7 +58,6 @@ FRAMES = ["GOPR0384_11_00-000001.png", "GOPR0384_11_00-000002.png", "GOPR0410_11
 
 
 def test_gopro_from_its_archive_layout_to_scores(change):
-    """Frames of two sequences do not overwrite each other; blurred files are the real ones."""
     for part, frames in (("test", FRAMES), ("train", ["GOPR0372_07_00-000047.png"])):
         change(f"gopro_{part}", images=len(frames))
         for seed, frame in enumerate(frames):
@@ -100,7 +98,6 @@ def test_several_degraded_files_share_a_clean_one_and_are_resized_alike(change):
 
 
 def write_pair(change, write_file, **fields):
-    """One pair of HIDE: the paths of the clean and the degraded file."""
     change("hide", images=1, **fields)
     paths = [raw(f"hide/{kind}/1.png") for kind in ("target", "input")]
     for path in paths:
@@ -110,7 +107,6 @@ def write_pair(change, write_file, **fields):
 
 @pytest.mark.parametrize("how", ["", "high_byte", "rounded"])
 def test_a_set_of_16_bits_says_how_it_becomes_one_of_8(change, how):
-    """Both files of a pair; a set that says nothing is refused."""
     image = pixels(32, 48, 3, dtype=np.uint16)
     write_pair(change, lambda path: write_picture(path, Picture(image)), from_16_bits=how)
     if not how:
@@ -124,7 +120,6 @@ def test_a_set_of_16_bits_says_how_it_becomes_one_of_8(change, how):
 
 
 def test_prepared_files_are_plain_whatever_the_sources_are(change):
-    """Turned pixels and palettes are written anew: other programmes read the same array."""
     drawn, exif = Image.fromarray(pixels(48, 32, 3)).quantize(40), Image.Exif()
     exif[0x0112] = 6  # stored 48 wide and 32 high, shown upright
     stored = {"target": drawn.transpose(Image.Transpose.ROTATE_90).convert("RGB"), "input": drawn}

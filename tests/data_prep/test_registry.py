@@ -41,7 +41,6 @@ def listed(manifest):
 
 @pytest.mark.parametrize("manifest", sorted(path.stem for path in MANIFESTS.glob("*.tsv")))
 def test_a_manifest_lists_whole_files_of_one_source(manifest):
-    """Unique names, hexadecimal sums, pinned commits, and the sums of bytes that were published."""
     lines = listed(manifest)
     assert len({line["url"].rpartition("/")[2] for line in lines}) == len(lines)
     assert all(re.fullmatch(r"[0-9a-f]{64}", line["sha256"]) for line in lines)
@@ -60,7 +59,6 @@ def test_sums_are_those_that_others_published():
 
 
 def test_manifests_and_sets_agree():
-    """Every manifest is used by one entry, and has the files of the set where it is one."""
     used = []
     for name, entry in datasets().items():
         lists = [list(each.get("manifests", {}).values()) for each in entry.get("sources", [])]
@@ -71,7 +69,6 @@ def test_manifests_and_sets_agree():
 
 
 def test_an_entry_says_what_a_user_needs():
-    """Licence, citation, and an address or a way to get it by hand."""
     fetched = {name: entry for name, entry in datasets().items() if "folder" not in entry}
     assert len(fetched) == 30
     for entry in fetched.values():
@@ -82,7 +79,6 @@ def test_an_entry_says_what_a_user_needs():
 
 
 def test_every_set_of_a_task_is_registered():
-    """As a test set; where a set has real pairs, the task has a stand-in for them."""
     for entry in families().values():
         for sets in entry["sets"].values():
             for name in sets if isinstance(sets, list) else [sets]:
@@ -92,7 +88,6 @@ def test_every_set_of_a_task_is_registered():
 
 @pytest.mark.parametrize("scale", sorted(models.scales()))
 def test_what_a_scale_uses_is_tagged_with_it(scale):
-    """Training sets, stand-ins and evaluated sets: so `download` fetches all of them."""
     chosen = models.get_scale(scale)
     recipes = [chosen["recipe"], *chosen.get("recipes", {}).values()]
     used = {name for recipe in recipes for name in recipe.get("datasets", [])}

@@ -86,7 +86,6 @@ def test_uint8_equals_exact_fractions(scale, shape, border):
 @pytest.mark.parametrize("scale", ["1/3", "1/4", "7/10", "1", "3", "27/10"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_float_equals_exact_fractions(dtype, scale, border):
-    """Neither clipped nor rounded; float32 is float64 rounded once."""
     image = np.random.RandomState(1).rand(7, 10).astype(dtype)
     image[:, 5:] = 1  # a step, at which the kernel overshoots
     resized = imresize(image, float(Fraction(scale)), border=border)

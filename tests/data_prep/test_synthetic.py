@@ -188,7 +188,6 @@ def test_motion_blur_keeps_the_mean_brightness(seed):
 
 
 def test_motion_blur_mirrors_the_border_with_its_edge():
-    """Equal to the blur of a copy whose surroundings repeat it mirrored."""
     image = pixels(30, 34, 3)
     wide = np.pad(image, ((30, 30), (34, 34), (0, 0)), mode="symmetric")
     expected = motion_blur(wide, 15, 2)[30:60, 34:68].astype(int)

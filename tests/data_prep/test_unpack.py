@@ -38,7 +38,6 @@ def refused(archive, message, **options):
 
 @pytest.mark.parametrize("ending", ["zip", "tar", "tar.gz", "tgz", "rar"])
 def test_an_archive_comes_out_whole(tmp_path, ending):
-    """Without what a Mac adds; into an empty folder, past what a killed process left."""
     junk = {"__MACOSX/photos/._a.png": b"x", "photos/._a.png": b"x", "photos/.DS_Store": b"x"}
     path = packed(tmp_path / f"a.{ending}", FILES | junk)
     (tmp_path / "out").mkdir()
@@ -130,7 +129,6 @@ def test_two_members_of_one_name_are_refused(tmp_path):
 
 @pytest.mark.parametrize("ending", ["zip", "tar.gz"])
 def test_a_bomb_is_refused_by_its_size(tmp_path, ending):
-    """A megabyte of zeros packs into a kilobyte."""
     path = packed(tmp_path / f"a.{ending}", {"a.png": b"a", "zeros.png": bytes(1 << 20)})
     assert path.stat().st_size < 3000
     refused(path, rf"more than {1 << 20} bytes .*zeros\.png", limit=1 << 20)
