@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import socket
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -100,7 +101,6 @@ ROUTES = {
     "stalls-always": [lambda server: server.server.over.wait(20)],
     "slow": [Hostile.slow],
     "gone": [status(404)],
-    "forbidden": [status(403)],
     "broken": [status(500)],
     "broken-once": [status(500), OK],
     "busy": [status(429, Retry_After="1"), OK],
@@ -128,6 +128,14 @@ def running():
     server.over.set()
     server.shutdown()
     server.server_close()
+
+
+def block_sockets(monkeypatch):
+    def blocked(*arguments):
+        raise AssertionError(f"a socket was opened: {arguments}")
+
+    monkeypatch.setattr(socket.socket, "connect", blocked)
+    monkeypatch.setattr(socket, "getaddrinfo", blocked)
 
 
 class Web:

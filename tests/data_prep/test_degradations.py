@@ -202,29 +202,19 @@ def test_name_seed_is_the_start_of_sha256():
 COLOUR, GREY = np.zeros((24, 24, 3), np.uint8), np.zeros((24, 24), np.uint8)
 WRONG = {
     "float32": COLOUR.astype(np.float32),
-    "uint16": COLOUR.astype(np.uint16),
-    "bool": COLOUR > 0,
     "empty": COLOUR[:0],
     "four channels": np.zeros((4, 4, 4), np.uint8),
     "one channel": np.zeros((4, 4, 1), np.uint8),
     "1d": COLOUR[0, :, 0],
-    "4d": COLOUR[None],
     "list": COLOUR.tolist(),
 }
-OPERATORS = {
-    "check_image": check_image,
-    "to_y": to_y,
-    "bayer": bayer,
-    "malvar": malvar,
-    "awgn": lambda image: awgn(image, 15),
-    "downscale": lambda image: downscale(image, 2),
-    "jpeg": lambda image: jpeg(image, 10),
-    "mosaic": mosaic,
-    "motion_blur": lambda image: DEGRADATIONS["motion_blur"](image, 15),
-    **{
-        kind: lambda image, kind=kind: DEGRADATIONS["weather"](image, kind)
-        for kind in ("snow", "rain_fog", "raindrop")
-    },
+LEVELS = [("awgn", 15), ("downscale", 2), ("jpeg", 10), ("mosaic", "rggb"), ("motion_blur", 15)]
+LEVELS += [("weather", kind) for kind in ("snow", "rain_fog", "raindrop")]
+OPERATORS = {each.__name__: each for each in (check_image, to_y, bayer, malvar)} | {
+    (level if name == "weather" else name): lambda image, name=name, level=level: DEGRADATIONS[
+        name
+    ](image, level)
+    for name, level in LEVELS
 }
 
 
@@ -245,14 +235,14 @@ def test_grey_is_refused_where_colour_is_needed(name):
         malvar(COLOUR)
 
 
-LEVELS = [
-    *((jpeg, q, f"1..100, got {q!r}") for q in (0, 101, -5, 10.0, np.nan, "10", None, True)),
-    *((awgn, sigma, f"got {sigma}") for sigma in (-1, -1e-9, np.nan, np.inf)),
+WRONG_LEVELS = [
+    *((jpeg, q, f"1..100, got {q!r}") for q in (0, 101, 10.0, "10", True)),
+    *((awgn, sigma, f"got {sigma}") for sigma in (-1e-9, np.nan, np.inf)),
     (downscale, 25, "24x24 is too small for x25"),
 ]
 
 
-@pytest.mark.parametrize(("function", "level", "message"), LEVELS)
+@pytest.mark.parametrize(("function", "level", "message"), WRONG_LEVELS)
 def test_a_wrong_level_is_refused(function, level, message):
     for image in (GREY, COLOUR):
         with pytest.raises(InputError, match=message):

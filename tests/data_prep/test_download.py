@@ -4,13 +4,13 @@ import json
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hostile_server import block_sockets
 from photographs import pixels, png_bytes
 from PIL import Image
 from small_registry import ARCHIVE, DATASETS, HOST, PHOTOGRAPHS, serve, sha, small_registry, zipped
@@ -58,6 +58,12 @@ def lock():
     return json.loads(Path("data/lock.json").read_text())
 
 
+def forget(refused):
+    """Run the command that the message names."""
+    (command,) = re.findall("semanir (data forget .*)", str(refused.value))
+    main(shlex.split(command))
+
+
 @pytest.mark.parametrize("name", ["listed", "either"])
 @pytest.mark.parametrize("moved", [(), (B,)], ids=["first address", "second address"])
 def test_a_listed_dataset_is_fetched_verified_and_prepared(served, name, moved):
@@ -87,18 +93,14 @@ def test_wrong_bytes_are_refused_with_their_address(served):
     serve(served, f"list/{B}", PHOTOGRAPHS[A])
     with pytest.raises(InputError, match=r"listed: .*list/b\.png"):
         download("listed")
-    left = {path.name for path in Path("data/raw/listed").iterdir() if path.suffix != ".lock"}
-    assert {name for name in left if not name.startswith(".")} == {A}
+    assert [path.name for path in Path("data/raw/listed").glob("[!.]*")] == [A]
 
 
-def test_an_archive_is_unpacked_and_not_kept(place):
+def test_an_archive_is_unpacked_counted_and_not_kept(place):
     serve(place, "packed.zip", ARCHIVE)
     download("packed")
     assert set(listed("packed")) == {"packed/photos/a.png", "packed/photos/b.png"}
     assert not Path("data/raw/packed/packed.zip").exists()
-
-
-def test_an_archive_with_too_few_photographs_is_refused(place):
     serve(place, "u.zip", zipped({A: PHOTOGRAPHS[A]}))
     with pytest.raises(InputError, match="unsummed: found 1 images where 2 belong"):
         download("unsummed")
@@ -106,7 +108,6 @@ def test_an_archive_with_too_few_photographs_is_refused(place):
 
 
 def test_without_a_published_sum_the_first_one_is_recorded(place, capsys):
-    """Another one is refused, naming both; the command that the error names forgets the first."""
     serve(place, "u.zip", ARCHIVE)
     download("unsummed")
     assert lock()["unsummed/u.zip"] == sha(ARCHIVE)
@@ -120,8 +121,7 @@ def test_without_a_published_sum_the_first_one_is_recorded(place, capsys):
         download("unsummed")
     assert not list(Path("data/raw/unsummed").glob("*.zip"))
 
-    (command,) = re.findall("semanir (data forget .*)", str(refused.value))
-    main(shlex.split(command))
+    forget(refused)
     assert lock() == {"unsummed_too": "0" * 64}
     download("unsummed")
     assert lock()["unsummed/u.zip"] == sha(other)
@@ -131,8 +131,7 @@ def test_a_lock_elsewhere_is_named_in_the_command(tmp_path):
     downloading.remember(tmp_path / "vgg", "weights/vgg.safetensors", "0" * 64)
     with pytest.raises(InputError) as refused:
         downloading.remember(tmp_path / "vgg", "weights/vgg.safetensors", "1" * 64)
-    (command,) = re.findall("semanir (data forget .*)", str(refused.value))
-    main(shlex.split(command))
+    forget(refused)
     assert json.loads((tmp_path / "lock.json").read_text()) == {}
 
 
@@ -165,14 +164,6 @@ def test_what_a_person_has_to_get_says_where_and_is_then_verified(place):
         download("asked")
 
 
-def test_a_derived_dataset_fetches_what_it_is_made_of(served):
-    download("derived")
-    assert listed("listed") == PHOTOGRAPHS
-    assert not Path("data/raw/derived").exists()
-    prepare("one", Path("data/sets/one"))
-    assert [line["file"] for line in load_index(Path("data/sets/one"))] == [A]
-
-
 def test_files_that_changed_or_vanished_are_named(served):
     with pytest.raises(InputError, match="run semanir data download listed"):
         prepare("listed", Path("data/sets/listed"))
@@ -191,12 +182,7 @@ def test_files_that_changed_or_vanished_are_named(served):
 
 @pytest.mark.parametrize("filled", [False, True], ids=["mirror", "by hand"])
 def test_no_socket_is_opened_for_what_is_there_nor_afterwards(served, monkeypatch, filled):
-
-    def blocked(*arguments):
-        raise AssertionError(f"a socket was opened: {arguments}")
-
-    monkeypatch.setattr(socket.socket, "connect", blocked)
-    monkeypatch.setattr(socket, "getaddrinfo", blocked)
+    block_sockets(monkeypatch)
     if filled:
         shutil.rmtree(served / "mirror")
         write("listed")
@@ -209,6 +195,9 @@ def test_no_socket_is_opened_for_what_is_there_nor_afterwards(served, monkeypatc
 def test_the_command_downloads_by_entry_or_set(served, capsys):
     main(["data", "download", "one"])
     assert listed("listed") == PHOTOGRAPHS
+    assert not Path("data/raw/derived").exists()  # which is made of the other
+    prepare("one", Path("data/sets/one"))
+    assert [line["file"] for line in load_index(Path("data/sets/one"))] == [A]
     with pytest.raises(SystemExit) as stopped:
         main(["data", "download", "lsited"])
     assert stopped.value.code == 2
@@ -217,10 +206,9 @@ def test_the_command_downloads_by_entry_or_set(served, capsys):
 
 def test_a_grey_file_among_colour_is_repeated_and_other_formats_become_png(place):
     images = {"colour.png": pixels(16, 16, 3), "grey.png": pixels(16, 16)}
-    folder = Path("data/raw/asked")
-    folder.mkdir(parents=True)
-    Image.fromarray(images["colour.png"]).save(folder / "colour.tif")
-    Image.fromarray(images["grey.png"]).save(folder / "grey.bmp")
+    write("asked", dict.fromkeys(("colour.tif", "grey.bmp"), b""))
+    for (name, image), ending in zip(images.items(), (".tif", ".bmp"), strict=True):
+        Image.fromarray(image).save(Path("data/raw/asked", name).with_suffix(ending))
     download("asked")
     prepare("asked", Path("data/sets/asked"))
     index = load_index(Path("data/sets/asked"))
@@ -231,11 +219,9 @@ def test_a_grey_file_among_colour_is_repeated_and_other_formats_become_png(place
         np.testing.assert_array_equal(read_image(Path("data/sets/asked") / name), expected)
 
 
-@pytest.mark.parametrize(
-    ("height", "width", "top", "left"), [(512, 768, 6, 134), (768, 512, 134, 6)]
-)
-def test_kodak_is_cropped_as_denoising_papers_do(height, width, top, left):
-    image = pixels(height, width, 3)
+@pytest.mark.parametrize(("shape", "top", "left"), [((512, 768), 6, 134), ((768, 512), 134, 6)])
+def test_kodak_is_cropped_as_denoising_papers_do(shape, top, left):
+    image = pixels(*shape, 3)
     cropped = convert(image, get_set("kodak24_500"))
     np.testing.assert_array_equal(cropped, image[top : top + 500, left : left + 500])
     with pytest.raises(InputError, match="got 500x500"):
@@ -289,11 +275,7 @@ def test_real_sets_come_out_of_the_mirror(mirror, tmp_path, name):
     assert {len(line["shape"]) for line in index} == {3 if get_set(name).channels == 3 else 2}
 
 
-@pytest.mark.parametrize(
-    "modules",
-    ["semanir.plan.runs, reports.tables.tables", "semanir.cli", "data_prep.degrade"],
-)
-def test_only_downloads_import_a_network_library(modules):
-    code = f"import sys; import {modules}; print('requests' in sys.modules)"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "False"
+def test_only_downloads_import_a_network_library():
+    modules = "semanir.plan.runs, reports.tables.tables, semanir.cli, data_prep.degrade"
+    code = f"import sys, {modules}; print('requests' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"

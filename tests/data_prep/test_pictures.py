@@ -319,10 +319,8 @@ COLOURS = {
 @pytest.mark.parametrize("kind", COLOURS)
 def test_colours_that_other_formats_cannot_tell_are_refused(tmp_path, kind, ending):
     colours, profile, missing = COLOURS[kind]
-    picture, path = (
-        Picture(pixels(5, 7, 3), icc=profile, colour=dict(colours)),
-        tmp_path / f"o{ending}",
-    )
+    picture = Picture(pixels(5, 7, 3), icc=profile, colour=dict(colours))
+    path = tmp_path / f"o{ending}"
     if profile and ending == ".bmp":
         missing = "a colour profile"
     if missing:
