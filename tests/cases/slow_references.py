@@ -1,4 +1,4 @@
-"""MATLAB's resizing in exact fractions and Malvar's demosaicking in floats, pixel by pixel."""
+"""MATLAB's resizing in exact fractions, pixel by pixel, and Malvar's demosaicking."""
 
 import math
 from fractions import Fraction
@@ -43,40 +43,25 @@ def resize_plane(plane, scale, border):
     return np.array(rows, dtype=np.uint8 if eight_bit else np.float64)
 
 
-def reflected(index, size):
-    index = abs(index)
-    return index if index < size else 2 * (size - 1) - index
-
-
 def slow_malvar(sensor):
-    """Bilinear interpolation plus the paper's gradient corrections, pixel by pixel.
+    """Bilinear interpolation plus the paper's gradient corrections.
 
     alpha 1/2 for green, beta 5/8 for red and blue at green, gamma 3/4 for red at blue and back.
     """
-    height, width = sensor.shape
-    full = np.empty((height, width, 3))
-    for y, x in np.ndindex(height, width):
+    wide, (height, width) = np.pad(sensor.astype(float), 2, mode="reflect"), sensor.shape
 
-        def at(dy, dx, y=y, x=x):
-            return float(sensor[reflected(y + dy, height), reflected(x + dx, width)])
+    def total(*places):
+        return sum(wide[2 + y : 2 + y + height, 2 + x : 2 + x + width] for y, x in places)
 
-        centre = at(0, 0)
-        row, column = [at(0, -1), at(0, 1)], [at(-1, 0), at(1, 0)]
-        diagonal = [at(dy, dx) for dy in (-1, 1) for dx in (-1, 1)]
-        far_row, far_column = [at(0, -2), at(0, 2)], [at(-2, 0), at(2, 0)]
-        own, other = (0, 2) if y % 2 == 0 else (2, 0)
-        if (y + x) % 2 == 0:  # red or blue
-            laplacian = centre - np.mean(far_row + far_column)
-            full[y, x, own] = centre
-            full[y, x, 1] = np.mean(row + column) + 1 / 2 * laplacian
-            full[y, x, other] = np.mean(diagonal) + 3 / 4 * laplacian
-        else:
-            full[y, x, 1] = centre
-            for channel, near, along, across in (
-                (own, row, far_row, far_column),
-                (other, column, far_column, far_row),
-            ):
-                # nine points: the centre against diagonals and its own line, the other line back
-                laplacian = centre - (sum(diagonal) + sum(along) - sum(across) / 2) / 5
-                full[y, x, channel] = np.mean(near) + 5 / 8 * laplacian
-    return full
+    centre, diagonal = total((0, 0)), total((-1, -1), (-1, 1), (1, -1), (1, 1))
+    row, far_row = total((0, -1), (0, 1)), total((0, -2), (0, 2))
+    column, far_column = total((-1, 0), (1, 0)), total((-2, 0), (2, 0))
+    laplacian = centre - (far_row + far_column) / 4
+    green, opposite = (row + column) / 4 + laplacian / 2, diagonal / 4 + 3 / 4 * laplacian
+    # nine points: the centre against diagonals and its own line, the other line back
+    of_row = row / 2 + 5 / 8 * (centre - (diagonal + far_row - far_column / 2) / 5)
+    of_column = column / 2 + 5 / 8 * (centre - (diagonal + far_column - far_row / 2) / 5)
+    y, x = np.indices(sensor.shape) % 2
+    own = np.where((y == x)[..., None], np.dstack([centre, green, opposite]), 0)
+    own += np.where((y != x)[..., None], np.dstack([of_row, centre, of_column]), 0)
+    return np.where((y == 0)[..., None], own, own[..., ::-1])

@@ -40,7 +40,7 @@ def web(server, tmp_path, monkeypatch):
 # path: where the requests start
 ASKED = {"ok/a.bin": [0], "plain": [0], "moved": [0, 0], "broken-once": [0, 0]}
 # If-Range asks for the version the part is of; "changes" then sends the whole new one
-ASKED |= dict.fromkeys(("truncates", "ignores-range", "changes"), [0, 200_000])
+ASKED |= {name: [0, 200_000] for name in ("truncates", "ignores-range", "changes")}
 ASKED |= {"elsewhere": [0, 200_000, 0], "stalls": [0, 100_000], "forgets": [0, 200_000, 0]}
 
 

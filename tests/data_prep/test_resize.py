@@ -3,6 +3,7 @@
 import hashlib
 import math
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import pytest
@@ -17,7 +18,6 @@ SET5 = (
     "raw.githubusercontent.com/JingyunLiang/SwinIR/"
     "6545850fbf8df298df73d81f3e8cba638787c8bd/testsets/Set5"
 )
-SET5_NAMES = ["baby", "bird", "butterfly", "head", "woman"]
 
 # SHA-256 of the pixels, recorded when every pixel of the shipped Set5 inputs was equal
 HASHES = {
@@ -40,7 +40,7 @@ def read(path):
         return np.asarray(image.convert("L" if image.mode == "L" else "RGB"))
 
 
-@pytest.mark.parametrize("name", SET5_NAMES)
+@pytest.mark.parametrize("name", ["baby", "bird", "butterfly", "head", "woman"])
 @pytest.mark.parametrize("scale", [2, 3, 4, 8], ids="x{}".format)
 def test_every_pixel_equals_the_shipped_input(mirror, scale, name):
     photograph = modcrop(read(mirror / SET5 / "HR" / f"{name}.png"), scale)
@@ -128,37 +128,23 @@ def test_modcrop_cuts_at_the_bottom_and_right(shape, scale):
     np.testing.assert_array_equal(modcrop(image, scale), image[:height, :width])
 
 
-@pytest.mark.parametrize(
-    ("shape", "scale", "message"),
-    [
-        ((8, 8), 0, "got 0"),
-        ((8, 8), 2.5, "got 2.5"),
-        ((8, 3), 4, "8x3 is too small for x4"),
-        ((8,), 2, r"shape \(8,\)"),
-    ],
-)
-def test_modcrop_refuses(shape, scale, message):
-    with pytest.raises(InputError, match=message):
-        modcrop(np.zeros(shape, np.uint8), scale)
-
-
 IMAGE = np.zeros((4, 4), np.uint8)
 MISUSE = [
-    (IMAGE.astype(np.int32), 0.5, "mirror", "got int32"),
-    (IMAGE.astype(np.float16), 0.5, "mirror", "got float16"),
-    (IMAGE.astype(bool), 0.5, "mirror", "got bool"),
-    ([[1, 2]], 0.5, "mirror", "got list"),
-    (IMAGE[0], 0.5, "mirror", r"got shape \(4,\)"),
-    (IMAGE[None, None], 0.5, "mirror", r"got shape \(1, 1, 4, 4\)"),
-    (IMAGE[:0], 0.5, "mirror", r"empty, shape \(0, 4\)"),
-    (IMAGE + np.nan, 0.5, "mirror", "NaN"),
-    (IMAGE + np.float32(np.inf), 0.5, "mirror", "infinite"),
-    *((IMAGE, scale, "mirror", f"got {scale}") for scale in (0, -0.5, math.nan, math.inf)),
-    (IMAGE, 0.5, "reflect", "'reflect'; pass 'mirror' or 'replicate'"),
+    (imresize, IMAGE.astype(np.int32), 0.5, "got int32"),
+    (imresize, [[1, 2]], 0.5, "got list"),
+    (imresize, IMAGE[0], 0.5, r"got shape \(4,\)"),
+    (imresize, IMAGE[:0], 0.5, r"empty, shape \(0, 4\)"),
+    (imresize, IMAGE + np.nan, 0.5, "NaN"),
+    (imresize, IMAGE + np.float32(np.inf), 0.5, "infinite"),
+    *((imresize, IMAGE, scale, f"got {scale}") for scale in (0, -0.5, math.nan, math.inf)),
+    (partial(imresize, border="reflect"), IMAGE, 0.5, "'reflect'; pass 'mirror' or 'replicate'"),
+    *((modcrop, IMAGE, scale, f"got {scale}") for scale in (0, 2.5)),
+    (modcrop, IMAGE[:, :3], 4, "4x3 is too small for x4"),
+    (modcrop, IMAGE[0], 2, r"shape \(4,\)"),
 ]
 
 
-@pytest.mark.parametrize(("image", "scale", "border", "message"), MISUSE)
-def test_imresize_refuses(image, scale, border, message):
+@pytest.mark.parametrize(("function", "image", "scale", "message"), MISUSE)
+def test_misuse_is_refused(function, image, scale, message):
     with pytest.raises(InputError, match=message):
-        imresize(image, scale, border=border)
+        function(image, scale)

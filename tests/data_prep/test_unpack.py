@@ -38,8 +38,8 @@ def refused(archive, message, **options):
 
 @pytest.mark.parametrize("ending", ["zip", "tar", "tar.gz", "tgz", "rar"])
 def test_an_archive_comes_out_whole(tmp_path, ending):
-    junk = {"__MACOSX/photos/._a.png": b"x", "photos/._a.png": b"x", "photos/.DS_Store": b"x"}
-    path = packed(tmp_path / f"a.{ending}", FILES | junk)
+    junk = ("__MACOSX/photos/._a.png", "photos/._a.png", "photos/.DS_Store")
+    path = packed(tmp_path / f"a.{ending}", FILES | dict.fromkeys(junk, b"x"))
     (tmp_path / "out").mkdir()
     (tmp_path / ".out.unpacking").mkdir()
     (tmp_path / ".out.unpacking/half.png").write_bytes(b"half")
@@ -72,19 +72,12 @@ unpacking.unpack(Path({str(path)!r}), Path({str(tmp_path / "out")!r}))
 
 
 ESCAPES = ["../evil.png", "photos/../../evil.png", "/evil.png", "C:/e.png"]
-ESCAPES += ["..\\evil.png", "C:\\evil.png"]
+# RAR means folders by backslashes, and rarfile says so
+CASES = [(name, ending) for name in ESCAPES for ending in ("zip", "tar.gz", "rar")]
+CASES += [(name, ending) for name in ("..\\evil.png", "C:\\e.png") for ending in ("zip", "tar.gz")]
 
 
-@pytest.mark.parametrize(
-    ("name", "ending"),
-    # RAR means folders by backslashes, and rarfile says so
-    [
-        (n, end)
-        for n in ESCAPES
-        for end in ("zip", "tar.gz", "rar")
-        if end != "rar" or "\\" not in n
-    ],
-)
+@pytest.mark.parametrize(("name", "ending"), CASES)
 def test_no_member_leaves_the_folder(tmp_path, name, ending):
     (tmp_path / "inside").mkdir()
     path = packed(tmp_path / "inside" / f"a.{ending}", {"good.png": b"good", name: b"evil"})
@@ -92,26 +85,13 @@ def test_no_member_leaves_the_folder(tmp_path, name, ending):
     assert [*tmp_path.iterdir()] == [tmp_path / "inside"]
 
 
-def link(name, to, kind):
-    info = tarfile.TarInfo(name)
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE])
+@pytest.mark.parametrize("to", ["/etc", "a.png", ""])
+def test_no_links_and_no_devices_in_a_tar(tmp_path, kind, to):
+    info = tarfile.TarInfo("photos")
     info.type, info.linkname = kind, to
-    return info
-
-
-@pytest.mark.parametrize(
-    "member",
-    [
-        link("photos", "/etc", tarfile.SYMTYPE),
-        link("inner", "a.png", tarfile.SYMTYPE),
-        link("passwd.png", "/etc/passwd", tarfile.LNKTYPE),
-        link("null.png", "", tarfile.CHRTYPE),
-        link("pipe.png", "", tarfile.FIFOTYPE),
-    ],
-    ids=["symlink", "inner symlink", "hard link", "device", "fifo"],
-)
-def test_no_links_and_no_devices_in_a_tar(tmp_path, member):
-    path = packed(tmp_path / "a.tar.gz", [(member, b""), ("photos/a.png", b"through the link")])
-    refused(path, f"'{member.name}' is a link or device")
+    path = packed(tmp_path / "a.tar.gz", [(info, b""), ("photos/a.png", b"through the link")])
+    refused(path, "'photos' is a link or device")
 
 
 def test_no_links_in_a_zip(tmp_path):
@@ -149,8 +129,15 @@ def test_the_limits_follow_the_archive_and_the_disk(tmp_path, monkeypatch):
     refused(path, "or 1 files")
 
 
-def a_bit_flipped(data):
-    return data[:5000] + bytes([data[5000] ^ 1]) + data[5001:]
+def in_both_headers(at, value):
+    """Change a byte of the first member's header and of its copy in the directory."""
+
+    def change(data):
+        changed = bytearray(data)
+        changed[at] = changed[data.index(b"PK\1\2") + at + 2] = value
+        return bytes(changed)
+
+    return change
 
 
 def longer_than_declared(data):
@@ -158,43 +145,31 @@ def longer_than_declared(data):
     return data.replace(struct.pack("<I", 50_000), struct.pack("<I", 10))
 
 
-def encrypted(data):
-    data = bytearray(data)
-    data[6] |= 1
-    data[data.index(b"PK\x01\x02") + 8] |= 1
-    return bytes(data)
-
-
-def packed_in_an_unknown_way(data):
-    data = bytearray(data)
-    data[8] = data[data.index(b"PK\x01\x02") + 10] = 99
-    return bytes(data)
-
-
 DAMAGES = {
     "truncated": (("zip", "tar.gz", "rar"), lambda data: data[:60_000], "damaged"),
     "another format": (("zip", "tar.gz", "rar"), lambda data: b"<html>" * 99, "damaged"),
     "nothing": (("zip", "tar.gz", "rar"), lambda data: b"", "damaged"),
-    "a bit": (("zip", "tar.gz", "rar"), a_bit_flipped, "damaged"),
+    "a bit": (
+        *(("zip", "tar.gz", "rar"), lambda d: d[:5000] + bytes([d[5000] ^ 1]) + d[5001:]),
+        "damaged",
+    ),
     "too long": (("zip",), longer_than_declared, "damaged"),
-    "encrypted": (("zip",), encrypted, r"a\.png.* is encrypted"),
-    "unknown method": (("zip",), packed_in_an_unknown_way, "compression"),
+    "encrypted": (("zip",), in_both_headers(6, 1), r"a\.png.* is encrypted"),
+    "unknown method": (("zip",), in_both_headers(8, 99), "compression"),
     "another ending": (("7z",), lambda data: b"7z", "zip, tar, tar.gz, tgz or rar"),
 }
 
 
-@pytest.mark.parametrize(
-    ("damage", "ending"),
-    [(damage, ending) for damage, (endings, *_) in DAMAGES.items() for ending in endings],
-)
-def test_a_damaged_archive_is_named(tmp_path, damage, ending):
-    _, change, message = DAMAGES[damage]
-    path = tmp_path / f"a.{ending}"
-    files = {"a.png": os.urandom(50_000), "b.png": os.urandom(50_000)}
-    if ending != "7z":
-        packed(path, files)
-    path.write_bytes(change(path.read_bytes() if path.exists() else b""))
-    refused(path, message)
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_archive_is_named(tmp_path, damage):
+    endings, change, message = DAMAGES[damage]
+    for ending in endings:
+        path = tmp_path / f"a.{ending}"
+        path.write_bytes(b"")
+        if ending != "7z":
+            packed(path, {"a.png": os.urandom(50_000), "b.png": os.urandom(50_000)})
+        path.write_bytes(change(path.read_bytes()))
+        refused(path, message)
 
 
 def test_a_compressed_rar_without_a_tool_says_what_to_install(tmp_path, monkeypatch):
