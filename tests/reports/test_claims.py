@@ -147,7 +147,7 @@ def small():
 
 CELL_A = {"table": "t", "method": "A", "dataset": "x", "setting": "s1"}
 A = "{method: A, setting: s1}"
-X, Y = ("{method: A, dataset: %s}" % name for name in "xy")
+X, Y = "{method: A, dataset: x}", "{method: A, dataset: y}"
 
 
 @pytest.mark.parametrize(
