@@ -157,8 +157,8 @@ def activation_record(folder):
         **{"crop": rng.integers(0, 256, (32, 32, 3)).tolist(), "query": [4, 8], "region": 4},
         **{"maps": maps, "stages": stages, "bins": [0, 1, 2, 4]},
     }
-    identity = {"scale": "smoke", "task": run.task, "model": run.model, "seed": 0}
-    return put_kind(folder / run.activation, "activation", identity, **body)
+
+    return put_kind(folder / run.activation, "activation", run, **body)
 
 
 def grey_png(value):
