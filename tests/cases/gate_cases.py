@@ -68,15 +68,10 @@ def results(tmp_path):
     """Write a results.csv of a network and its input, dB by image; returns its path."""
 
     def write(restored=(26.0, 27.5, 31.25, 24.0), counts=True):
-        rows = {"semanir-u": restored, "input": (14.5, 15.0, 14.75, 14.25)}
-        records = [
-            eval_record(
-                tmp_path, BLIND, model, [("set_a", "sigma50", psnr, 0.7, 0.72) for psnr in values]
-            )
-            for model, values in rows.items()
-        ]
-        if counts:
-            records.append(count_record(tmp_path, "semanir-s"))
+        records = [count_record(tmp_path, "semanir-s")] if counts else []
+        for model, dbs in (("semanir-u", restored), ("input", (14.5, 15.0, 14.75, 14.25))):
+            scores = [("set_a", "sigma50", psnr, 0.7, 0.72) for psnr in dbs]
+            records.append(eval_record(tmp_path, BLIND, model, scores))
         write_results(records, tmp_path / "results.csv")
         return tmp_path / "results.csv"
 
@@ -88,12 +83,8 @@ def lines_of(values, *, model="semanir-u", metric="psnr", seed="0", task=BLIND, 
     if not isinstance(values, dict):
         values = {f"image{number}": value for number, value in enumerate(values)}
     place = {"task": task, "model": model, "dataset": "set_a", "level": level}
-    return pd.DataFrame(
-        [
-            place | {"seed": seed, "metric": metric, "image": image, "value": value}
-            for image, value in values.items()
-        ]
-    )
+    place |= {"seed": seed, "metric": metric}
+    return pd.DataFrame([place | {"image": name, "value": v} for name, v in values.items()])
 
 
 def compared(accepted, candidate, spreads=None, **cell):

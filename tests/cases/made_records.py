@@ -2,6 +2,7 @@
 
 import base64
 import io
+import itertools
 import json
 
 import numpy as np
@@ -15,13 +16,9 @@ from semanir.plan.runs import Run
 
 STAMP = get_scale("smoke")["stamp"]
 PROVENANCE = {
-    "commit": "0123456789ab",
-    "source": "abcdefabcdef",
-    "created": "2026-01-02T03:04:05+00:00",
-    "machine": "A Processor <at> 2 GHz & more",
+    **{"commit": "0123456789ab", "source": "abcdefabcdef", "created": "2026-01-02T03:04:05+00:00"},
+    **{"machine": "A Processor <at> 2 GHz & more", "instruction_set": "AVX2", "threads": 1},
     "versions": {"torch": "2.13.0"},
-    "threads": 1,
-    "instruction_set": "AVX2",
 }
 COUNTS = {  # only SemanIR-B x4 is not what the paper prints
     "semanir-s": {"x2": 11_869_775, "x3": 12_054_415, "x4": 12_015_563},
@@ -29,8 +26,7 @@ COUNTS = {  # only SemanIR-B x4 is not what the paper prints
     "semanir-u": {"rgb": 25_818_459},
 }
 STRUCTURE = {
-    "semanir-s": [("", 6, 6)],
-    "semanir-b": [("", 8, 8)],
+    **{"semanir-s": [("", 6, 6)], "semanir-b": [("", 8, 8)]},
     "semanir-u": [("down", 4, 6), ("up", 4, 6), ("final", 1, 6)],
 }
 
@@ -41,28 +37,31 @@ def put(path, record):
     return path
 
 
+def put_kind(path, kind, identity, **body):
+    """Write a record of a kind; identity: of a run, or the name of what a cost is of."""
+    if isinstance(identity, str):
+        identity = {"scale": "smoke", "model": identity}
+    elif isinstance(identity, Run):
+        identity = {name: getattr(identity, name) for name in ("scale", "task", "model", "seed")}
+    head = {"schema": 1, "kind": kind, "identity": identity, "provenance": PROVENANCE}
+    return put(path, head | body)
+
+
 def eval_record(folder, task, model, scores, *, seed=0, **more):
     """scores: (dataset, level, psnr, ssim_matlab, ssim_zero_padded) of one image each."""
     run = Run("smoke", task, model, seed)
     names = ("dataset", "level", "psnr", "ssim_matlab", "ssim_zero_padded")
-    listed = [
-        dict(zip(names, score, strict=True)) | {"image": f"{number}.png"}
-        for number, score in enumerate(scores)
-    ]
-    facts = {}
-    if run.trained:
-        facts = {"network": f"{model}-tiny", "parameters": 34_567, "config": {"k": 32}}
-    record = {
-        "schema": 1,
-        "kind": "eval",
-        "identity": {"scale": "smoke", "task": task, "model": model, "seed": seed},
+    body = {
         "protocols": {level: {"name": f"p-{level}", "version": 1} for _, level, *_ in scores},
         "batch": 1,
-        "scores": listed,
-        **facts,
-        "provenance": PROVENANCE,
+        "scores": [
+            dict(zip(names, score, strict=True)) | {"image": f"{number}.png"}
+            for number, score in enumerate(scores)
+        ],
     }
-    return put(folder / run.record, record | more)
+    if run.trained:
+        body |= {"network": f"{model}-tiny", "parameters": 34_567, "config": {"k": 32}}
+    return put_kind(folder / run.record, "eval", run, **body | more)
 
 
 def count_record(folder, model):
@@ -73,70 +72,42 @@ def count_record(folder, model):
         for metric in ("FLOPs", "FLOPs_by_modules"):
             row = {"variant": cell, "metric": metric, "value": 215_320_000_000}
             rows.append(row | {"protocol": "as fvcore counts"})
-    for part, stages, layers in STRUCTURE.get(model, []):
-        rows.append({"variant": part, "metric": "stages", "value": stages})
-        rows.append({"variant": part, "metric": "layers_per_stage", "value": layers})
-    record = {
-        "schema": 1,
-        "kind": "count",
-        "identity": {"scale": "smoke", "model": model},
-        "rows": rows,
-        "provenance": PROVENANCE,
-    }
-    return put(folder / f"results/smoke/cost/{model}/count.json", record)
+    for part, *numbers in STRUCTURE.get(model, []):
+        for metric, value in zip(("stages", "layers_per_stage"), numbers, strict=True):
+            rows.append({"variant": part, "metric": metric, "value": value})
+    path = folder / f"results/smoke/cost/{model}/count.json"
+    return put_kind(path, "count", model, rows=rows)
 
 
 def runtime_record(folder):
-    names = [("sr", "swinir:x4", 50.0), ("sr", "semanir-s:x4:k=64", 40.0)]
     rows = [
-        {"group": group, "input": "3x64x64", "network": name, "rounds": 3}
+        {"group": "sr", "input": "3x64x64", "network": name, "rounds": 3}
         | {"median_ms": ms, "quartiles_ms": [ms, ms], "ratio": ms / 50}
-        for group, name, ms in names
+        for name, ms in (("swinir:x4", 50.0), ("semanir-s:x4:k=64", 40.0))
     ]
-    record = {
-        "schema": 1,
-        "kind": "runtime",
-        "identity": {"scale": "smoke", "model": "runtime"},
-        "rows": rows,
-        "provenance": PROVENANCE,
-    }
-    return put(folder / "results/smoke/cost/runtime.json", record)
-
-
-def attention_record(folder, name):
-    """What answers for Tables 1 and 12; tests/reports/test_evidence.py looks at their pages."""
-    path = f"results/smoke/cost/attention/{name}"
-    record = {
-        "schema": 1,
-        "kind": name.removesuffix(".json"),
-        "identity": {"scale": "smoke", "model": "attention"},
-        "device": "cpu",
-        "rows": [],
-        "provenance": PROVENANCE,
-    }
-    return put(folder / path, record)
+    return put_kind(folder / "results/smoke/cost/runtime.json", "runtime", "runtime", rows=rows)
 
 
 def records_of(folder, table):
-    """Made-up records of everything a table needs: 20 dB for inputs, 26 dB for networks."""
+    """Made-up records of everything a table needs: 20 dB for inputs, 26 dB for networks.
+
+    Of Tables 1 and 12 they are empty; tests/reports/test_evidence.py looks at their pages.
+    """
     made = []
     for name in Plan("smoke").records([table]):
-        parts = name.split("/")
-        if parts[3] == "attention":
-            made.append(attention_record(folder, parts[4]))
-            continue
-        if parts[3] == "runtime.json":
+        _, _, place, task, *rest = name.split("/")
+        if task == "attention":
+            kind = rest[0].removesuffix(".json")
+            made.append(put_kind(folder / name, kind, task, device="cpu", rows=[]))
+        elif task == "runtime.json":
             made.append(runtime_record(folder))
-            continue
-        if parts[2] == "cost":
-            made.append(count_record(folder, parts[3]))
-            continue
-        task, model = parts[3], parts[4]
-        levels = list(get_task(task).levels)
-        dataset = "embedded_gray" if "gray" in task else "embedded_rgb"
-        psnr = 20.0 if model == "input" else 26.0
-        scores = [(dataset, lv, psnr + extra, 0.71, 0.72) for lv in levels for extra in (0, 1)]
-        made.append(eval_record(folder, task, model, scores))
+        elif place == "cost":
+            made.append(count_record(folder, task))
+        else:
+            dataset = "embedded_gray" if "gray" in task else "embedded_rgb"
+            psnr, levels = 20.0 if rest[0] == "input" else 26.0, get_task(task).levels
+            scores = [(dataset, lv, psnr + extra, 0.71, 0.72) for lv in levels for extra in (0, 1)]
+            made.append(eval_record(folder, task, rest[0], scores))
     return made
 
 
@@ -152,32 +123,22 @@ def cell(value="35.78", metric="PSNR", **fields):
 
 def denoised(folder, gains, seeds=(0, 1, 2), images=6):
     """gains: model -> dB above 30, of some images that differ by decibels, and some seeds."""
-    return [
-        eval_record(
-            folder,
-            "denoise_gray-sigma25",
-            model,
-            [("set12", "sigma25", 30 + n + gain, 0.9, 0.9) for n in range(images)],
-            seed=seed,
-        )
-        for model, gain in gains.items()
-        for seed in seeds
-    ]
+    records = []
+    for (model, gain), seed in itertools.product(gains.items(), seeds):
+        scores = [("set12", "sigma25", 30 + n + gain, 0.9, 0.9) for n in range(images)]
+        records.append(eval_record(folder, "denoise_gray-sigma25", model, scores, seed=seed))
+    return records
 
 
 def train_record(folder, model, points, task="sr-x2", seconds=6.0):
     """Of the second half of a training that was interrupted, in some seconds."""
     run = Run("smoke", task, model, 0)
-    record = {
-        "schema": 1,
-        "kind": "train",
-        "identity": {"scale": "smoke", "task": task, "model": model, "seed": 0},
+    body = {
         "history": [{"step": step, "psnr": {task.split("-")[1]: psnr}} for step, psnr in points],
         **{"recipe": {"iterations": 80}, "iterations_this_time": 40, "seconds_this_time": seconds},
         "tensors_sha256": "00000102" + 56 * "f",
-        "provenance": PROVENANCE,
     }
-    return put(folder / run.train_record, record)
+    return put_kind(folder / run.train_record, "train", run, **body)
 
 
 def activation_record(folder):
@@ -191,14 +152,13 @@ def activation_record(folder):
         for stage in ("down.0", "down.1")
         for similarity in ("dot", "cosine", "layernorm")
     ]
-    record = {
-        **{"schema": 1, "kind": "activation"},
-        "identity": {"scale": "smoke", "task": run.task, "model": run.model, "seed": 0},
+    body = {
         **{"dataset": "embedded_rgb", "level": "sigma15", "image": "astronaut"},
         **{"crop": rng.integers(0, 256, (32, 32, 3)).tolist(), "query": [4, 8], "region": 4},
-        **{"maps": maps, "stages": stages, "bins": [0, 1, 2, 4], "provenance": PROVENANCE},
+        **{"maps": maps, "stages": stages, "bins": [0, 1, 2, 4]},
     }
-    return put(folder / run.activation, record)
+
+    return put_kind(folder / run.activation, "activation", run, **body)
 
 
 def grey_png(value):
@@ -212,15 +172,11 @@ def visual_record(folder, task="sr-x2", model="semanir-s", image="0.png", **more
     """A made-up record whose three pictures are grey of three kinds."""
     run = Run("smoke", task, model, 0)
     shade = {"whole": 220, "degraded": 40, "restored": 120, "clean": 200}
-    record = {
-        "schema": 1,
-        "kind": "visual",
-        "identity": {"scale": "smoke", "task": task, "model": model, "seed": 0},
+    body = {
         **{"dataset": "embedded_rgb", "level": task.partition("-")[2], "image": image},
         **{"images": 8, "protocol": {"name": "p", "version": 1}, "crop": [48, 96, 96]},
         **{"size": [192, 384], "beside": []},
         "pictures": {name: grey_png(value) for name, value in shade.items()},
         "scores": {"psnr_crop": 27.125, "psnr_crop_input": 23.5},
-        "provenance": PROVENANCE,
     }
-    return put(folder / run.visual, record | more)
+    return put_kind(folder / run.visual, "visual", run, **body | more)

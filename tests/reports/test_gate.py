@@ -34,16 +34,13 @@ def test_accepted_results_pass(results, command, tmp_path):
 
 
 def test_the_accepted_file_is_sorted_and_says_where_it_is_from(results, command):
-    path = results((26.00004, 27.5, math.inf, 24.0))
+    path, file = results((26.00004, 27.5, math.inf, 24.0)), collect.ACCEPTED / "smoke.csv"
     command("accept", "--results", path)
-    text = (collect.ACCEPTED / "smoke.csv").read_text()
-    head, lines = accepted.read_accepted(collect.ACCEPTED / "smoke.csv")
+    text = file.read_text()
+    head, lines = accepted.read_accepted(file)
     assert head == {
-        "scale": "smoke",
-        "machine": "A Processor <at> 2 GHz & more, AVX2",
-        "torch": "2.13.0",
-        "commit": "0123456789ab",
-        "date": "2026-01-02",
+        **{"scale": "smoke", "machine": "A Processor <at> 2 GHz & more, AVX2", "torch": "2.13.0"},
+        **{"commit": "0123456789ab", "date": "2026-01-02"},
         "tolerances": "psnr 0.05 trained, 0.001 untrained; ssim 0.002 trained, 0.0001 untrained; "
         "count 0 trained, 0 untrained",
     }
@@ -57,38 +54,37 @@ def test_the_accepted_file_is_sorted_and_says_where_it_is_from(results, command)
         ",semanir-s,,x2,,params,,11869775",
     } <= set(body)
     command("accept", "--results", path)
-    assert (collect.ACCEPTED / "smoke.csv").read_text() == text
+    assert file.read_text() == text
     assert list(lines.columns) == [*compare.KEY, "value"]
 
 
-def test_accepting_anew_prints_the_difference(results, command):
-    command("accept", "--results", results())
-    code, out, _ = command("accept", "--results", results(BETTER, counts=False))
-    assert code == 0
-    (moved,) = [line.split() for line in out if "missing" not in line][1:-1]
-    assert moved[:5] == [BLIND, "semanir-u", "set_a", "sigma50", "psnr"]
-    assert moved[5:9] == ["4", "27.1875", "27.2875", "+0.1000"]
-    assert sum("missing" in line for line in out) == 7  # the counts of semanir-s
-    assert out[-1] == "smoke: 8 of 13 cells differ"
-    assert command("check", "--accepted", "smoke", "--candidate", results())[0] == 1
-
-
-def test_failures_come_first_and_the_last_line_counts(results, command):
+def test_differences_come_first_and_the_last_line_counts(results, command):
+    """In checking, and in accepting anew; the counts of semanir-s are missing there."""
     command("accept", "--results", results())
     code, out, _ = command("check", "--candidate", results(WORSE))
     assert code == 1
-    assert out[1].split() == [
-        *(BLIND, "semanir-u", "set_a", "sigma50", "psnr", "4", "27.1875", "27.0875", "-0.1000"),
-        *("-0.1173", "..", "-0.0827", "worse", "(tolerance", "0.05)"),
-    ]
+    cell = f"{BLIND} semanir-u set_a sigma50 psnr 4 27.1875"
+    expected = f"{cell} 27.0875 -0.1000 -0.1173 .. -0.0827 worse (tolerance 0.05)"
+    assert " ".join(out[1].split()) == expected
     assert out[-1] == "gate FAILED: 13 cells: 1 worse, 12 passed"
     code, out, _ = command("check", "--candidate", results(BETTER))
     assert code == 0 and "better" in out[1]
     assert out[-1] == "gate passed: 13 cells: 1 better, 12 passed"
 
+    code, out, _ = command("accept", "--results", results(BETTER, counts=False))
+    assert code == 0 and out[-1] == "smoke: 8 of 13 cells differ"
+    (new,) = [line for line in out if "missing" not in line][1:-1]
+    assert " ".join(new.split()).startswith(f"{cell} 27.2875 +0.1000")
+    assert sum("missing" in line for line in out) == 7
+    assert command("check", "--accepted", "smoke", "--candidate", results())[0] == 1
+
 
 HEAD = "task,model,dataset,level,seed,metric,image,accepted\n"
 GOOD = "denoise_gray-blind,semanir-u,set_a,sigma50,0,psnr,0.png,30\n"
+NO_NUMBER = [
+    ("smoke.csv", HEAD + GOOD.replace("30", value), "needs an accepted value")
+    for value in ("", "nan", "much")
+]
 
 
 @pytest.mark.parametrize(
@@ -100,10 +96,7 @@ GOOD = "denoise_gray-blind,semanir-u,set_a,sigma50,0,psnr,0.png,30\n"
         ("smoke.csv", "", "broken accepted results"),
         ("smoke.csv", HEAD, "no lines"),
         ("smoke.csv", "task,model,accepted\nx,y,3\n", "no column dataset"),
-        *(
-            ("smoke.csv", HEAD + GOOD.replace("30", value), "needs an accepted value")
-            for value in ("", "nan", "much")
-        ),
+        *NO_NUMBER,
         ("smoke.csv", HEAD + GOOD + GOOD, "twice, such as denoise_gray-blind, semanir-u, set_a"),
         ("smoke.csv", "# scale: mini\n" + HEAD + GOOD, "smoke scale, mini"),
     ],
@@ -115,13 +108,12 @@ def test_bad_accepted_results_are_refused_in_one_line(
     monkeypatch.chdir(tmp_path)
     if text is not None:
         (tmp_path / name).write_text(text)
-    (tmp_path / "old.xml").write_text("passed")
-    code, out, error = command(
-        "check", "--accepted", name, "--candidate", results(), "--junit", tmp_path / "old.xml"
-    )
+    (old := tmp_path / "old.xml").write_text("passed")
+    asked = ("--accepted", name, "--candidate", results(), "--junit", old)
+    code, out, error = command("check", *asked)
     assert (code, out) == (2, [])
     assert message in error and error.count("\n") == 1
-    assert not (tmp_path / "old.xml").exists()
+    assert not old.exists()
 
 
 def test_what_is_not_accepted(results, command, tmp_path):

@@ -35,36 +35,39 @@ def scores_of(folder, task_name, dataset, level, model="input", restorer=None):
     scores = score_images(restorer or DegradedInput(task), task, [(dataset, level)])
     row = ("dataset", "level", "psnr", "ssim_matlab", "ssim_zero_padded")
     images = [tuple(score[name] for name in row) for score in scores]
-    record = eval_record(folder, task_name, model, images)
-    write_results([record], folder / "results.csv")
+    write_results([eval_record(folder, task_name, model, images)], folder / "results.csv")
     return folder / "results.csv"
 
 
 @pytest.fixture
-def photographs(tmp_path, monkeypatch):
+def failing(tmp_path, monkeypatch, command):
+    """What fails, (cell, verdict), of scores accepted as they are and checked after `plant`."""
     monkeypatch.chdir(tmp_path)
     for name in ("embedded_gray", "embedded_rgb"):
         prepare(name, Path("data/sets") / name)
 
+    def run(plant, *what):
+        command("accept", "--results", scores_of(tmp_path, *what))
+        assert command("check", "--candidate", scores_of(tmp_path, *what))[0] == 0
+        plant(monkeypatch)
+        code, out, _ = command("check", "--candidate", scores_of(tmp_path, *what))
+        assert code == 1
+        lines = [(line, verdict) for line in out for verdict in compare.FAILURES]
+        return {(*line.split()[:5], said) for line, said in lines if f"  {said}" in line}
 
-def failures(out):
-    """Cells that fail, from the printed table."""
-    return {
-        (*line.split()[:5], verdict)
-        for line in out
-        for verdict in compare.FAILURES
-        if f"  {verdict}" in line
-    }
-
-
-def awgn(sigma):
-    right = DEGRADATIONS["awgn"]
-    return lambda image, level, seed: right(image, sigma, seed)
+    return run
 
 
-def jpeg(change):
-    right = DEGRADATIONS["jpeg"]
-    return lambda image, level, seed: right(image, level + change, seed)
+def degrading(name, change):
+    """Plant another strength of a degradation."""
+    right = DEGRADATIONS[name]
+    wrong = {name: lambda image, level, seed: right(image, level + change, seed)}
+    return lambda patch: patch.setitem(DEGRADATIONS, name, wrong[name])
+
+
+def bordering(border):
+    wrong = replace(metrics.PROTOCOLS["sr-x2"], border=border)
+    return lambda patch: patch.setitem(metrics.PROTOCOLS, "sr-x2", wrong)
 
 
 NOISE = ("denoise_gray-sigma50", "embedded_gray", "sigma50")
@@ -76,33 +79,17 @@ SR = ("sr-x2", "embedded_rgb", "x2")
     ("place", "plant"),
     [
         # weaker noise too, which makes every number better
-        (NOISE, lambda patch: patch.setitem(DEGRADATIONS, "awgn", awgn(49))),
-        (NOISE, lambda patch: patch.setitem(DEGRADATIONS, "awgn", awgn(51))),
+        pytest.param(NOISE, degrading("awgn", -1), id="weaker noise"),
+        pytest.param(NOISE, degrading("awgn", 1), id="stronger noise"),
         # 41 instead of 40: a tenth of a dB
-        (JPEG, lambda patch: patch.setitem(DEGRADATIONS, "jpeg", jpeg(1))),
+        pytest.param(JPEG, degrading("jpeg", 1), id="jpeg"),
         # some photographs score better, some worse, and the mean may hardly move
-        *(
-            (
-                SR,
-                lambda patch, border=border: patch.setitem(
-                    metrics.PROTOCOLS, "sr-x2", replace(metrics.PROTOCOLS["sr-x2"], border=border)
-                ),
-            )
-            for border in (0, 1, 3, 4)
-        ),
+        *(pytest.param(SR, bordering(n), id=f"border {n}") for n in (0, 1, 3, 4)),
     ],
-    ids=["weaker noise", "stronger noise", "jpeg", *(f"border {n}" for n in (0, 1, 3, 4))],
 )
-def test_another_degradation_or_metric_fails(
-    photographs, command, tmp_path, monkeypatch, place, plant
-):
-    command("accept", "--results", scores_of(tmp_path, *place))
-    assert command("check", "--candidate", scores_of(tmp_path, *place))[0] == 0
-    plant(monkeypatch)
-    code, out, _ = command("check", "--candidate", scores_of(tmp_path, *place))
-    assert code == 1
+def test_another_degradation_or_metric_fails(failing, place, plant):
+    failed = failing(plant, *place)
     task, *cell = place
-    failed = failures(out)
     assert (task, "input", *cell, "psnr", "changed") in failed
     if place == NOISE:
         assert {name for *_, name, verdict in failed} == {"psnr", "ssim_matlab", "ssim_zero_padded"}
@@ -131,19 +118,17 @@ def denoise_by_attention(image, level):
 
 
 @pytest.mark.parametrize("lost", [0, -1])
-def test_a_kernel_that_drops_a_key_fails(photographs, command, tmp_path, monkeypatch, lost):
+def test_a_kernel_that_drops_a_key_fails(failing, lost):
     """One of eight keys, the first or the last."""
-    place = (*NOISE, "semanir-u", denoise_by_attention)
-    command("accept", "--results", scores_of(tmp_path, *place))
-    assert command("check", "--candidate", scores_of(tmp_path, *place))[0] == 0
 
     def wrong(q, k, v, dictionary, *others):
         indices = dictionary.indices[..., 1:] if lost == 0 else dictionary.indices[..., :-1]
         fewer = Dictionary(indices.contiguous(), dictionary.counts - 1)
         return mask.attend(q, k, v, fewer, *others)
 
-    monkeypatch.setitem(backends.BACKENDS, "mask", wrong)
-    code, out, _ = command("check", "--candidate", scores_of(tmp_path, *place))
-    assert code == 1
+    def plant(patch):
+        patch.setitem(backends.BACKENDS, "mask", wrong)
+
     task, *cell = NOISE
-    assert (task, "semanir-u", *cell, "psnr", "worse") in failures(out)
+    failed = failing(plant, *NOISE, "semanir-u", denoise_by_attention)
+    assert (task, "semanir-u", *cell, "psnr", "worse") in failed
