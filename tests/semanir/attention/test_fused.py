@@ -61,9 +61,8 @@ def test_not_a_number_reaches_every_query_that_uses_it(place):
     tensors, table, dictionary, window = make(CASES[0], torch.float32)
     with torch.no_grad():
         tensors["qkv".index(place)][1, 2, 5, 3] = torch.nan
-        nan = (
-            attend(*tensors, dictionary, table, window, backend="fused").isnan().any(-1)
-        )  # [B,H,N]
+        out = attend(*tensors, dictionary, table, window, backend="fused")
+    nan = out.isnan().any(-1)  # [B,H,N]
     users = (dictionary.indices[1] == 5).any(-1) if place != "q" else torch.arange(63) == 5
     assert torch.equal(nan[1, 2], users) and nan.sum() == users.sum()
 
