@@ -12,10 +12,10 @@ from semanir.network.cache import PackedLinear, ParameterCache
 from semanir.network.layers import PositionBias
 
 
+@torch.no_grad()
 def scale(module):
-    with torch.no_grad():
-        for parameter in module.parameters():
-            parameter.mul_(1.5)
+    for parameter in module.parameters():
+        parameter.mul_(1.5)
 
 
 def flip(module):

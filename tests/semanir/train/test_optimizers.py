@@ -42,7 +42,7 @@ def test_weights_and_state_are_torchs_own(name):
 STEP = """
 import sys
 import torch
-from semanir.network import build
+from semanir.network import build, flops
 from semanir.train.optimizers import OPTIMIZERS
 
 network = build("semanir-u-tiny", channels=1)
@@ -53,11 +53,13 @@ optimizer.zero_grad()
 optimizer.load_state_dict(optimizer.state_dict())
 with torch.inference_mode():
     network.eval()(torch.rand(1, 1, 16, 16))
+assert flops.multiply_adds(network, (1, 1, 32, 32)) > 0
+assert flops.multiply_adds(build("semanir-s-tiny", upscale=4), (1, 3, 16, 16)) > 0
 print([name for name in ("torch._dynamo", "sympy") if name in sys.modules])
 """
 
 
-def test_a_step_imports_no_compiler():
-    """Forward, backward and step, with the attention kernels where they can be compiled."""
+def test_steps_and_counts_import_no_compiler():
+    """Forward, backward, step and multiply-adds, with the attention kernels where there are any."""
     run = subprocess.run([sys.executable, "-c", STEP], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
