@@ -15,13 +15,11 @@ from tiny_networks import TINY, both_tiny, images, seeded, tiny
 from torch import nn
 
 import semanir.network.layers as layers_module
-import semanir.network.windows as windows_module
 from semanir.errors import InputError
 from semanir.names import UnknownNameError
 from semanir.network import build
 from semanir.network.config import configure, from_dict, to_dict
 from semanir.network.layers import Stage
-from semanir.network.windows import region_labels
 
 SIZES = [(1, 1), (1, 9), (3, 5), (7, 8), (8, 8), (9, 8), (13, 21), (16, 24), (17, 2)]
 SHAPES = [("semanir-s-tiny", {"upscale": scale}) for scale in (2, 3, 4)]
@@ -196,19 +194,6 @@ def test_gradients_reach_every_parameter(name, switches):
     (out * torch.randn(out.shape, generator=seeded(), dtype=out.dtype)).sum().backward()
     grads = {name: parameter.grad for name, parameter in network.named_parameters()}
     assert [n for n, grad in grads.items() if grad is None or not grad.abs().max() > 1e-12] == []
-
-
-@both_tiny
-def test_training_works_after_inference(name):
-    """Constants cached per window in inference mode must stay usable for autograd."""
-    for constant in (layers_module._log_offsets, windows_module._reflected, region_labels):
-        constant.cache_clear()
-    network, x = tiny(name), images(1, 3, 19, 13)
-    with torch.inference_mode():
-        inferred = network(x)
-    out = network(x)
-    out.sum().backward()
-    torch.testing.assert_close(out.detach(), inferred.clone(), rtol=0, atol=1e-9)
 
 
 def test_initial_values():
