@@ -53,10 +53,7 @@ def test_several_heads_and_no_bias(backend):
 
 
 def test_half_precision():
-    """Inputs are rounded once, products are of halves, sums are in float32.
-
-    Not bfloat16: the interpreter's dot multiplies its bits as whole numbers.
-    """
+    """Not bfloat16: the interpreter's dot multiplies its bits as whole numbers."""
     check("triton", ((5, 7), 9, 30, ""), torch.float16, tolerance=2e-3, b=1, heads=1)
 
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 from attention_cases import CASES, IDS, assert_close, check, exact, make, outputs
 
-from semanir.attention import BACKENDS, attend, build_dictionary
+from semanir.attention import BACKENDS, Dictionary, attend, build_dictionary
+from semanir.errors import InputError
 
 PLAIN = ["mask", "gather"]
 every_case = pytest.mark.parametrize("case", CASES, ids=IDS)
@@ -98,9 +99,6 @@ def test_auto_gathers_only_a_small_part(k, name, monkeypatch):
     assert attend(q, q, q, dictionary) == name
 
 
-# --- refusals ------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -125,3 +123,42 @@ def test_refuses_what_does_not_fit(changes, message):
     with pytest.raises(ValueError, match=message) as error:
         attend(**good | changes)
     assert "\n" not in str(error.value)
+
+
+def entries(change=lambda indices, counts: (indices, counts)):
+    """A good dictionary of 6 tokens and 3 keys, one of its rows two keys long, then changed."""
+    indices = torch.tensor([[[1, 2, 3], [0, 2, 6], [0, 1, 5], [0, 1, 2], [1, 2, 3], [2, 3, 4]]])
+    return Dictionary(*change(indices.int(), torch.tensor([[3, 2, 3, 3, 3, 3]]).int()))
+
+
+def at(place, value):
+    def change(indices, counts):
+        indices[place] = value
+        return indices, counts
+
+    return change
+
+
+@pytest.mark.parametrize("backend", ["fused", "mask", "auto"])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (at((0, 2, 0), -1), r"indices\[0, 2, 0\] is -1: not in 0..5"),
+        (at((0, 0, 1), 2**31 - 1), r"indices\[0, 0, 1\] is 2147483647: not in"),
+        (at((0, 4, 1), 1), r"indices\[0, 4, 1\] is 1: not above .*duplicated"),
+        (at((0, 4, 0), 3), r"indices\[0, 4, 1\] is 2: not above"),
+        (at((0, 1, 2), 4), r"indices\[0, 1, 2\] is 4: not 6"),
+        (lambda i, c: (i.long(), c), "indices .*int64"),
+        (lambda i, c: (i, c.float()), "counts .*float32"),
+        (lambda i, c: (i.mT.contiguous().mT, c), r"strides \(18, 1, 6\)"),
+        (lambda i, c: (i, c[..., :5]), r"got \[1, 6, 3\] and \[1, 5\]"),
+        (lambda i, c: (i, c + 1), r"0..3, got up to 4|is 6: not in"),
+    ],
+)
+def test_refuses_wrong_dictionaries_before_any_kernel_runs(change, message, backend):
+    q = torch.randn(1, 2, 6, 8)
+    with pytest.raises(InputError, match=message) as error:
+        attend(q, q, q, entries(change), backend=backend)
+    assert "\n" not in str(error.value)
+    expected = attend(q, q, q, entries(), backend="reference")  # unchanged it is accepted
+    assert_close({"out": attend(q, q, q, entries())}, {"out": expected}, 1e-6)

@@ -73,9 +73,6 @@ def test_rounding_of_the_type_and_autocast_change_nothing():
     assert torch.equal(built.indices, build_dictionary(tokens, 7).indices)
 
 
-# --- Eq. 2 to the letter: a query is ranked among its keys, then drops out -----------------------
-
-
 @pytest.mark.parametrize("k", [1, 5, 23, 24])
 @pytest.mark.parametrize("regions", [1, 2])
 def test_the_query_is_ranked_and_dropped(k, regions):
@@ -84,9 +81,6 @@ def test_the_query_is_ranked_and_dropped(k, regions):
     ranked = sorted_keys(tokens, k, True, same(labels))
     check(built, [[[j for j in row if j != i] for i, row in enumerate(ranked[0])]], 23)
     assert built.checked
-
-
-# --- which keys a query may select ---------------------------------------------------------------
 
 
 def regions(h, w, shift_y, shift_x):
@@ -126,9 +120,6 @@ def test_any_small_window(data):
     check(built, sorted_keys(tokens, k, include_self, same(labels)), n)
 
 
-# --- ties of rounded dot products ----------------------------------------------------------------
-
-
 WIDTHS = [(17, 30), (33, 33), (63, 180), (65, 16), (77, 183), (100, 31), (130, 60), (257, 9)]
 
 
@@ -156,9 +147,6 @@ def test_chunks_change_nothing(chunk, monkeypatch):
     assert torch.equal(built.indices, whole.indices) and torch.equal(built.counts, whole.counts)
 
 
-# --- memory and gradient -------------------------------------------------------------------------
-
-
 def test_never_holds_all_similarities():
     n = 8192
     tokens, labels = whole_tokens(1, n, 8).float(), torch.arange(n).view(1, n) % 2
@@ -181,8 +169,6 @@ def test_derived_forms_agree_with_the_indices():
     assert (built.additive[some] == 0).equal(built.mask[some])
     assert (built.additive[~some] == 0).all() and not built.additive.requires_grad
 
-
-# --- refusals ------------------------------------------------------------------------------------
 
 LONG, BOOL = torch.long, torch.bool
 GOOD = torch.randn(1, 4, 2)

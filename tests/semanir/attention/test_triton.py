@@ -37,10 +37,7 @@ def python(*command, **environment):
 @pytest.mark.slow
 @pytest.mark.parametrize("architecture", [80, 90])
 def test_machine_code_spills_nothing_and_uses_the_tensor_cores(architecture):
-    """What an A100 (80) and an H100 (90) would run, with the launches' own choices.
-
-    Triton keeps what it has compiled for the next run of the tests.
-    """
+    """What an A100 (80) and an H100 (90) would run, with the launches' own choices."""
     kernels = json.loads(python(str(CASES_FOLDER / "triton_compile.py"), str(architecture)))
     assert len(kernels) == 2 * (2 * 3 + 2 * 2 + 4) + 2
     for name, use in kernels.items():

@@ -25,11 +25,7 @@ from semanir.measure.timing import peak_bytes
     ],
 )
 def test_the_count_is_what_the_allocator_holds(name, shape):
-    """Against the profiler's record of a pass that is computed: views count nothing.
-
-    Within 5 % of what lies between no copies in convolutions and all of them: oneDNN makes some
-    where the CPU has AVX-512 and none with AVX2.
-    """
+    """By the profiler, within 5 % of no copies in convolutions (AVX2) and of all (AVX-512)."""
     options = {"upscale": 2} if name == "semanir-s-tiny" else {}
     own = name.startswith("semanir")
     network, x = semanir.build(name, **options) if own else network_of(name), torch.rand(shape)

@@ -116,10 +116,7 @@ def test_wiring(by_hand, name, switches):
 
 @both_tiny
 def test_padding_is_reflection_of_the_image(name):
-    """An image and the same image reflected to full windows by hand agree where both have pixels.
-
-    Columnar windows count 8, the U-shape's levels 2; stages then pad their own windows alike.
-    """
+    """By hand: to columnar windows of 8, to the U-shape's levels of 2; stages pad their own."""
     scale = TINY[name].get("upscale", 1)
     multiple = 8 if scale > 1 else 2
     x = images(1, 3, 19, 13)

@@ -13,7 +13,7 @@ from tiny_networks import images, randomise, seeded
 
 from semanir.network.config import LayerConfig
 from semanir.network.layers import Stage
-from semanir.network.windows import pad_reflect, partition, unpartition
+from semanir.network.windows import pad_reflect
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5), (2, 3), (3, 2), (5, 8), (9, 16), (17, 4)])
@@ -24,19 +24,6 @@ def test_pad_reflect_is_numpys_reflection(size, multiple):
     widths = [(0, -length % m) for length, m in zip(size, multiple, strict=True)]
     expected = np.pad(x.numpy(), [(0, 0), (0, 0), *widths], mode="reflect")
     np.testing.assert_array_equal(pad_reflect(x, multiple).numpy(), expected)
-
-
-@pytest.mark.parametrize(
-    ("window", "size"), [((4, 4), (8, 12)), ((3, 5), (9, 5)), ((1, 7), (2, 14)), ((6, 6), (6, 6))]
-)
-def test_partition_and_unpartition(window, size):
-    """Token y * w + x of window (i, j) of image s is pixel (i * h + y, j * w + x)."""
-    x, (h, w), columns = images(2, 3, *size), window, size[1] // window[1]
-    tokens = partition(x, window).view(2, -1, h * w, 3)
-    for i, j in np.ndindex(size[0] // h, columns):
-        cut = x[:, :, i * h : i * h + h, j * w : j * w + w]
-        assert torch.equal(tokens[:, i * columns + j], cut.flatten(2).mT)
-    assert torch.equal(unpartition(tokens.flatten(0, 1), window, size), x)
 
 
 def plain_and_shifted(dim=6, heads=2, layers=1, window=8, **switches):
@@ -61,9 +48,6 @@ def test_the_dense_twin_has_every_key(size):
             assert torch.equal(dense(x, 9), dense(x, 1))
     dense(x, 9).sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in dense.parameters())
-
-
-# --- a stage against plain loops -------------------------------------------------------------
 
 
 def norm_by_hand(x, module):
@@ -99,10 +83,9 @@ def compared_by_hand(similarity, token):
 
 
 def stage_by_hand(stage, x, k):
-    """Alg. 1 for one image [C,H,W] in loops over single tokens, with numpy only.
+    """Alg. 1 for one image [C,H,W] in loops over single tokens: no rolling and no labels.
 
-    Windows of a shifted stage are those of the plane moved by half a window; at the border they are
-    cut off. No rolling and no labels: what the stage does with those must come to the same.
+    Windows of a shifted stage are those of the plane moved by half a window, cut at the border.
     """
     c, height, width = x.shape
     window = min(stage.window, height), min(stage.window, width)
