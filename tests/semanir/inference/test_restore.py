@@ -15,15 +15,13 @@ from semanir.network import build
 
 # window 4; half of `overlap` covers the receptive field, counted in pixels from a tile's edge
 TILED = [
-    # conv 1, windows 4, conv 5, shifted windows 6, conv 7, body 8, features 9, upsampler 10,
-    # last 11
+    # conv 1, windows 4, conv 5, shifted windows 6, conv 7, body 8, features 9, upsampler 10, 11
     ("semanir-s-tiny", {"upscale": 2, "layers": 1, "dim": 8}, 40, 24),
     ("semanir-s-tiny", {"upscale": 3, "layers": 2, "dim": 8, "channels": 1}, 36, 24),
     # conv 1, windows 4, conv 5; below: 3, shifted windows 6, conv 7; above: 14, windows 16, 17, 18
     ("semanir-u-tiny", {"dims": (6, 8), "layers": 1}, 64, 40),
     ("semanir-u-tiny", {"dims": (6, 8), "layers": 2, "channels": 1}, 48, 40),
-    # conv 1, windows 4, conv 5; below: 3, windows 6, conv 7, windows 8, conv 9; above: 18, fuse 19,
-    # windows 22, conv 23, windows 24, conv 25, body 26, last 27
+    # as before, then below: windows 8, conv 9; above: 18, fuse 19, ... conv 25, body 26, last 27
     ("semanir-u-tiny", {"dims": (6, 8), "layers": 1, "layout": "U1"}, 80, 56),
 ]
 
@@ -85,8 +83,7 @@ class Doubling(torch.nn.Module):
 
     def __init__(self, weight=1.0):
         super().__init__()
-        self.weight = torch.nn.Parameter(torch.tensor(weight))
-        self.calls = []
+        self.weight, self.calls = torch.nn.Parameter(torch.tensor(weight)), []
 
     def forward(self, x):
         self.calls.append(tuple(x.shape[-2:]))

@@ -1,6 +1,7 @@
 """Training patches: what is drawn, from where, and how it is degraded."""
 
 import json
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -16,11 +17,8 @@ from data_prep.tasks import get_task
 from semanir.errors import InputError
 from semanir.train.patches import TrainingPatches
 
-SYMMETRIES = [
-    lambda x, turns=turns, mirror=mirror: np.rot90(x[:, ::-1] if mirror else x, turns)
-    for turns in range(4)
-    for mirror in (False, True)
-]
+TURNS = [partial(np.rot90, k=turns) for turns in range(4)]
+SYMMETRIES = [*TURNS, *(lambda x, turn=turn: turn(x[:, ::-1]) for turn in TURNS)]
 
 
 def eight_bit(batch):
@@ -33,10 +31,10 @@ def data(tmp_path_factory):
     return ponds(tmp_path_factory.mktemp("set"))
 
 
-@pytest.mark.parametrize(
-    ("task", "channels", "scale"),
-    [("denoise_gray-blind", 1, 1), ("denoise_color-sigma25", 3, 1), ("sr-x2", 3, 2)],
-)
+BATCHES = [("denoise_gray-blind", 1, 1), ("denoise_color-sigma25", 3, 1), ("sr-x2", 3, 2)]
+
+
+@pytest.mark.parametrize(("task", "channels", "scale"), BATCHES)
 def test_batch_is_a_function_of_seed_and_step(data, task, channels, scale):
     one, other = (pairs_of(data, task, "wine", 16) for _ in range(2))
     steps = [one.batch(5, step, 3) for step in range(4)]
@@ -50,8 +48,7 @@ def test_batch_is_a_function_of_seed_and_step(data, task, channels, scale):
     # an item does not depend on the batch size, and no two are alike
     assert torch.equal(one.batch(5, 2, 1)[0][0], steps[2][0][0])
     items = [item for degraded, _ in [*steps, one.batch(6, 0, 3)] for item in degraded]
-    for index, item in enumerate(items):
-        assert not any(torch.equal(item, later) for later in items[index + 1 :])
+    assert len({item.numpy().tobytes() for item in items}) == len(items)
 
 
 def where(patch, photographs):
@@ -163,10 +160,11 @@ def test_unfit_photographs_are_refused(tmp_path, other, task, holdout, patch, me
     pairs_of(folder, task, "", 10)  # 40 / 4: the largest that fits
 
 
+REGIONS = ["sr-x2", "sr-x3", "sr-x4", "jpeg_color-qf10", "jpeg_gray-qf40", "demosaick-rggb"]
+
+
 @pytest.mark.parametrize("size", [(121, 131), (96, 144)])
-@pytest.mark.parametrize(
-    "task", ["sr-x2", "sr-x3", "sr-x4", "jpeg_color-qf10", "jpeg_gray-qf40", "demosaick-rggb"]
-)
+@pytest.mark.parametrize("task", REGIONS)
 def test_a_degraded_region_is_the_part_of_the_degraded_photograph(tmp_path, task, size):
     """Whole photographs degraded by the function of the test sets, patches cut from them."""
     folder = write_set(tmp_path, textures(["a.png"], *size, seed=3, frequency=2.5))
@@ -184,10 +182,10 @@ def test_a_degraded_region_is_the_part_of_the_degraded_photograph(tmp_path, task
 
 def test_photographs_of_several_sets_are_drawn(tmp_path):
     """Of both sets, also where they use one name, and in proportion to their sizes."""
-    one = write_set(tmp_path / "one", {"a.png": flat(10)})
-    other = write_set(tmp_path / "other", {f"{name}.png": flat(200, 9) for name in "abc"})
-    task = get_task("denoise_color-sigma15")
-    drawn = drawn_values(TrainingPatches([(one, None), (other, None)], task, "", 8), 400)
+    one = write_set(tmp_path / "one", {"a.png": flat(10)}), None
+    other = write_set(tmp_path / "other", {f"{name}.png": flat(200, 9) for name in "abc"}), None
+    patches = TrainingPatches([one, other], get_task("denoise_color-sigma15"), "", 8)
+    drawn = drawn_values(patches, 400)
     assert set(drawn) == {10, 200}
     assert 65 < drawn.count(10) < 135  # a quarter, four standard deviations
 

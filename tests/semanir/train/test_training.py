@@ -54,9 +54,8 @@ def small_training(data, folder, *, task="denoise_gray-sigma50", seed=0, **optio
     task = get_task(task)
     network = "semanir-s-tiny" if task.upscale else "semanir-u-tiny"
     recipe = Recipe(**OPTIONS | options)
-    return train_module.make_training(
-        network, task, recipe, [(data, None)], folder, seed, code="c0de"
-    )
+    sets = [(data, None)]
+    return train_module.make_training(network, task, recipe, sets, folder, seed, code="c0de")
 
 
 def log_lines(folder):
