@@ -62,8 +62,7 @@ def outputs(tensors, table, dictionary, window, backend):
     inputs = [x for x in (*tensors, table) if x is not None]
     out = attend(*tensors, dictionary, table, window, backend=backend)
     weight = torch.linspace(-1, 2, out.numel(), dtype=out.dtype, device=out.device)
-    weight = weight.view(out.shape)
-    grads = torch.autograd.grad(out, inputs, weight)
+    grads = torch.autograd.grad(out, inputs, weight.view(out.shape))
     return {"out": out.detach(), **dict(zip(NAMES, grads, strict=False))}
 
 

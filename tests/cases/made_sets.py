@@ -39,6 +39,13 @@ def textures(names, height=40, width=48, seed=0, frequency=0.35):
     return found
 
 
+def ponds(folder, **options):
+    """A prepared set of five ponds and one wine."""
+    return write_set(
+        folder, textures([*(f"pond_{i}.png" for i in range(5)), "wine_0.png"], **options)
+    )
+
+
 def static(names, height, width, seed=0):
     """Photographs of random pixels: every patch occurs in one place only."""
     source = np.random.default_rng(seed)

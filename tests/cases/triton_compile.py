@@ -24,13 +24,8 @@ from semanir.attention.gpu.gather import SLOTS
 
 FLASH = ("_forward", "_backward_q", "_backward_kv")
 GATHER = ("_forward", "_backward_q", "_backward_kv", "_add_pieces")
-CONSTANTS = {
-    "BLOCK": ROWS,
-    "COLUMNS": COLUMNS,
-    "SLOTS": SLOTS,
-    "PIECE": PIECE,
-    "PRECISION": PRECISION,
-}
+CONSTANTS = {"BLOCK": ROWS, "COLUMNS": COLUMNS, "SLOTS": SLOTS, "PIECE": PIECE}
+CONSTANTS["PRECISION"] = PRECISION
 INTEGERS = {"words", "tiles", "counts", "indices", "queries"}  # pointers to int32
 LONG = {"starts", "keys", "begins", "firsts"}  # pointers to int64
 SUMS = {"table", "lse", "delta", "parts"}  # pointers to float32, whatever the heads are
@@ -42,31 +37,22 @@ def source(kernel, dtype, chosen):
     """The kernel for heads of a type, every pointer aligned to 16 bytes, as torch allocates."""
     constants = CONSTANTS | chosen
     constants = {name: constants[name] for name in kernel.arg_names if name in constants}
-    types = {}
-    for name in kernel.arg_names:
-        if name in constants:
-            types[name] = "constexpr"
-        elif name in SIZES:
-            types[name] = "i32"
-        elif name == "scale":
-            types[name] = "fp32"
-        else:
-            short = "i32" if name in INTEGERS else "i64" if name in LONG else "fp32"
-            types[name] = "*" + (short if name in INTEGERS | LONG | SUMS else dtype)
-    aligned = {
-        (place,): [["tt.divisibility", 16]]
-        for place, name in enumerate(kernel.arg_names)
-        if types[name].startswith("*")
-    }
+    known = dict.fromkeys(INTEGERS, "*i32") | dict.fromkeys(LONG, "*i64")
+    known |= dict.fromkeys(SUMS, "*fp32") | dict.fromkeys(SIZES, "i32") | {"scale": "fp32"}
+    known |= dict.fromkeys(constants, "constexpr")
+    types = {name: known.get(name, "*" + dtype) for name in kernel.arg_names}
+    pointers = [place for place, kind in enumerate(types.values()) if kind.startswith("*")]
+    aligned = {(place,): [["tt.divisibility", 16]] for place in pointers}
     return ASTSource(kernel, types, constants, aligned)
 
 
 def measured(kernel, dtype, chosen, warps, stages, architecture):
     """Bytes of stack, and counts of instructions by kind, from the machine code."""
-    target = GPUTarget("cuda", architecture, 32)
-    compiled = triton.compile(
-        source(kernel, dtype, chosen), target, {"num_warps": warps, "num_stages": stages}
+    target, options = (
+        GPUTarget("cuda", architecture, 32),
+        {"num_warps": warps, "num_stages": stages},
     )
+    compiled = triton.compile(source(kernel, dtype, chosen), target, options)
     tools = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
     with tempfile.TemporaryDirectory() as folder:
         cubin = Path(folder) / "kernel.cubin"

@@ -40,7 +40,7 @@ def test_output_and_gradients(backend, case):
     check(backend, case[:4], b=case[4], heads=1)
 
 
-@pytest.mark.parametrize(("window", "heads"), [((5, 13), 2), ((6, 22), 1)], ids=["N65", "N132"])
+@pytest.mark.parametrize(("window", "heads"), [((5, 13), 2), ((6, 22), 1)])
 def test_windows_of_several_blocks_of_queries(window, heads):
     """Each block walks a list of tiles of its own, in every window of the batch."""
     check("triton", (window, 9, 30, ""), b=2, heads=heads)
@@ -53,10 +53,7 @@ def test_several_heads_and_no_bias(backend):
 
 
 def test_half_precision():
-    """Inputs are rounded once, products are of halves, sums are in float32.
-
-    Not bfloat16: the interpreter's dot multiplies its bits as whole numbers.
-    """
+    """Not bfloat16: the interpreter's dot multiplies its bits as whole numbers."""
     check("triton", ((5, 7), 9, 30, ""), torch.float16, tolerance=2e-3, b=1, heads=1)
 
 
@@ -82,8 +79,8 @@ def test_tiles_without_a_key_are_skipped():
     dictionary = Dictionary(indices, (indices < n).sum(-1, dtype=torch.int32))
     bits = blocks_of(dictionary).by_query
     assert bits.counts.tolist() == [[1]] and bits.tiles[0, 0, 0] == 1
-    tensors = [torch.randn(1, 2, n, 30).requires_grad_() for _ in range(3)]
-    inputs = (tensors, torch.randn(2, 2 * n - 1).requires_grad_(), dictionary, (1, n))
+    q, k, v = torch.randn(3, 1, 2, n, 30, requires_grad=True)
+    inputs = ([q, k, v], torch.randn(2, 2 * n - 1, requires_grad=True), dictionary, (1, n))
     assert_close(outputs(*inputs, "triton"), exact(*inputs), 5e-6)
 
 
@@ -97,8 +94,7 @@ def test_a_key_of_very_many_queries_is_cut_into_pieces(backend, monkeypatch):
     tokens[:, 7] = 100 * tokens.mean(1)
     dictionary = build_dictionary(tokens, 3)
     assert blocks_of(dictionary).pieces.firsts.diff()[[7, 28]].min() >= 3
-    tensors = [torch.randn(2, 2, 21, 20).requires_grad_() for _ in range(3)]
-    inputs = (tensors, None, dictionary, (3, 7))
+    inputs = ([*torch.randn(3, 2, 2, 21, 20, requires_grad=True)], None, dictionary, (3, 7))
     assert_close(outputs(*inputs, backend), exact(*inputs), 5e-6)
 
 
@@ -106,9 +102,9 @@ def test_a_key_of_very_many_queries_is_cut_into_pieces(backend, monkeypatch):
 def test_repeats_to_the_bit_also_after_inference(backend):
     """What the kernels read is made once, outside of inference mode."""
     inputs = make(((2, 5), 4, 30, ""), torch.float32, heads=1)
-    tensors, *rest = inputs
+    tensors, table, dictionary, window = inputs
     with torch.inference_mode():
-        attend(*tensors, rest[1], rest[0], rest[2], backend=backend)
+        attend(*tensors, dictionary, table, window, backend=backend)
     first, second = (outputs(*inputs, backend) for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert_close(first, exact(*inputs), 5e-6)

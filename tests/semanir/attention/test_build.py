@@ -4,6 +4,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -19,10 +20,7 @@ def failing(monkeypatch):
     """Let the library fail to load with an error."""
 
     def fail(error):
-        def library():
-            raise error
-
-        monkeypatch.setattr(build, "_library", library)
+        monkeypatch.setattr(build, "_library", Mock(side_effect=error))
         build.kernels.cache_clear()
 
     yield fail
@@ -43,17 +41,9 @@ def test_without_a_compiler_there_is_one_line_and_the_mask(failing, caplog):
 @pytest.mark.parametrize(
     ("error", "missing", "reason"),
     [
-        (
-            PermissionError(13, "Permission denied"),
-            "",
-            "{cache} (Permission denied); set",
-        ),
+        (PermissionError(13, "Permission denied"), "", "{cache} (Permission denied); set"),
         (OSError(30, "Read-only"), "", "{cache} (Read-only); set TORCH_EXTENSIONS_DIR"),
-        (
-            OSError(28, "No space left on device"),
-            "",
-            "{cache} (No space left on device)",
-        ),
+        (OSError(28, "No space left on device"), "", "{cache} (No space left on device)"),
         (RuntimeError("ld: No space left on device"), "", "{cache} (no space left); set TORCH"),
         (RuntimeError("failed"), "no-such-c++", "no compiler no-such-c++; install"),
         (RuntimeError("failed"), "ninja", "no ninja; pip install ninja"),

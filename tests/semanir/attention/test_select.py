@@ -13,32 +13,28 @@ from semanir.attention.select import select, select_plainly
 needs_kernels = pytest.mark.skipif(kernels() is None, reason="no C++ compiler or no ninja")
 
 
-def rows(kind, b, r, n):
-    source = np.random.default_rng(n)
-    values = source.standard_normal((b, r, n)).astype(np.float32)
-    if kind == "ties":
-        values = values.round()
-    if kind == "signed zeros":
-        values = np.where(values > 0, np.float32(0), np.float32(-0.0))
-    if kind == "hidden":
-        values[source.random(values.shape) < 0.7] = -np.inf
-    if kind == "all hidden":
-        values[:] = -np.inf
-    if kind == "tiny and huge":
-        values *= np.float32(10) ** source.integers(-44, 38, values.shape).astype(np.float32)
-    if kind == "neighbours":  # adjacent floats
-        values = np.nextafter(np.float32(1), np.float32(2)) + values.round() * np.float32(2**-23)
-    return torch.from_numpy(values.astype(np.float32))
+def adjacent(x, source):
+    return np.nextafter(np.float32(1), np.float32(2)) + x.round() * np.float32(2**-23)
 
 
-KINDS = ["ties", "signed zeros", "hidden", "all hidden", "tiny and huge", "neighbours", "normal"]
+KINDS = {
+    "normal": lambda x, source: x,
+    "ties": lambda x, source: x.round(),
+    "signed zeros": lambda x, source: np.where(x > 0, 0.0, -0.0),
+    "hidden": lambda x, source: np.where(source.random(x.shape) < 0.7, -np.inf, x),
+    "all hidden": lambda x, source: x * 0 - np.inf,
+    "tiny and huge": lambda x, source: x * np.float32(10) ** source.integers(-44, 38, x.shape),
+    "neighbours": adjacent,
+}
 
 
 @needs_kernels
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("size", [(2, 5, 63), (1, 3, 1), (2, 17, 16), (1, 33, 17), (3, 9, 1000)])
 def test_selects_what_a_stable_sort_selects(kind, size):
-    similarity, n = rows(kind, *size), size[-1]
+    n, source = size[-1], np.random.default_rng(size[-1])
+    values = KINDS[kind](source.standard_normal(size).astype(np.float32), source)
+    similarity = torch.from_numpy(values.astype(np.float32))
     order = np.argsort(-similarity.numpy(), axis=-1, kind="stable")
     for k in sorted({1, n // 3 + 1, n - 1 or 1, n}):
         best = order[..., :k]

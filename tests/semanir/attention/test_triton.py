@@ -3,11 +3,11 @@
 The interpreter is chosen where a kernel is defined, so that both happen in processes of their own.
 """
 
-import importlib.util
 import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -19,40 +19,26 @@ from semanir.attention.select import select, select_plainly
 from semanir.errors import InputError
 
 CASES_FOLDER = REPOSITORY / "tests" / "cases"
-needs_triton = pytest.mark.skipif(
-    importlib.util.find_spec("triton") is None, reason="the package triton is not installed"
-)
-
+needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="triton is not installed")
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 
 
-def start(*command, **environment):
+def python(*command, **environment):
+    """What a process of its own prints."""
     paths = [str(REPOSITORY), str(CASES_FOLDER), os.environ.get("PYTHONPATH", "")]
     environment |= {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [sys.executable, *command],
-        env=os.environ | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def result(process):
-    out, error = process.communicate(timeout=900)
-    assert process.returncode == 0, (out + error)[-4000:]
-    return out
+    command, env = [sys.executable, *command], os.environ | environment
+    run = subprocess.run(command, env=env, capture_output=True, text=True, timeout=900)
+    assert run.returncode == 0, (run.stdout + run.stderr)[-4000:]
+    return run.stdout
 
 
 @needs_triton
 @pytest.mark.slow
 @pytest.mark.parametrize("architecture", [80, 90])
 def test_machine_code_spills_nothing_and_uses_the_tensor_cores(architecture):
-    """What an A100 (80) and an H100 (90) would run, with the launches' own choices.
-
-    Triton keeps what it has compiled for the next run of the tests.
-    """
-    kernels = json.loads(result(start(str(CASES_FOLDER / "triton_compile.py"), str(architecture))))
+    """What an A100 (80) and an H100 (90) would run, with the launches' own choices."""
+    kernels = json.loads(python(str(CASES_FOLDER / "triton_compile.py"), str(architecture)))
     assert len(kernels) == 2 * (2 * 3 + 2 * 2 + 4) + 2
     for name, use in kernels.items():
         assert use["instructions"] > 300, name  # it was disassembled
@@ -68,19 +54,18 @@ def test_machine_code_spills_nothing_and_uses_the_tensor_cores(architecture):
 @pytest.mark.slow
 def test_interpreted_kernels_equal_the_float64_reference():
     script = str(CASES_FOLDER / "triton_interpreted.py")
-    out = result(start("-m", "pytest", "-q", script, TRITON_INTERPRET="1"))
+    out = python("-m", "pytest", "-q", script, TRITON_INTERPRET="1")
     assert "skipped" not in out and int(out.split(" passed")[0].split()[-1]) >= 30
 
 
 @pytest.mark.parametrize("backend", ["triton", "triton-gather"])
 def test_without_a_gpu_it_is_refused_by_name(backend, monkeypatch):
     tensors, table, dictionary, window = make(CASES[0], torch.float32)
-    if importlib.util.find_spec("triton") is not None:
+    if find_spec("triton") is not None:
         with pytest.raises(InputError, match="on cpu; move them"):
             attend(*tensors, dictionary, table, window, backend=backend)
-        double = [x.double() for x in tensors]
         with pytest.raises(InputError, match=r"got torch\.float64"):
-            attend(*double, dictionary, backend=backend)
+            attend(*(x.double() for x in tensors), dictionary, backend=backend)
     for module in ("flash", "gather"):
         monkeypatch.delitem(sys.modules, f"semanir.attention.gpu.{module}", raising=False)
     monkeypatch.setitem(sys.modules, "triton", None)
@@ -88,22 +73,15 @@ def test_without_a_gpu_it_is_refused_by_name(backend, monkeypatch):
         attend(*tensors, dictionary, table, window, backend=backend)
 
 
-@pytest.mark.parametrize(
-    ("dtype", "k", "expected"),
-    [
-        (torch.float32, 170, "triton-gather"),
-        (torch.float32, 171, "triton"),
-        (torch.bfloat16, 64, "triton-gather"),
-        (torch.float16, 65, "triton"),
-    ],
-)
-def test_few_keys_are_read_one_by_one_on_a_gpu(dtype, k, expected):
-    assert dispatch.faster_on_gpu(dtype, 1024, k) == expected
+def test_few_keys_are_read_one_by_one_on_a_gpu():
+    for dtype, k in ((torch.float32, 170), (torch.bfloat16, 64), (torch.float16, 64)):
+        assert dispatch.faster_on_gpu(dtype, 1024, k) == "triton-gather"
+        assert dispatch.faster_on_gpu(dtype, 1024, k + 1) == "triton"
 
 
 def test_the_kernels_are_not_imported_before_they_are_needed():
     code = "import sys, semanir.attention.dispatch; print([n for n in sys.modules if 'gpu' in n])"
-    assert "semanir" not in result(start("-c", code))
+    assert "semanir" not in python("-c", code)
 
 
 @needs_triton

@@ -13,19 +13,15 @@ from semanir.errors import InputError
 from semanir.inference.restore import ForGrey, restore, spans
 from semanir.network import build
 
-# --- tiles -----------------------------------------------------------------------------------
-
 # window 4; half of `overlap` covers the receptive field, counted in pixels from a tile's edge
 TILED = [
-    # conv 1, windows 4, conv 5, shifted windows 6, conv 7, body 8, features 9, upsampler 10,
-    # last 11
+    # conv 1, windows 4, conv 5, shifted windows 6, conv 7, body 8, features 9, upsampler 10, 11
     ("semanir-s-tiny", {"upscale": 2, "layers": 1, "dim": 8}, 40, 24),
     ("semanir-s-tiny", {"upscale": 3, "layers": 2, "dim": 8, "channels": 1}, 36, 24),
     # conv 1, windows 4, conv 5; below: 3, shifted windows 6, conv 7; above: 14, windows 16, 17, 18
     ("semanir-u-tiny", {"dims": (6, 8), "layers": 1}, 64, 40),
     ("semanir-u-tiny", {"dims": (6, 8), "layers": 2, "channels": 1}, 48, 40),
-    # conv 1, windows 4, conv 5; below: 3, windows 6, conv 7, windows 8, conv 9; above: 18, fuse 19,
-    # windows 22, conv 23, windows 24, conv 25, body 26, last 27
+    # as before, then below: windows 8, conv 9; above: 18, fuse 19, ... conv 25, body 26, last 27
     ("semanir-u-tiny", {"dims": (6, 8), "layers": 1, "layout": "U1"}, 80, 56),
 ]
 
@@ -53,17 +49,13 @@ def test_large_tiles_are_the_whole_image_and_others_are_rounded_up_to_windows():
     np.testing.assert_array_equal(restore(network, degraded, tile=29, overlap=9), expected)
 
 
-@pytest.mark.parametrize(
-    ("name", "options", "unit"),
-    [
-        ("semanir-s", {"upscale": 2, "window": 12}, 12),
-        ("semanir-u", {"window": 8}, 16),  # five levels
-        ("semanir-u", {"window": 32}, 32),
-        ("semanir-u", {"layout": "U1", "window": 12}, 24),  # four levels
-    ],
-)
+UNITS = [("semanir-s", {"upscale": 2, "window": 12}, 12), ("semanir-u", {"window": 8}, 16)]
+UNITS += [("semanir-u", {"window": 32}, 32), ("semanir-u", {"layout": "U1", "window": 12}, 24)]
+
+
+@pytest.mark.parametrize(("name", "options", "unit"), UNITS)
 def test_tile_unit(name, options, unit):
-    """Columnar: the window. U-shape: windows and the pixels of the lowest level."""
+    """Columnar: the window. U-shape: windows and the pixels of the lowest of 5 or 4 levels."""
     with torch.device("meta"):
         assert build(name, **options).tile_unit == unit
 
@@ -91,15 +83,11 @@ class Doubling(torch.nn.Module):
 
     def __init__(self, weight=1.0):
         super().__init__()
-        self.weight = torch.nn.Parameter(torch.tensor(weight))
-        self.calls = []
+        self.weight, self.calls = torch.nn.Parameter(torch.tensor(weight)), []
 
     def forward(self, x):
         self.calls.append(tuple(x.shape[-2:]))
         return (x * self.weight).repeat_interleave(2, -1).repeat_interleave(2, -2)
-
-
-# --- images ----------------------------------------------------------------------------------
 
 
 def test_values():
@@ -126,14 +114,11 @@ FLOATS = np.zeros((8, 8, 3), np.float32)
 @pytest.mark.parametrize(
     ("image", "options", "message"),
     [
-        (np.full((8, 8, 3), np.nan, np.float32), {}, "NaN or infinite"),
-        (np.full((8, 8, 3), -np.inf, np.float32), {}, "NaN or infinite"),
-        (np.zeros((0, 8, 3), np.float32), {}, r"\(0, 8, 3\)"),
-        (np.zeros((1, 8, 8, 3), np.float32), {}, r"\(1, 8, 8, 3\)"),
-        (np.zeros((8, 8, 4), np.float32), {}, r"got \[1, 4, 8, 8\]"),
-        (np.zeros((8, 8), np.float32), {}, r"got \[1, 1, 8, 8\]"),
-        (np.zeros((8, 8, 3), np.int32), {}, "got int32"),
-        (FLOATS, {"tile": 8, "overlap": 8}, "overlap 8 .*smaller than the tile 8"),
+        (FLOATS + np.float32(np.inf), {}, "NaN or infinite"),
+        (FLOATS[:0], {}, r"\(0, 8, 3\)"),
+        (FLOATS[None], {}, r"\(1, 8, 8, 3\)"),
+        (FLOATS[..., [0, 1, 2, 2]], {}, r"got \[1, 4, 8, 8\]"),
+        (FLOATS.astype(np.int32), {}, "got int32"),
         (FLOATS, {"tile": 7, "overlap": 5}, "overlap 8 .*smaller than the tile 8"),
         (FLOATS, {"tile": 0, "overlap": 0}, "got 0 and 0"),
         (FLOATS, {"tile": 16, "overlap": -8}, "got 16 and -8"),
@@ -142,9 +127,6 @@ FLOATS = np.zeros((8, 8, 3), np.float32)
 def test_bad_images_and_tiles_are_refused(image, options, message):
     with pytest.raises(InputError, match=message):
         restore(build("semanir-u-tiny"), image, **options)
-
-
-# --- whole numbers, grey and memory ------------------------------------------------------------
 
 
 @pytest.mark.parametrize("tile", [None, 24])

@@ -5,7 +5,9 @@ import pytest
 import torch
 
 import semanir
+from data_prep.tasks import get_task
 from semanir import memory
+from semanir.evaluate import evaluation
 from semanir.evaluate.evaluation import score_images
 from semanir.evaluate.systems import network_of
 from semanir.inference import tiling
@@ -23,11 +25,7 @@ from semanir.measure.timing import peak_bytes
     ],
 )
 def test_the_count_is_what_the_allocator_holds(name, shape):
-    """Against the profiler's record of a pass that is computed: views count nothing.
-
-    Within 5 % of what lies between no copies in convolutions and all of them: oneDNN makes some
-    where the CPU has AVX-512 and none with AVX2.
-    """
+    """By the profiler, within 5 % of no copies in convolutions (AVX2) and of all (AVX-512)."""
     options = {"upscale": 2} if name == "semanir-s-tiny" else {}
     own = name.startswith("semanir")
     network, x = semanir.build(name, **options) if own else network_of(name), torch.rand(shape)
@@ -56,8 +54,7 @@ def test_a_picture_that_fits_is_not_tiled_and_one_that_does_not_is():
 def test_memory_is_counted_for_each_type():
     network = semanir.build("semanir-u-tiny", backend="mask").eval()
     single = tiling.bytes_per_pixel(network, 3)
-    double = tiling.bytes_per_pixel(network.double(), 3)
-    assert 1.8 * single < double < 2.2 * single
+    assert 1.8 * single < tiling.bytes_per_pixel(network.double(), 3) < 2.2 * single
     assert tiling.bytes_per_pixel(network.float(), 3) == single
 
 
@@ -71,18 +68,13 @@ def test_free_memory_heeds_the_control_group(monkeypatch):
     assert free_bytes(torch.device("cpu")) == 8_192_000
 
 
-def test_both_scores_are_recorded(tmp_path, monkeypatch):
+def test_both_scores_are_recorded(monkeypatch):
     """Of the whole image, of tiles if asked for, and the tile that memory forced."""
-    from data_prep.tasks import get_task
-
     task = get_task("denoise_gray-sigma50")
-    image = np.full((30, 40), 128, np.uint8)
-    entry = {"file": "a.npy", "clean": "a"}
-    monkeypatch.setattr("semanir.evaluate.evaluation.load_index", lambda folder, **fields: [entry])
-    monkeypatch.setattr(
-        "semanir.evaluate.evaluation.read_degraded", lambda path: image / np.float32(255)
-    )
-    monkeypatch.setattr("semanir.evaluate.evaluation.read_image", lambda path: image)
+    image, entry = np.full((30, 40), 128, np.uint8), {"file": "a.npy", "clean": "a"}
+    degraded = image / np.float32(255)
+    for name, value in ("load_index", [entry]), ("read_degraded", degraded), ("read_image", image):
+        monkeypatch.setattr(evaluation, name, lambda *given, value=value, **fields: value)
 
     def restorer(given, level, tile=None):
         return given + np.float32(2 / 255 if tile else 1 / 255), tile or forced

@@ -20,18 +20,16 @@ from semanir.network import build
 from semanir.network.config import configure, to_dict
 
 
-def one_tensor(entry=None):
-    """A safetensors file of one tensor, with an entry `semanir` of its metadata."""
-    return save({"a": torch.zeros(3)}, {"format": "pt"} if entry is None else {"semanir": entry})
+def one_tensor(**metadata):
+    """A safetensors file of one tensor."""
+    return save({"a": torch.zeros(3)}, metadata or {"format": "pt"})
 
 
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        ("semanir-s-tiny", {"upscale": 3, "window": 4, "k": 5}),
-        ("semanir-u-tiny", {"layout": "U1", "channels": 1, "window": 16, "attention": "cosine"}),
-    ],
-)
+SMALL_S = ("semanir-s-tiny", {"upscale": 3, "window": 4, "k": 5})
+SMALL_U = {"layout": "U1", "channels": 1, "window": 16, "attention": "cosine"}
+
+
+@pytest.mark.parametrize(("name", "options"), [SMALL_S, ("semanir-u-tiny", SMALL_U)])
 def test_weights_file_rebuilds_the_network(tmp_path, name, options):
     """Files of equal networks are equal: their SHA-256 goes on record."""
     network, files = make(name, **options).float(), []
@@ -64,10 +62,7 @@ def test_failed_save_keeps_the_old_file(tmp_path, monkeypatch):
     assert [file.name for file in tmp_path.iterdir()] == ["weights.safetensors"]
 
 
-# --- what is refused -------------------------------------------------------------------------
-
-
-WHOLE = one_tensor("{}")
+WHOLE = one_tensor(semanir="{}")
 HEADER = len(WHOLE) - 12  # bytes before those of the tensor
 SMALL = json.dumps({"config": to_dict(configure("semanir-u-tiny"))})
 UNREADABLE = {
@@ -87,14 +82,14 @@ UNREADABLE = {
     "cut by a byte": (WHOLE[:-1], f"{len(WHOLE) - 1} bytes where {len(WHOLE)} belong"),
     "too long": (WHOLE + b"x", f"{len(WHOLE) + 1} bytes where {len(WHOLE)} belong"),
     "broken header": (WHOLE[:20] + b"\xff" + WHOLE[21:], "broken weights"),
-    "broken facts": (one_tensor("{"), "does not fit"),
+    "broken facts": (one_tensor(semanir="{"), "does not fit"),
 }
 # whole files of tensors, but of no network: nothing of their facts is wrong
 FOREIGN = {
     "of others": (one_tensor(), "carries no network configuration"),
-    "other facts": (one_tensor("[1]"), "does not fit"),
-    "no network": (one_tensor('{"config": {"shape": "round"}}'), "does not fit"),
-    "other tensors": (one_tensor(SMALL), "does not fit"),
+    "other facts": (one_tensor(semanir="[1]"), "does not fit"),
+    "no network": (one_tensor(semanir='{"config": {"shape": "round"}}'), "does not fit"),
+    "other tensors": (one_tensor(semanir=SMALL), "does not fit"),
 }
 
 

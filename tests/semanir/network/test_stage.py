@@ -13,7 +13,7 @@ from tiny_networks import images, randomise, seeded
 
 from semanir.network.config import LayerConfig
 from semanir.network.layers import Stage
-from semanir.network.windows import pad_reflect, partition, unpartition
+from semanir.network.windows import pad_reflect
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5), (2, 3), (3, 2), (5, 8), (9, 16), (17, 4)])
@@ -24,19 +24,6 @@ def test_pad_reflect_is_numpys_reflection(size, multiple):
     widths = [(0, -length % m) for length, m in zip(size, multiple, strict=True)]
     expected = np.pad(x.numpy(), [(0, 0), (0, 0), *widths], mode="reflect")
     np.testing.assert_array_equal(pad_reflect(x, multiple).numpy(), expected)
-
-
-@pytest.mark.parametrize(
-    ("window", "size"), [((4, 4), (8, 12)), ((3, 5), (9, 5)), ((1, 7), (2, 14)), ((6, 6), (6, 6))]
-)
-def test_partition_and_unpartition(window, size):
-    """Token y * w + x of window (i, j) of image s is pixel (i * h + y, j * w + x)."""
-    x, (h, w), columns = images(2, 3, *size), window, size[1] // window[1]
-    tokens = partition(x, window).view(2, -1, h * w, 3)
-    for i, j in np.ndindex(size[0] // h, columns):
-        cut = x[:, :, i * h : i * h + h, j * w : j * w + w]
-        assert torch.equal(tokens[:, i * columns + j], cut.flatten(2).mT)
-    assert torch.equal(unpartition(tokens.flatten(0, 1), window, size), x)
 
 
 def plain_and_shifted(dim=6, heads=2, layers=1, window=8, **switches):
@@ -51,9 +38,9 @@ def plain_and_shifted(dim=6, heads=2, layers=1, window=8, **switches):
 def test_the_dense_twin_has_every_key(size):
     """It equals the stage whose dictionary holds all tokens, the query's own included."""
     x = images(2, 6, *size)
-    dense_stages = plain_and_shifted(layers=2, keys="all")
-    full_stages = plain_and_shifted(layers=2, include_self=True)
-    for dense, full in zip(dense_stages, full_stages, strict=True):
+    twins = ({"keys": "all"}, {"include_self": True})
+    stages = (plain_and_shifted(layers=2, **switches) for switches in twins)
+    for dense, full in zip(*stages, strict=True):
         full.load_state_dict(dense.state_dict())
         with torch.no_grad():
             assert (dense(x, 9) - full(x, 64)).abs().max() < 1e-10
@@ -61,9 +48,6 @@ def test_the_dense_twin_has_every_key(size):
             assert torch.equal(dense(x, 9), dense(x, 1))
     dense(x, 9).sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in dense.parameters())
-
-
-# --- a stage against plain loops -------------------------------------------------------------
 
 
 def norm_by_hand(x, module):
@@ -76,9 +60,9 @@ def linear_by_hand(x, module):
     return out if module.bias is None else out + module.bias.detach().numpy()
 
 
-def bias_by_hand(module, dy, dx, window):
+def bias_by_hand(module, query, key, window):
     """16 * sigmoid(MLP(sign(t) log2(1 + |8t|) / 3)), t the offset as a part of the window."""
-    t = [d / max(length - 1, 1) for d, length in zip((dy, dx), window, strict=True)]
+    t = [(i - j) / max(n - 1, 1) for i, j, n in zip(query, key, window, strict=True)]
     coordinates = np.array([np.sign(v) * log2(1 + abs(8 * v)) / 3 for v in t])
     hidden = np.maximum(linear_by_hand(coordinates, module.mlp[0]), 0)
     return 16 / (1 + np.exp(-linear_by_hand(hidden, module.mlp[2])))  # [heads]
@@ -99,18 +83,15 @@ def compared_by_hand(similarity, token):
 
 
 def stage_by_hand(stage, x, k):
-    """Alg. 1 for one image [C,H,W] in loops over single tokens, with numpy only.
+    """Alg. 1 for one image [C,H,W] in loops over single tokens: no rolling and no labels.
 
-    Windows of a shifted stage are those of the plane moved by half a window; at the border they are
-    cut off. No rolling and no labels: what the stage does with those must come to the same.
+    Windows of a shifted stage are those of the plane moved by half a window, cut at the border.
     """
     c, height, width = x.shape
     window = min(stage.window, height), min(stage.window, width)
     x = np.pad(x, [(0, 0), (0, -height % window[0]), (0, -width % window[1])], mode="reflect")
     sides = x.shape[1:]
-    shift = [
-        w // 2 if stage.shifted and side > w else 0 for w, side in zip(window, sides, strict=True)
-    ]
+    shift = [w // 2 * (stage.shifted and n > w) for w, n in zip(window, sides, strict=True)]
     tokens = {(i, j): x[:, i, j] for i in range(sides[0]) for j in range(sides[1])}
     groups: dict = {}
     for i, j in tokens:
@@ -136,12 +117,12 @@ def stage_by_hand(stage, x, k):
         updated = {}
         for query, value in tokens.items():
             gathered = np.zeros((heads, c // heads))
+            biases = [bias_by_hand(attention.bias, query, key, window) for key in listed[query]]
             for h in range(heads):
                 scores = []
-                for key in listed[query]:
-                    dy, dx = query[0] - key[0], query[1] - key[1]
+                for key, bias in zip(listed[query], biases, strict=True):
                     score = product_by_hand(attention, qkv[query][0], qkv[key][1], h)
-                    scores.append(score + bias_by_hand(attention.bias, dy, dx, window)[h])
+                    scores.append(score + bias[h])
                 weights = [exp(score - max(scores)) for score in scores]
                 for key, weight in zip(listed[query], weights, strict=True):
                     gathered[h] += weight / sum(weights) * qkv[key][2, h]
@@ -190,10 +171,9 @@ def test_stage_equals_plain_loops(shifted, size, window, k, switches):
         if expected is None:
             expected = stage_by_hand(stage, x[0].numpy(), k)
         with torch.no_grad():
-            outputs = [stage(x, k)]
-        outputs.append(stage(x, k).detach())  # with gradients it may take another path
-        for out in outputs:
-            difference = np.abs(out[0].numpy() - expected).max()
+            quick = stage(x, k)
+        for out in (quick, stage(x, k)):  # with gradients it may take another path
+            difference = np.abs(out.detach()[0].numpy() - expected).max()
             print(f"{backend}: {difference:.1e} of values up to {np.abs(expected).max():.1f}")
             # the clamp of 4.6052 is not quite a scale of 100
             assert difference < (1e-4 if "attention" in switches else 1e-9), backend
