@@ -253,20 +253,16 @@ def test_three_dimensional_ssim_by_full_convolutions():
 PHOTOGRAPHS = REPOSITORY / "data_prep/embedded/test_rgb"
 
 
-@pytest.mark.parametrize(
-    ("protocol", "metric", "usual", "least", "most"),
-    [
+def test_one_lineage_scores_blur_higher():
+    """A number of one convention says nothing beside one of the other."""
+    photographs = [read(path) for path in PHOTOGRAPHS.iterdir()]
+    blurred = [cv2.GaussianBlur(clean, (0, 0), 1) for clean in photographs]
+    for protocol, metric, usual, least, most in (
         ("deblur", "ssim_matlab_3d", "ssim_matlab", 0.05, 0.2),
         ("weather", "psnr_transweather_legacy", "psnr", 0.5, 2),
-    ],
-)
-def test_one_lineage_scores_blur_higher(protocol, metric, usual, least, most):
-    """A number of one convention says nothing beside one of the other."""
-    gains = []
-    for clean in map(read, sorted(PHOTOGRAPHS.iterdir())):
-        scores = score(cv2.GaussianBlur(clean, (0, 0), 1), clean, protocol)
-        gains.append(scores[metric] - scores[usual])
-    assert least < np.mean(gains) < most
+    ):
+        scores = [score(*images, protocol) for images in zip(blurred, photographs, strict=True)]
+        assert least < np.mean([found[metric] - found[usual] for found in scores]) < most
 
 
 def test_legacy_weather_psnr_is_the_code_of_transweather():

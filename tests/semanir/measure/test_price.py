@@ -13,17 +13,7 @@ from data_prep.images import read_image
 from data_prep.tasks import get_task
 from semanir import cli
 from semanir.evaluate.metrics import score
-from semanir.measure.price import (
-    Price,
-    duration,
-    evaluated_network,
-    prices,
-    report,
-    seconds_a_megapixel,
-    seconds_to_start,
-    shape_of,
-    step,
-)
+from semanir.measure import price as costs
 from semanir.network import build
 from semanir.network.flops import multiply_adds
 from semanir.plan import models
@@ -31,23 +21,21 @@ from semanir.plan.plan import Plan
 from semanir.plan.runs import Run
 from semanir.train.recipe import make_recipe
 
-PRICE = "semanir.measure.price"
-
 
 @pytest.fixture(autouse=True)
 def one_thread():
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
-    seconds_to_start.cache_clear()
-    seconds_a_megapixel.cache_clear()
+    costs.seconds_to_start.cache_clear()
+    costs.seconds_a_megapixel.cache_clear()
 
 
 @pytest.fixture
 def clock(monkeypatch):
     """What semanir.measure.price reads instead of the time: `clock.now`, which stands still."""
     clock = SimpleNamespace(now=0.0)
-    monkeypatch.setattr(f"{PRICE}.time", SimpleNamespace(perf_counter=lambda: clock.now))
+    monkeypatch.setattr(costs, "time", SimpleNamespace(perf_counter=lambda: clock.now))
     return clock
 
 
@@ -71,11 +59,11 @@ def test_work_of_a_step_is_three_passes_of_a_batch(clock, monkeypatch):
     """Forward, and twice that backward; the mean over the drawn k. The fastest step counts."""
     recipe = make_recipe(Plan("smoke").recipe("sr-x2") | {"topk": [8, 32], "batch": 4})
     run = Run("smoke", "sr-x2", "semanir-s", 0)
-    shape = shape_of(run, recipe)
+    shape = costs.shape_of(run, recipe)
     assert shape == (4, 3, 16, 2)
     step_of = torch.optim.AdamW.step
     monkeypatch.setattr(torch.optim.AdamW, "step", slowly(clock, [9, 3, 2, 4], step_of))
-    counted, seconds = step("semanir-s-tiny", (("window", 4),), shape, recipe)
+    counted, seconds = costs.step("semanir-s-tiny", (("window", 4),), shape, recipe)
     monkeypatch.undo()
     assert seconds == 2
     networks = [build("semanir-s-tiny", upscale=2, window=4, k=k) for k in (8, 32)]
@@ -87,11 +75,11 @@ def test_work_of_a_step_is_three_passes_of_a_batch(clock, monkeypatch):
 def timed(monkeypatch, start=0.0):
     """Instead of timings: 7.2 s a step, 36 s a megapixel; yields what is restored."""
     asked = []
-    monkeypatch.setattr(f"{PRICE}.step", lambda *options: (10.0, 7.2))
+    monkeypatch.setattr(costs, "step", lambda *options: (10.0, 7.2))
     monkeypatch.setattr(
-        f"{PRICE}.seconds_a_megapixel", lambda *options: asked.append(options) or 36.0
+        costs, "seconds_a_megapixel", lambda *options: asked.append(options) or 36.0
     )
-    monkeypatch.setattr(f"{PRICE}.seconds_to_start", lambda: start)
+    monkeypatch.setattr(costs, "seconds_to_start", lambda: start)
     return asked
 
 
@@ -106,7 +94,7 @@ def test_every_run_of_the_scale_is_priced_once(monkeypatch):
     8 colour photographs a level, 4 grey ones, of 0.037 megapixels: every run at its levels.
     """
     timed(monkeypatch)
-    found, runs = prices(Plan("smoke")), Plan("smoke").evaluations()
+    found, runs = costs.prices(Plan("smoke")), Plan("smoke").evaluations()
     wanted = trainings("smoke")
     assert len(wanted) == sum(price.trainings for price in found)
     assert all("weights_of" not in models.get_model(run.model) for run in wanted)
@@ -126,7 +114,7 @@ def test_every_run_of_the_scale_is_priced_once(monkeypatch):
     assert hours == pytest.approx(36 * 0.037 * restored / 3600)
 
     timed(monkeypatch, start=3.6)
-    for one, other in zip(found, prices(Plan("smoke")), strict=True):
+    for one, other in zip(found, costs.prices(Plan("smoke")), strict=True):
         assert other.hours_here - one.hours_here == pytest.approx(one.trainings / 1000)
         assert other.hours_restoring - one.hours_restoring == pytest.approx(one.evaluations / 1000)
     assert sum(one.evaluations for one in found) == len(runs)
@@ -135,7 +123,7 @@ def test_every_run_of_the_scale_is_priced_once(monkeypatch):
 def test_released_systems_are_priced_by_what_their_weights_fit(monkeypatch):
     """The blind network of DnCNN is deeper than those for one level of grey noise."""
     asked = timed(monkeypatch)
-    found = [p for p in prices(Plan("smoke", systems=("dncnn",))) if p.model == "dncnn"]
+    found = [p for p in costs.prices(Plan("smoke", systems=("dncnn",))) if p.model == "dncnn"]
     # the blind network at three levels, and one network for each of them
     restored = {"denoise_color": 6 * 8, "denoise_gray": 6 * 4}
     assert {price.task: price.restored for price in found} == restored
@@ -147,8 +135,8 @@ def test_released_systems_are_priced_by_what_their_weights_fit(monkeypatch):
 
 def test_starting_a_job_is_starting_python_with_what_training_imports(clock, monkeypatch):
     asked = []
-    monkeypatch.setattr(f"{PRICE}.subprocess.run", slowly(clock, [2.5], record(asked)))
-    assert seconds_to_start() == 2.5
+    monkeypatch.setattr(costs.subprocess, "run", slowly(clock, [2.5], record(asked)))
+    assert costs.seconds_to_start() == 2.5
     (((python, flag, code),),) = asked  # one call with one argument, a list of three words
     assert (python, flag) == (sys.executable, "-c")
     assert "semanir.train.training" in code
@@ -157,7 +145,7 @@ def test_starting_a_job_is_starting_python_with_what_training_imports(clock, mon
 
 def test_what_is_left_out_costs_nothing(monkeypatch):
     timed(monkeypatch)
-    found = prices(Plan("mini", ("mcmaster",), ("dncnn",)))
+    found = costs.prices(Plan("mini", ("mcmaster",), ("dncnn",)))
     assert {"denoise_gray", "deblur"} < {price.task for price in found}
     colour = {price.model for price in found if price.task == "denoise_color"}
     assert colour == {"dncnn", "input"}  # they have CBSD68
@@ -175,23 +163,25 @@ def test_what_is_left_out_costs_nothing(monkeypatch):
 def test_restoring_is_the_network_and_the_score(clock, monkeypatch, model, variant, task, side):
     """The fastest round, divided by the megapixels of the output."""
 
+    evaluated = costs.evaluated_network
+
     def slow_network(*arguments):
-        network = evaluated_network(*arguments)
+        network = evaluated(*arguments)
         if network is not None:
             network.forward = slowly(clock, [1.5, 0.5, 0.3, 0.4], network.forward)
         return network
 
-    monkeypatch.setattr(f"{PRICE}.evaluated_network", slow_network)
-    monkeypatch.setattr(f"{PRICE}.score", slowly(clock, [0.9, 0.1], score))
+    monkeypatch.setattr(costs, "evaluated_network", slow_network)
+    monkeypatch.setattr(costs, "score", slowly(clock, [0.9, 0.1], score))
     fastest = 0.1 if model == "input" else 0.4
-    found = seconds_a_megapixel(Plan("mini"), model, variant, task)
+    found = costs.seconds_a_megapixel(Plan("mini"), model, variant, task)
     assert found == pytest.approx(fastest / (side**2 / 1e6))
 
 
 def test_what_takes_long_is_restored_twice(clock, monkeypatch):
     rounds = []
-    monkeypatch.setattr(f"{PRICE}.score", slowly(clock, [30, 20], record(rounds)))
-    found = seconds_a_megapixel(Plan("mini"), "input", "", "deblur-motion")
+    monkeypatch.setattr(costs, "score", slowly(clock, [30, 20], record(rounds)))
+    found = costs.seconds_a_megapixel(Plan("mini"), "input", "", "deblur-motion")
     assert found == pytest.approx(20e6 / 128**2) and len(rounds) == 2
 
 
@@ -200,14 +190,14 @@ def test_the_network_that_is_timed_is_that_of_the_scale():
     task = get_task("denoise_gray-sigma25")
     for scale, preset in (("mini", "semanir-u-tiny"), ("paper", "semanir-u")):
         with torch.device("meta"):
-            found = evaluated_network(Plan(scale), "semanir-u", "", task)
+            found = costs.evaluated_network(Plan(scale), "semanir-u", "", task)
             wanted = build(preset, channels=1)
         one, other = (
             {name: tensor.shape for name, tensor in network.named_parameters()}
             for network in (found, wanted)
         )
         assert one == other
-    assert evaluated_network(Plan("mini"), "input", "", task) is None
+    assert costs.evaluated_network(Plan("mini"), "input", "", task) is None
 
 
 def test_photographs_are_as_large_as_the_registry_says():
@@ -225,11 +215,11 @@ def test_photographs_are_as_large_as_the_registry_says():
 
 def test_report_adds_up():
     found = [
-        Price("semanir-s", "sr-x2", 4, 10_000, 1.5, 1, 1_000_000, 16, 64, 36e18, 48.0),
-        Price("semanir-u", "weather", 2, 2_340, 0.2, 2, 750_000, 32, 16, 36e18, 24.0),
-        Price("dncnn", "denoise_gray", 1, 5, 0.05),
+        costs.Price("semanir-s", "sr-x2", 4, 10_000, 1.5, 1, 1_000_000, 16, 64, 36e18, 48.0),
+        costs.Price("semanir-u", "weather", 2, 2_340, 0.2, 2, 750_000, 32, 16, 36e18, 24.0),
+        costs.Price("dncnn", "denoise_gray", 1, 5, 0.05),
     ]
-    text = report(found, "paper")
+    text = costs.report(found, "paper")
     assert "1,000,000" in text and "32 x 16" in text
     sums = ["all", "3", "7.20e+19", "3.0", "days", "7", "12,345", "1.8", "h"]
     assert text.splitlines()[5].split() == sums
@@ -239,12 +229,12 @@ def test_report_adds_up():
 
 
 def test_durations_as_people_read_them():
-    shown = [duration(hours) for hours in (0.05, 2.5, 60, 24 * 365 * 3)]
+    shown = [costs.duration(hours) for hours in (0.05, 2.5, 60, 24 * 365 * 3)]
     assert shown == ["3.0 min", "2.5 h", "2.5 days", "3.0 years"]
 
 
 def test_command_line(capsys, monkeypatch):
-    monkeypatch.setattr(f"{PRICE}.prices", lambda plan: [])
+    monkeypatch.setattr(costs, "prices", lambda plan: [])
     cli.main(["price", "--scale", "mini", "--json"])
     assert json.loads(capsys.readouterr().out) == []
     with pytest.raises(SystemExit) as stop:
