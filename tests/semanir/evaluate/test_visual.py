@@ -170,8 +170,11 @@ def test_a_record_holds_the_three_crops_and_their_psnr(enlarging):
     assert psnr.to_dict() == {"semanir-s": 22.0, "input": 20.0}
 
 
-def test_other_systems_stand_beside_the_network(enlarging, tmp_path):
+def test_other_systems_stand_beside_the_network(enlarging, tmp_path, capsys):
     """One that returns the clean image: infinite PSNR, and its own line of the results."""
+    with pytest.raises(SystemExit):
+        cli.main([*COMMAND, "--model", "input"])
+    assert "input is not trained here" in capsys.readouterr().err
     cli.main([*COMMAND, "--model", "semanir-s", "--systems", "swinir"])
     path = tmp_path / SHOWN.visual
     (other,) = read_record(path)["beside"]
@@ -185,12 +188,6 @@ def test_other_systems_stand_beside_the_network(enlarging, tmp_path):
     assert shown["psnr"]["swinir"] == (math.inf, None)
     text = rendered([shown], tmp_path)
     assert "swinir inf dB" in text and "Restored by swinir" in text
-
-
-def test_pictures_are_of_trained_networks(capsys):
-    with pytest.raises(SystemExit):
-        cli.main([*COMMAND, "--model", "input"])
-    assert "input is not trained here" in capsys.readouterr().err
 
 
 # --- the page --------------------------------------------------------------------------------
@@ -209,10 +206,12 @@ def test_numbers_on_the_page_come_from_the_results(tmp_path):
         eval_record(tmp_path, "sr-x2", "input", [(*PLACE, 24.25, 0, 0)]),
         eval_record(tmp_path, "sr-x2", "semanir-b", [(*PLACE, 11, 0, 0)]),
     ]
-    shown = page.crops(read_record(path), path, read_records([*paths, path]))
-    assert shown["psnr"] == {"degraded": (23.5, 24.25), "restored": (27.125, 26.5)}
-    without = page.crops(read_record(path), path, read_records(paths[2:]))
-    assert without["psnr"] == {"degraded": (None, None), "restored": (None, None)}
+    shown, without = (
+        page.crops(read_record(path), path, read_records(given))["psnr"]
+        for given in ([*paths, path], paths[2:])
+    )
+    assert shown == {"degraded": (23.5, 24.25), "restored": (27.125, 26.5)}
+    assert without == {"degraded": (None, None), "restored": (None, None)}
 
 
 def test_a_page_is_rendered_and_escapes_what_comes_from_data(tmp_path):

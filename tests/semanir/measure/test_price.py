@@ -226,9 +226,6 @@ def test_report_adds_up():
     assert "one thing after the other: 3.1 days." in text  # 72 and 1.75 hours
     assert "networks in 83.3 days" in text  # 2 * 72e18 / 20e12 seconds
     assert "semanir data sizes --scale paper" in text
-
-
-def test_durations_as_people_read_them():
     shown = [costs.duration(hours) for hours in (0.05, 2.5, 60, 24 * 365 * 3)]
     assert shown == ["3.0 min", "2.5 h", "2.5 days", "3.0 years"]
 
