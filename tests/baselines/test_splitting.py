@@ -35,7 +35,6 @@ def piece_numbers(split, size, scale=1, **numbers):
 def test_pieces_join_to_the_whole(split, size, scale):
     """Where every piece is right the whole is, in a batch, of odd sides, enlarged."""
     assert set(EVERY) == set(SPLITS)
-    torch.manual_seed(0)
     x = torch.rand(2, 3, *size)
     out = SPLITS[split](lambda piece: enlarged(piece, scale), x, **EVERY[split])
     torch.testing.assert_close(out, enlarged(x, scale))
@@ -43,35 +42,28 @@ def test_pieces_join_to_the_whole(split, size, scale):
 
 def test_tiles_are_averaged_where_they_overlap():
     """GRL's engines/base.py:97-115: 6 of 14 columns, 4 apart: from 0, 4 and 8."""
-    numbers = {"tile": 6, "overlap": 2}
-    out = piece_numbers("overlapping_tiles", (6, 14), **numbers)
-    assert out[3].tolist() == [0, 0, 0, 0, 0.5, 0.5, 1, 1, 1.5, 1.5, 2, 2, 2, 2]
+    wide, narrow, flat = (
+        piece_numbers("overlapping_tiles", size, tile=6, overlap=2)
+        for size in ((6, 14), (6, 11), (4, 7))
+    )
+    assert wide[3].tolist() == [0, 0, 0, 0, 0.5, 0.5, 1, 1, 1.5, 1.5, 2, 2, 2, 2]
     # the last tile is moved back to the edge: from 0, 4 and 5
-    out = piece_numbers("overlapping_tiles", (6, 11), **numbers)
-    assert out[0].tolist() == [0, 0, 0, 0, 0.5, 1, 1.5, 1.5, 1.5, 1.5, 2]
-    # line 94: no larger than the shorter side
-    assert piece_numbers("overlapping_tiles", (4, 7), **numbers)[0, -1] == 2
+    assert narrow[0].tolist() == [0, 0, 0, 0, 0.5, 1, 1.5, 1.5, 1.5, 1.5, 2]
+    assert flat[0, -1] == 2  # line 94: no larger than the shorter side
 
 
-@pytest.mark.parametrize(
-    ("split", "numbers", "too_small"),
-    [
-        ("overlapping_quarters", {"multiple": 4}, {"multiple": 64}),
-        (
-            "recursive_quarters",
-            {"shave": 2, "min_size": 1000},
-            {"shave": 10, "min_size": 160000},
-        ),
-    ],
-)
-def test_corners_meet_in_the_middle(split, numbers, too_small):
+@pytest.mark.parametrize("split", ["overlapping_quarters", "recursive_quarters"])
+def test_corners_meet_in_the_middle(split):
     """DPIR utils/utils_model.py:133-136, RCAN model/__init__.py:143-151: at h // 2, w // 2."""
-    out = piece_numbers(split, (9, 11), scale=2, **numbers)
+    recursive = split == "recursive_quarters"
+    few = {"shave": 2, "min_size": 1000} if recursive else {"multiple": 4}
+    out = piece_numbers(split, (9, 11), scale=2, **few)
     assert out.shape == (18, 22)
     assert out[7].tolist() == [0] * 10 + [1] * 12
     assert out[8].tolist() == [2] * 10 + [3] * 12
     # a picture too small for corners passes as a whole
-    assert (piece_numbers(split, (19, 70), **too_small) == 0).all()
+    many = {"shave": 10, "min_size": 160000} if recursive else {"multiple": 64}
+    assert (piece_numbers(split, (19, 70), **many) == 0).all()
 
 
 def test_corners_are_split_again_while_they_are_large():
@@ -83,10 +75,9 @@ def test_corners_are_split_again_while_they_are_large():
 
 
 def test_middles_of_crops_are_averaged():
-    """IPT's model/__init__.py:149-202, crops of 48 with 12 between: from 0, 12 and the edge.
+    """IPT's model/__init__.py:149-202, crops of 48 from 0, 12 and the edge.
 
-    Of 60 columns: 12 of the first crop, its middle alone, 12 that two middles share, then from the
-    middle of the crop at the edge (its columns 24 and on, line 200) that one.
+    Of 60 columns: 24 of the first, 12 that two middles share, then the crop at the edge (line 200).
     """
     out = piece_numbers("overlapping_crops", (60, 60), side=48)
     # crops are numbered row by row: 0 1 2, 3 4 5, 6 7 8, the last of each is that at the edge
@@ -105,13 +96,8 @@ def test_the_crop_at_the_edge_takes_over_in_the_middle_of_what_is_shared(columns
     assert out.tolist() == [0] * first + [1] * last
 
 
-@pytest.mark.parametrize(
-    ("split", "size", "largest"),
-    [
-        ({}, (321, 481), (321, 481)),
-        ({"recursive_quarters": {"shave": 10, "min_size": 160000}}, (900, 1000), (240, 265)),
-    ],
-)
-def test_largest_pieces(split, size, largest):
+def test_largest_pieces():
     """What has to fit into memory at once."""
-    assert largest_piece(split, *size) == largest
+    assert largest_piece({}, 321, 481) == (321, 481)
+    quarters = {"recursive_quarters": {"shave": 10, "min_size": 160000}}
+    assert largest_piece(quarters, 900, 1000) == (240, 265)

@@ -7,9 +7,7 @@ GRL = {"depths": [2], "num_heads_window": [2], "num_heads_stripe": [2], "embed_d
 
 # in place of the options of models.yaml; two of what alternates, windows and enlargements kept
 SMALL = {
-    "dncnn": {"depth": 4, "width": 8},
-    "dncnn3": {"depth": 4, "width": 8},
-    "ffdnet": {"depth": 4, "width": 8},
+    **{name: {"depth": 4, "width": 8} for name in ("dncnn", "dncnn3", "ffdnet", "deepjoint")},
     "drunet": {"nc": [8, 8, 16, 16], "nb": 1},
     "swinir": {"embed_dim": 24, "depths": [2], "num_heads": [2]},
     "restormer": {"dim": 8, "num_blocks": [1, 1, 1, 1], "num_refinement_blocks": 1},
@@ -24,7 +22,6 @@ SMALL = {
     "cat": {"dim": 32, "heads": 2, "depth": 2, "widths": (2, 4)},
     "art": {"dim": 16, "heads": 2, "depth": 2, "intervals": (4,)},
     "fbcnn": {"nc": [8, 8, 16, 512], "nb": 1},  # the width that its estimate of the quality takes
-    "deepjoint": {"depth": 4, "width": 8},
     "nafnet": {"width": 8, "enc_blk_nums": [1, 1, 1, 1]},
     "mprnet": {"n_feat": 16, "scale_unetfeats": 8, "scale_orsnetfeats": 8, "num_cab": 1},
     "transweather": {"dims": (8, 8, 16, 16), "heads": (1, 2, 2, 2)},

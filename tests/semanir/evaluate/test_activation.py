@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import semanir
-from semanir.attention import AllKeys, attend, build_dictionary
+from semanir.attention import AllKeys, build_dictionary
 from semanir.errors import InputError
 from semanir.evaluate import activation
 
@@ -21,13 +21,9 @@ def test_attention_weights_are_those_of_the_layer(keys):
         v = layer.qkv(x).view(2, 64, 3, layer.heads, -1).permute(2, 0, 3, 1, 4)[2]
         merged = (got @ v).transpose(1, 2).reshape(2, 64, 16)
         assert (layer.proj(merged) - layer(x, chosen, (8, 8))).abs().max() < 1e-5
-        q, k, _ = layer.qkv(x).view(2, 64, 3, layer.heads, -1).permute(2, 0, 3, 1, 4)
-        expected = attend(q, k, v, chosen, layer.bias((8, 8)), (8, 8))
-        assert (got @ v - expected).abs().max() < 1e-5
 
 
 def test_inspection_of_a_network():
-    torch.manual_seed(0)
     network = semanir.build("semanir-u-tiny").eval()
     image = np.random.default_rng(0).random((40, 45, 3), dtype=np.float32)
     image[4 + 8 : 4 + 12, 6 + 20 : 6 + 24] = [[[0.0], [1.0], [0.0], [1.0]]]  # the liveliest block
@@ -36,13 +32,10 @@ def test_inspection_of_a_network():
     assert set(found["maps"]) == {"8", "16", "64", "256", "all"}
     for name, shown in found["maps"].items():
         assert np.shape(shown) == (32, 32) and np.sum(shown) == pytest.approx(1, abs=1e-3)
-        used = np.count_nonzero(shown)
-        assert used <= 16 * int(name) if name != "all" else used > 900
+        least, most = (900, 1024) if name == "all" else (0, 16 * int(name))
+        assert least < np.count_nonzero(shown) <= most
     for row in found["stages"]:
         assert sum(row["histogram"]) % row["N"] == 0 and row["most"] < row["N"]
     assert {row["stage"] for row in found["stages"]} == {"down.0", "up.1", "final"}
-
-
-def test_an_image_smaller_than_the_window_is_refused():
     with pytest.raises(InputError, match="32 x 32 or more"):
-        activation.inspect(semanir.build("semanir-u-tiny"), np.zeros((31, 40, 3), np.float32))
+        activation.inspect(network, image[:31])

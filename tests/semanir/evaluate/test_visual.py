@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from made_records import STAMP, eval_record, visual_record
 from PIL import Image
 
 from data_prep.degrade import degrade_set
-from data_prep.images import write_image
+from data_prep.images import read_image, write_image
 from data_prep.resize import imresize
 from data_prep.tasks import families
 from reports.collect import collect, means, read_records, read_results, write_results
@@ -32,9 +33,9 @@ PLACE = ("embedded_rgb", "x2")
 COMMAND = ["evaluate", "--what", "visual", "--task", "sr-x2"]
 
 
-def rows(scores, place=PLACE):
-    place = dict(zip(("dataset", "level"), place, strict=True))
-    return [{**place, "image": name, "psnr": psnr} for name, psnr in scores.items()]
+def rows(scores, level="x2"):
+    place = {"dataset": "embedded_rgb", "level": level}
+    return [place | {"image": name, "psnr": psnr} for name, psnr in scores.items()]
 
 
 # --- the rule --------------------------------------------------------------------------------
@@ -54,31 +55,19 @@ def rows(scores, place=PLACE):
 )
 def test_the_image_of_the_median_gain_is_chosen(restored, inputs, chosen):
     """Worked out by hand; another set and level after the first changes nothing."""
-    other = rows({"x": 99.0, "y": 1.0}, ("embedded_rgb", "x3"))
+    other = rows({"x": 99.0, "y": 1.0}, "x3")
     assert visual.median_image(rows(restored) + other, other + rows(inputs)) == chosen
-
-
-def test_an_image_that_the_input_lacks_is_named():
-    with pytest.raises(InputError, match="no b of embedded_rgb at x2"):
-        visual.median_image(rows({"a": 30, "b": 31}), rows({"a": 20}))
+    with pytest.raises(InputError, match="no missing of embedded_rgb at x2"):
+        visual.median_image(rows({"missing": 30}), rows(inputs))
 
 
 def test_the_crop_is_the_square_of_the_grid_that_varies_most():
-    """Noise in one place; half a step beside the grid it falls to the square that holds most."""
-    rng = np.random.default_rng(0)
+    """The first where all are equal; a small image gives its largest square."""
     image = np.full((240, 300, 3), 128, np.uint8)
-    image[96:192, 144:240] = rng.integers(0, 256, (96, 96, 3))
-    assert visual.busiest_crop(image) == (96, 144, 96)
-    assert visual.busiest_crop(image[..., 0]) == (96, 144, 96)
-    assert visual.busiest_crop(np.full((200, 200), 7, np.uint8)) == (0, 0, 96)  # all equal
-
-
-@pytest.mark.parametrize(
-    ("shape", "unit", "side"), [((95, 200), 1, 95), ((95, 200), 4, 92), ((96, 96), 3, 96)]
-)
-def test_a_small_image_gives_its_largest_square(shape, unit, side):
-    square = visual.busiest_crop(np.zeros(shape, np.uint8), unit)
-    assert square[2] == side and square[0] % unit == square[1] % unit == 0
+    image[96:192, 144:240] = np.random.default_rng(0).integers(0, 256, (96, 96, 3))
+    assert visual.busiest_crop(image) == visual.busiest_crop(image[..., 0]) == (96, 144, 96)
+    for size, unit, side in (((200, 200), 1, 96), ((95, 200), 1, 95), ((95, 200), 4, 92)):
+        assert visual.busiest_crop(np.zeros(size, np.uint8), unit) == (0, 0, side)
 
 
 def test_one_run_for_each_family_that_the_tables_train():
@@ -94,16 +83,17 @@ def test_one_run_for_each_family_that_the_tables_train():
         assert [(run.task, run.model) for run in runs] == list(first.values())
         assert {run.seed for run in runs} == {0}
     assert len(Plan("smoke").visual_runs(layouts())) == len(families())
+    for task, source in {"denoise_gray-sigma50": "denoise_gray-blind", "sr-x4": "sr-x4"}.items():
+        of_input = Run("smoke", task, "semanir-u", 0).of_input
+        assert of_input == Run("smoke", source, "input", 0)
+        assert of_input in Plan("smoke").runs(default_tables())
 
 
-@pytest.mark.parametrize(
-    ("task", "source"),
-    [("denoise_gray-sigma50", "denoise_gray-blind"), ("sr-x4", "sr-x4")],
-)
-def test_the_input_of_a_run_is_the_one_that_is_evaluated(task, source):
-    run = Run("smoke", task, "semanir-u", 0)
-    assert run.of_input == Run("smoke", source, "input", 0)
-    assert run.of_input in Plan("smoke").runs(default_tables())
+def test_systems_beside_a_run_are_those_evaluated_on_its_task():
+    run = Run("mini", "denoise_gray-sigma25", "semanir-u", 0)
+    found = Plan("mini").systems_shown(run, default_tables())
+    assert [(other.task, other.model) for other in found] == [(run.task, "dncnn")]
+    assert Plan("smoke").systems_shown(run, default_tables()) == []
 
 
 # --- the record ------------------------------------------------------------------------------
@@ -118,71 +108,61 @@ def pixels(text):
 def enlarging(tmp_path, monkeypatch):
     """A folder with one photograph, its x2 reduction and two records; the "network" brightens.
 
-    Yields (clean, degraded, restored), all uint8.
+    Yields (clean, degraded, restored), all uint8. "swinir" returns the clean image.
     """
     monkeypatch.chdir(tmp_path)
-    rng = np.random.default_rng(1)
     clean = np.full((100, 200, 3), 90, np.uint8)
-    clean[:, 100:] = rng.integers(0, 256, (100, 100, 3))
-    write_image("data/sets/embedded_rgb/photo.png", clean)
-    entry = {"file": "photo.png", "sha256": sha256("data/sets/embedded_rgb/photo.png")}
-    write_json("data/sets/embedded_rgb/index.json", [entry])
-    degraded_folder = tmp_path / "data/degraded/sr/embedded_rgb/x2"
-    degrade_set("sr", "x2", tmp_path / "data/sets/embedded_rgb", degraded_folder)
-    with Image.open(degraded_folder / "photo.png") as image:
-        degraded = np.asarray(image)
+    clean[:, 100:] = np.random.default_rng(1).integers(0, 256, (100, 100, 3))
+    folder = Path("data/sets/embedded_rgb")
+    write_image(folder / "photo.png", clean)
+    entry = {"file": "photo.png", "sha256": sha256(folder / "photo.png")}
+    write_json(folder / "index.json", [entry])
+    degrade_set("sr", "x2", folder, Path("data/degraded/sr/embedded_rgb/x2"))
+    degraded = read_image("data/degraded/sr/embedded_rgb/x2/photo.png")
     restored = np.minimum(clean.astype(int) + 20, 255).astype(np.uint8)
     for model, psnr in (("semanir-s", 22.0), ("input", 20.0)):
-        eval_record(tmp_path, "sr-x2", model, [(*PLACE, psnr, 0, 0)])
-        path = tmp_path / Run("smoke", "sr-x2", model, 0).record
+        path = eval_record(tmp_path, "sr-x2", model, [(*PLACE, psnr, 0, 0)])
         path.write_text(path.read_text().replace('"0.png"', '"photo"'))
-
-    monkeypatch.setattr(verb, "restorer_of", restorer_of(restored, verb.restorer_of))
-    return clean, degraded, restored
-
-
-def restorer_of(restored, original):
-    """The network's output is given; the input's is what the project makes of it."""
+    original, given = verb.restorer_of, {"semanir-s": restored, "swinir": clean}
 
     def make(plan, run, *options):
         if run.model == "input":
             return original(plan, run, *options)
-        return lambda image, level: ((restored / 255).astype(np.float32), None)
+        return lambda image, level: ((given[run.model] / 255).astype(np.float32), None)
 
-    return make
+    monkeypatch.setattr(verb, "restorer_of", make)
+    return clean, degraded, restored
 
 
-def test_a_record_holds_the_three_crops_and_their_psnr(enlarging, tmp_path):
+SHOWN = Run("smoke", "sr-x2", "semanir-s", 0)
+
+
+def test_a_record_holds_the_three_crops_and_their_psnr(enlarging):
     """Super-resolution: pixels repeated in the picture, PSNR of bicubic on Y without a border."""
     clean, degraded, restored = enlarging
     cli.main([*COMMAND, "--model", "semanir-s"])
-    record = read_record(tmp_path / "results/smoke/visual/sr-x2/semanir-s/seed0.json")
+    record = read_record(Path(SHOWN.visual))
     # the grid has squares at 0, 48 and 96 from the left; the last lies in the noise but for 4
     assert record["crop"] == [0, 96, 96]
     assert (record["dataset"], record["level"], record["image"]) == (*PLACE, "photo")
     assert record["images"] == 1 and record["protocol"] == {"name": "sr-x2", "version": 1}
     assert record["size"] == [100, 200] and record["beside"] == []
-    assert pixels(record["pictures"]["whole"]).shape == (100, 200, 3)
+    pictures = {name: pixels(text) for name, text in record["pictures"].items()}
+    assert pictures["whole"].shape == (100, 200, 3)
     square = np.s_[0:96, 96:192]
-    np.testing.assert_array_equal(pixels(record["pictures"]["clean"]), clean[square])
-    np.testing.assert_array_equal(pixels(record["pictures"]["restored"]), restored[square])
-    shown = pixels(record["pictures"]["degraded"])
-    for y, x in ((0, 0), (0, 1), (1, 0), (50, 77), (95, 95)):
-        np.testing.assert_array_equal(shown[y, x], degraded[y // 2, 48 + x // 2])
+    np.testing.assert_array_equal(pictures["clean"], clean[square])
+    np.testing.assert_array_equal(pictures["restored"], restored[square])
+    small = degraded[:48, 48:96]
+    np.testing.assert_array_equal(pictures["degraded"], small.repeat(2, 0).repeat(2, 1))
 
-    enlarged = np.clip(imresize(degraded, 2), 0, 255).round().astype(np.uint8)
+    enlarged = np.clip(imresize(degraded, 2), 0, 255).round()
     for name, output in (("psnr_crop", restored), ("psnr_crop_input", enlarged)):
-        luma = [
-            image[square].astype(float) @ np.array([65.481, 128.553, 24.966]) / 255
-            for image in (output, clean)
-        ]
-        error = np.mean((luma[0] - luma[1])[2:-2, 2:-2] ** 2)
+        luma = (output - clean.astype(float))[square] @ np.array([65.481, 128.553, 24.966]) / 255
+        error = np.mean(luma[2:-2, 2:-2] ** 2)
         assert record["scores"][name] == pytest.approx(10 * np.log10(255**2 / error), abs=0.02)
 
     # in the results they are metrics of their own: the set's PSNR is that of the evaluation
-    paths = [Run("smoke", "sr-x2", m, 0).record for m in ("semanir-s", "input")]
-    paths.append(Run("smoke", "sr-x2", "semanir-s", 0).visual)
-    results = read_records(paths)
+    results = read_records([SHOWN.record, SHOWN.of_input.record, SHOWN.visual])
     crops = results[results["metric"].str.startswith("psnr_crop")]
     assert list(crops["metric"]) == ["psnr_crop", "psnr_crop_input"]
     assert set(crops["image"]) == {"photo"} and set(crops["protocol"]) == {"sr-x2 v1"}
@@ -190,47 +170,32 @@ def test_a_record_holds_the_three_crops_and_their_psnr(enlarging, tmp_path):
     assert psnr.to_dict() == {"semanir-s": 22.0, "input": 20.0}
 
 
-def test_other_systems_stand_beside_the_network(enlarging, tmp_path):
+def test_other_systems_stand_beside_the_network(enlarging, tmp_path, capsys):
     """One that returns the clean image: infinite PSNR, and its own line of the results."""
-    clean, _, _ = enlarging
-    given = verb.restorer_of
-
-    def make(plan, run, *options):
-        if run.model == "swinir":
-            return lambda image, level: ((clean / 255).astype(np.float32), None)
-        return given(plan, run, *options)
-
-    verb.restorer_of = make  # the fixture puts the project's own back
+    with pytest.raises(SystemExit):
+        cli.main([*COMMAND, "--model", "input"])
+    assert "input is not trained here" in capsys.readouterr().err
     cli.main([*COMMAND, "--model", "semanir-s", "--systems", "swinir"])
-    path = tmp_path / Run("smoke", "sr-x2", "semanir-s", 0).visual
+    path = tmp_path / SHOWN.visual
     (other,) = read_record(path)["beside"]
     assert (other["model"], other["psnr_crop"]) == ("swinir", math.inf)
-    np.testing.assert_array_equal(pixels(other["picture"]), clean[0:96, 96:192])
+    np.testing.assert_array_equal(pixels(other["picture"]), enlarging[0][0:96, 96:192])
     results = read_records([path])
     assert list(results.query("metric == 'psnr_crop'")["model"]) == ["semanir-s", "swinir"]
     assert list(results.query("model == 'swinir'")["network"]) == [""]
     shown = page.crops(read_record(path), path, results)
     assert list(shown["psnr"]) == ["degraded", "swinir", "restored"]
     assert shown["psnr"]["swinir"] == (math.inf, None)
-    page.render("smoke", [shown], tmp_path)
-    text = (tmp_path / "visual.html").read_text(encoding="utf-8")
+    text = rendered([shown], tmp_path)
     assert "swinir inf dB" in text and "Restored by swinir" in text
 
 
-def test_systems_beside_a_run_are_those_evaluated_on_its_task():
-    run = Run("mini", "denoise_gray-sigma25", "semanir-u", 0)
-    found = Plan("mini").systems_shown(run, default_tables())
-    assert [(other.task, other.model) for other in found] == [(run.task, "dncnn")]
-    assert Plan("smoke").systems_shown(run, default_tables()) == []
-
-
-def test_pictures_are_of_trained_networks(capsys):
-    with pytest.raises(SystemExit):
-        cli.main([*COMMAND, "--model", "input"])
-    assert "input is not trained here" in capsys.readouterr().err
-
-
 # --- the page --------------------------------------------------------------------------------
+
+
+def rendered(shown, folder):
+    page.render("smoke", shown, folder)
+    return (folder / "visual.html").read_text(encoding="utf-8")
 
 
 def test_numbers_on_the_page_come_from_the_results(tmp_path):
@@ -241,10 +206,12 @@ def test_numbers_on_the_page_come_from_the_results(tmp_path):
         eval_record(tmp_path, "sr-x2", "input", [(*PLACE, 24.25, 0, 0)]),
         eval_record(tmp_path, "sr-x2", "semanir-b", [(*PLACE, 11, 0, 0)]),
     ]
-    shown = page.crops(read_record(path), path, read_records([*paths, path]))
-    assert shown["psnr"] == {"degraded": (23.5, 24.25), "restored": (27.125, 26.5)}
-    without = page.crops(read_record(path), path, read_records(paths[2:]))
-    assert without["psnr"] == {"degraded": (None, None), "restored": (None, None)}
+    shown, without = (
+        page.crops(read_record(path), path, read_records(given))["psnr"]
+        for given in ([*paths, path], paths[2:])
+    )
+    assert shown == {"degraded": (23.5, 24.25), "restored": (27.125, 26.5)}
+    assert without == {"degraded": (None, None), "restored": (None, None)}
 
 
 def test_a_page_is_rendered_and_escapes_what_comes_from_data(tmp_path):
@@ -252,9 +219,8 @@ def test_a_page_is_rendered_and_escapes_what_comes_from_data(tmp_path):
     evil = '"><script>alert(1)</script>&'
     path = visual_record(tmp_path, image=evil)
     write_results([path], tmp_path / "results.csv")
-    shown = page.visuals([path], read_results(tmp_path / "results.csv"))
-    page.render("smoke", shown, tmp_path)
-    text = (tmp_path / "visual.html").read_text(encoding="utf-8")
+    results = read_results(tmp_path / "results.csv")
+    text = rendered(page.visuals([path], results), tmp_path)
     assert evil not in text and "alert(1)&lt;/script&gt;" in text
     assert text.count("<script>") == 1
     assert "http" not in text and "url(" not in text
@@ -262,26 +228,12 @@ def test_a_page_is_rendered_and_escapes_what_comes_from_data(tmp_path):
     assert "top:25.00%;left:25.00%;width:25.00%;height:50.00%;" in text
     assert "27.12" in text and "23.50" in text
     assert " ".join(STAMP.split()) in " ".join(text.split())
+    assert "nothing to show" in rendered(page.visuals([], results), tmp_path)
 
 
-@pytest.mark.parametrize(
-    "pictures",
-    [
-        {},
-        dict.fromkeys(page.PICTURES, '" onerror="alert(1)'),
-        dict.fromkeys(page.PICTURES, base64.b64encode(b"<svg/>").decode()),
-    ],
-    ids=["none", "markup", "svg"],
-)
-def test_a_record_without_its_pictures_is_named(tmp_path, pictures):
+@pytest.mark.parametrize("picture", [None, '" onerror="alert(1)', "PHN2Zy8+"])  # <svg/>
+def test_a_record_without_its_pictures_is_named(tmp_path, picture):
+    pictures = dict.fromkeys(page.PICTURES, picture) if picture else {}
     path = visual_record(tmp_path, pictures=pictures)
     with pytest.raises(InputError, match=r"broken record .*seed0\.json"):
         page.crops(json.loads(path.read_text()), path, collect([]))
-
-
-def test_a_page_without_any_record_says_so(tmp_path):
-    path = eval_record(tmp_path, "sr-x2", "input", [(*PLACE, 20, 0, 0)])
-    write_results([path], tmp_path / "results.csv")
-    shown = page.visuals([], read_results(tmp_path / "results.csv"))
-    page.render("smoke", shown, tmp_path)
-    assert "nothing to show" in (tmp_path / "visual.html").read_text(encoding="utf-8")

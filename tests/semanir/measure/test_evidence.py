@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 import torch
 
 from semanir.measure import evidence
@@ -9,40 +10,40 @@ from semanir.measure.bench import Layer
 from semanir.measure.timing import peak_bytes
 
 MIB = 2**20
-SMALL = [
-    {"N": 256, "k": 16, "B": 2, "setting": "N=256"},
-    {"N": 512, "k": 64, "B": 1, "setting": "k=64"},
-]
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    cells = [(256, 16, 2, "N=256"), (512, 64, 1, "k=64")]
+    swept = [dict(zip(("N", "k", "B", "setting"), cell, strict=True)) for cell in cells]
+    monkeypatch.setattr(evidence, "SWEEPS", {"cpu": swept})
 
 
 def test_peak_of_a_known_pattern_of_allocations():
     """8 + 4 MiB, then 4 + 2 MiB: the peak is 12 MiB; what was there before counts for nothing."""
-    before = torch.ones(3 * MIB, dtype=torch.uint8)
+
+    def mib(n):
+        return torch.ones(n * MIB, dtype=torch.uint8)
 
     def pattern():
-        a = torch.empty(8 * MIB, dtype=torch.uint8)
-        b = torch.empty(4 * MIB, dtype=torch.uint8)
+        a, b = mib(8), mib(4)
         del a
-        c = torch.empty(2 * MIB, dtype=torch.uint8)
-        return b, c
+        return b, mib(2)
 
+    before = mib(3)
     assert peak_bytes(pattern) == 12 * MIB
     assert len(before) == 3 * MIB
 
 
-def test_memory_is_measured_and_close_to_its_prediction(monkeypatch):
-    monkeypatch.setattr(evidence, "SWEEPS", {"cpu": SMALL})
+def test_memory_is_measured_and_close_to_its_prediction():
     rows = evidence.memory()
     assert {row["backend"] for row in rows} >= {"mask", "gather"}
     for row in rows:
-        if row["backend"] in ("mask", "gather"):
-            assert 0.7 < row["predicted"] / row["bytes"] < 1.5, row
-        else:
-            assert row["bytes"] < 6 * MIB
+        near = row["backend"] in ("mask", "gather") and row["predicted"] / row["bytes"]
+        assert 0.7 < near < 1.5 if near else row["bytes"] < 6 * MIB, row
 
 
 def test_a_cell_that_would_not_fit_is_skipped_with_a_message(monkeypatch, capsys):
-    monkeypatch.setattr(evidence, "SWEEPS", {"cpu": SMALL})
     monkeypatch.setattr(evidence, "LIMIT", 30 * MIB)
     rows = {(row["setting"], row["backend"]): row for row in evidence.memory()}
     assert rows["k=64", "gather"]["bytes"] is None
@@ -59,15 +60,11 @@ def test_any_number_of_tokens_makes_a_window():
 
 def test_counted_multiply_adds_equal_the_printed_formulas(monkeypatch):
     monkeypatch.setattr(evidence, "MAPS", [(16, 16, 24)])
-    monkeypatch.setattr(
-        evidence,
-        "FORMS",
-        {"MSA": [{}], "W-MSA": [{"M": 8}], "SemanIR MSA": [{"M": 16, "k": 40}]},
-    )
+    forms = {"MSA": [{}], "W-MSA": [{"M": 8}], "SemanIR MSA": [{"M": 16, "k": 40}]}
+    monkeypatch.setattr(evidence, "FORMS", forms)
     found = {row["form"]: row for row in evidence.complexity()}
-    assert found["MSA"]["multiply_adds"] == 4 * 256 * 24**2 + 2 * 256**2 * 24
-    assert found["W-MSA"]["multiply_adds"] == 4 * 256 * 24**2 + 2 * 64 * 256 * 24
-    assert found["SemanIR MSA"]["multiply_adds"] == 4 * 256 * 24**2 + 2 * 40 * 256 * 24
+    for form, keys in (("MSA", 256), ("W-MSA", 64), ("SemanIR MSA", 40)):
+        assert found[form]["multiply_adds"] == 4 * 256 * 24**2 + 2 * keys * 256 * 24
     assert found["SemanIR MSA"]["dictionary"] == 256 * 256 * 24
     assert found["MSA"]["dictionary"] == 0
     assert found["MSA"]["bias"] == 31 * 31 * 512 * (2 + 6)

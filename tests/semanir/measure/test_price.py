@@ -13,17 +13,7 @@ from data_prep.images import read_image
 from data_prep.tasks import get_task
 from semanir import cli
 from semanir.evaluate.metrics import score
-from semanir.measure.price import (
-    Price,
-    duration,
-    evaluated_network,
-    prices,
-    report,
-    seconds_a_megapixel,
-    seconds_to_start,
-    shape_of,
-    step,
-)
+from semanir.measure import price as costs
 from semanir.network import build
 from semanir.network.flops import multiply_adds
 from semanir.plan import models
@@ -37,15 +27,15 @@ def one_thread():
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
+    costs.seconds_to_start.cache_clear()
+    costs.seconds_a_megapixel.cache_clear()
 
 
 @pytest.fixture
 def clock(monkeypatch):
     """What semanir.measure.price reads instead of the time: `clock.now`, which stands still."""
     clock = SimpleNamespace(now=0.0)
-    monkeypatch.setattr(
-        "semanir.measure.price.time", SimpleNamespace(perf_counter=lambda: clock.now)
-    )
+    monkeypatch.setattr(costs, "time", SimpleNamespace(perf_counter=lambda: clock.now))
     return clock
 
 
@@ -69,11 +59,11 @@ def test_work_of_a_step_is_three_passes_of_a_batch(clock, monkeypatch):
     """Forward, and twice that backward; the mean over the drawn k. The fastest step counts."""
     recipe = make_recipe(Plan("smoke").recipe("sr-x2") | {"topk": [8, 32], "batch": 4})
     run = Run("smoke", "sr-x2", "semanir-s", 0)
-    shape = shape_of(run, recipe)
+    shape = costs.shape_of(run, recipe)
     assert shape == (4, 3, 16, 2)
     step_of = torch.optim.AdamW.step
     monkeypatch.setattr(torch.optim.AdamW, "step", slowly(clock, [9, 3, 2, 4], step_of))
-    counted, seconds = step("semanir-s-tiny", (("window", 4),), shape, recipe)
+    counted, seconds = costs.step("semanir-s-tiny", (("window", 4),), shape, recipe)
     monkeypatch.undo()
     assert seconds == 2
     networks = [build("semanir-s-tiny", upscale=2, window=4, k=k) for k in (8, 32)]
@@ -83,10 +73,14 @@ def test_work_of_a_step_is_three_passes_of_a_batch(clock, monkeypatch):
 
 
 def timed(monkeypatch, start=0.0):
-    """Instead of timings: 7.2 s a step, 36 s a megapixel."""
-    monkeypatch.setattr("semanir.measure.price.step", lambda *options: (10.0, 7.2))
-    monkeypatch.setattr("semanir.measure.price.seconds_a_megapixel", lambda *options: 36.0)
-    monkeypatch.setattr("semanir.measure.price.seconds_to_start", lambda: start)
+    """Instead of timings: 7.2 s a step, 36 s a megapixel; yields what is restored."""
+    asked = []
+    monkeypatch.setattr(costs, "step", lambda *options: (10.0, 7.2))
+    monkeypatch.setattr(
+        costs, "seconds_a_megapixel", lambda *options: asked.append(options) or 36.0
+    )
+    monkeypatch.setattr(costs, "seconds_to_start", lambda: start)
+    return asked
 
 
 def trainings(scale):
@@ -94,72 +88,55 @@ def trainings(scale):
     return {run.training for run in Plan(scale).evaluations() if run.trained}
 
 
-def test_every_training_of_the_scale_is_priced_once(monkeypatch):
-    """Ablations that only evaluate cost no training; those of tables 5 and 6 count once."""
+def test_every_run_of_the_scale_is_priced_once(monkeypatch):
+    """Ablations that only evaluate cost no training; those of tables 5 and 6 count once.
+
+    8 colour photographs a level, 4 grey ones, of 0.037 megapixels: every run at its levels.
+    """
     timed(monkeypatch)
-    found = prices(Plan("smoke"))
+    found, runs = costs.prices(Plan("smoke")), Plan("smoke").evaluations()
     wanted = trainings("smoke")
     assert len(wanted) == sum(price.trainings for price in found)
     assert all("weights_of" not in models.get_model(run.model) for run in wanted)
     kinds = [(price.model, price.task) for price in found]
     assert kinds == sorted(set(kinds))
     assert {"sr-x2", "sr-x3", "sr-x4", "denoise_gray", "weather"} < {task for _, task in kinds}
-    (one,) = (p for p in found if (p.model, p.task) == ("semanir-u", "denoise_gray"))
+    one = found[kinds.index(("semanir-u", "denoise_gray"))]
     assert (one.trainings, one.iterations, one.batch, one.patch) == (2, 80, 1, 32)
     assert (one.multiply_adds, one.hours_here) == (10.0 * 160, pytest.approx(0.32))
     assert ("semanir-u-fixed", "denoise_gray") in kinds
     assert len(trainings("mini")) > len({run.task for run in trainings("mini")})
     assert [run.model for run in trainings("paper")].count("semanir-u-window16") == 2
 
-
-def test_every_evaluation_is_priced(monkeypatch):
-    """8 colour photographs a level, 4 grey ones, of 0.037 megapixels: every run at its levels."""
-    timed(monkeypatch)
-    runs = Plan("smoke").evaluations()
-    wanted = sum((4 if "gray" in run.task else 8) * len(get_task(run.task).levels) for run in runs)
-    found = prices(Plan("smoke"))
-    assert sum(price.restored for price in found) == wanted
+    restored = sum(len(get_task(r.task).levels) * (4 if "gray" in r.task else 8) for r in runs)
+    assert sum(price.restored for price in found) == restored
     hours = sum(price.hours_restoring for price in found)
-    assert hours == pytest.approx(36 * 0.037 * wanted / 3600)
+    assert hours == pytest.approx(36 * 0.037 * restored / 3600)
+
+    timed(monkeypatch, start=3.6)
+    for one, other in zip(found, costs.prices(Plan("smoke")), strict=True):
+        assert other.hours_here - one.hours_here == pytest.approx(one.trainings / 1000)
+        assert other.hours_restoring - one.hours_restoring == pytest.approx(one.evaluations / 1000)
+    assert sum(one.evaluations for one in found) == len(runs)
 
 
 def test_released_systems_are_priced_by_what_their_weights_fit(monkeypatch):
     """The blind network of DnCNN is deeper than those for one level of grey noise."""
-    asked = []
-    timed(monkeypatch)
-    monkeypatch.setattr(
-        "semanir.measure.price.seconds_a_megapixel", lambda *options: asked.append(options) or 36.0
-    )
-    found = {
-        price.task: price
-        for price in prices(Plan("smoke", systems=("dncnn",)))
-        if price.model == "dncnn"
-    }
-    assert set(found) == {"denoise_gray", "denoise_color"}
-    assert {(price.trainings, price.hours_here) for price in found.values()} == {(0, 0)}
+    asked = timed(monkeypatch)
+    found = [p for p in costs.prices(Plan("smoke", systems=("dncnn",))) if p.model == "dncnn"]
     # the blind network at three levels, and one network for each of them
-    assert [found[task].restored for task in sorted(found)] == [6 * 8, 6 * 4]
-    assert found["denoise_gray"].hours_restoring == pytest.approx(36 * 0.037 * 24 / 3600)
+    restored = {"denoise_color": 6 * 8, "denoise_gray": 6 * 4}
+    assert {price.task: price.restored for price in found} == restored
+    assert {(price.trainings, price.hours_here) for price in found} == {(0, 0)}
+    assert found[1].hours_restoring == pytest.approx(36 * 0.037 * 24 / 3600)
     variants = sorted(variant for _, model, variant, _ in asked if model == "dncnn")
     assert variants == ["denoise_color"] * 4 + ["denoise_gray"] * 3 + ["denoise_gray-blind"]
 
 
-def test_every_run_is_started(monkeypatch):
-    timed(monkeypatch)
-    before = prices(Plan("smoke"))
-    timed(monkeypatch, start=3.6)
-    for one, other in zip(before, prices(Plan("smoke")), strict=True):
-        assert other.hours_here - one.hours_here == pytest.approx(one.trainings / 1000)
-        assert other.hours_restoring - one.hours_restoring == pytest.approx(one.evaluations / 1000)
-    assert sum(one.evaluations for one in before) == len(Plan("smoke").evaluations())
-
-
 def test_starting_a_job_is_starting_python_with_what_training_imports(clock, monkeypatch):
     asked = []
-    monkeypatch.setattr("semanir.measure.price.subprocess.run", slowly(clock, [2.5], record(asked)))
-    seconds_to_start.cache_clear()
-    assert seconds_to_start() == 2.5
-    seconds_to_start.cache_clear()
+    monkeypatch.setattr(costs.subprocess, "run", slowly(clock, [2.5], record(asked)))
+    assert costs.seconds_to_start() == 2.5
     (((python, flag, code),),) = asked  # one call with one argument, a list of three words
     assert (python, flag) == (sys.executable, "-c")
     assert "semanir.train.training" in code
@@ -168,12 +145,10 @@ def test_starting_a_job_is_starting_python_with_what_training_imports(clock, mon
 
 def test_what_is_left_out_costs_nothing(monkeypatch):
     timed(monkeypatch)
-    tasks = {price.task for price in prices(Plan("mini", ("mcmaster",), ("dncnn",)))}
-    assert "denoise_gray" in tasks and "deblur" in tasks
-    colour = [
-        p for p in prices(Plan("mini", ("mcmaster",), ("dncnn",))) if p.task == "denoise_color"
-    ]
-    assert {price.model for price in colour} == {"dncnn", "input"}  # they have CBSD68
+    found = costs.prices(Plan("mini", ("mcmaster",), ("dncnn",)))
+    assert {"denoise_gray", "deblur"} < {price.task for price in found}
+    colour = {price.model for price in found if price.task == "denoise_color"}
+    assert colour == {"dncnn", "input"}  # they have CBSD68
 
 
 @pytest.mark.parametrize(
@@ -188,47 +163,41 @@ def test_what_is_left_out_costs_nothing(monkeypatch):
 def test_restoring_is_the_network_and_the_score(clock, monkeypatch, model, variant, task, side):
     """The fastest round, divided by the megapixels of the output."""
 
+    evaluated = costs.evaluated_network
+
     def slow_network(*arguments):
-        network = evaluated_network(*arguments)
+        network = evaluated(*arguments)
         if network is not None:
             network.forward = slowly(clock, [1.5, 0.5, 0.3, 0.4], network.forward)
         return network
 
-    monkeypatch.setattr("semanir.measure.price.evaluated_network", slow_network)
-    monkeypatch.setattr("semanir.measure.price.score", slowly(clock, [0.9, 0.1], score))
-    seconds_a_megapixel.cache_clear()
+    monkeypatch.setattr(costs, "evaluated_network", slow_network)
+    monkeypatch.setattr(costs, "score", slowly(clock, [0.9, 0.1], score))
     fastest = 0.1 if model == "input" else 0.4
-    assert seconds_a_megapixel(Plan("mini"), model, variant, task) == pytest.approx(
-        fastest / (side**2 / 1e6)
-    )
-    seconds_a_megapixel.cache_clear()
+    found = costs.seconds_a_megapixel(Plan("mini"), model, variant, task)
+    assert found == pytest.approx(fastest / (side**2 / 1e6))
 
 
 def test_what_takes_long_is_restored_twice(clock, monkeypatch):
     rounds = []
-    monkeypatch.setattr("semanir.measure.price.score", slowly(clock, [30, 20], record(rounds)))
-    seconds_a_megapixel.cache_clear()
-    assert seconds_a_megapixel(Plan("mini"), "input", "", "deblur-motion") == pytest.approx(
-        20e6 / 128**2
-    )
-    seconds_a_megapixel.cache_clear()
-    assert len(rounds) == 2
+    monkeypatch.setattr(costs, "score", slowly(clock, [30, 20], record(rounds)))
+    found = costs.seconds_a_megapixel(Plan("mini"), "input", "", "deblur-motion")
+    assert found == pytest.approx(20e6 / 128**2) and len(rounds) == 2
 
 
 def test_the_network_that_is_timed_is_that_of_the_scale():
     assert models.get_scale("mini")["networks"]["semanir-u"] == "semanir-u-tiny"
+    task = get_task("denoise_gray-sigma25")
     for scale, preset in (("mini", "semanir-u-tiny"), ("paper", "semanir-u")):
         with torch.device("meta"):
-            found = evaluated_network(
-                Plan(scale), "semanir-u", "", get_task("denoise_gray-sigma25")
-            )
+            found = costs.evaluated_network(Plan(scale), "semanir-u", "", task)
             wanted = build(preset, channels=1)
-        assert parameters(found) == parameters(wanted)
-    assert evaluated_network(Plan("mini"), "input", "", get_task("denoise_gray-sigma25")) is None
-
-
-def parameters(network):
-    return {name: tensor.shape for name, tensor in network.named_parameters()}
+        one, other = (
+            {name: tensor.shape for name, tensor in network.named_parameters()}
+            for network in (found, wanted)
+        )
+        assert one == other
+    assert costs.evaluated_network(Plan("mini"), "input", "", task) is None
 
 
 def test_photographs_are_as_large_as_the_registry_says():
@@ -246,26 +215,23 @@ def test_photographs_are_as_large_as_the_registry_says():
 
 def test_report_adds_up():
     found = [
-        Price("semanir-s", "sr-x2", 4, 10_000, 1.5, 1, 1_000_000, 16, 64, 36e18, 48.0),
-        Price("semanir-u", "weather", 2, 2_340, 0.2, 2, 750_000, 32, 16, 36e18, 24.0),
-        Price("dncnn", "denoise_gray", 1, 5, 0.05),
+        costs.Price("semanir-s", "sr-x2", 4, 10_000, 1.5, 1, 1_000_000, 16, 64, 36e18, 48.0),
+        costs.Price("semanir-u", "weather", 2, 2_340, 0.2, 2, 750_000, 32, 16, 36e18, 24.0),
+        costs.Price("dncnn", "denoise_gray", 1, 5, 0.05),
     ]
-    text = report(found, "paper")
+    text = costs.report(found, "paper")
     assert "1,000,000" in text and "32 x 16" in text
     sums = ["all", "3", "7.20e+19", "3.0", "days", "7", "12,345", "1.8", "h"]
     assert text.splitlines()[5].split() == sums
     assert "one thing after the other: 3.1 days." in text  # 72 and 1.75 hours
     assert "networks in 83.3 days" in text  # 2 * 72e18 / 20e12 seconds
     assert "semanir data sizes --scale paper" in text
-
-
-def test_durations_as_people_read_them():
-    shown = [duration(hours) for hours in (0.05, 2.5, 60, 24 * 365 * 3)]
+    shown = [costs.duration(hours) for hours in (0.05, 2.5, 60, 24 * 365 * 3)]
     assert shown == ["3.0 min", "2.5 h", "2.5 days", "3.0 years"]
 
 
 def test_command_line(capsys, monkeypatch):
-    monkeypatch.setattr("semanir.measure.price.prices", lambda plan: [])
+    monkeypatch.setattr(costs, "prices", lambda plan: [])
     cli.main(["price", "--scale", "mini", "--json"])
     assert json.loads(capsys.readouterr().out) == []
     with pytest.raises(SystemExit) as stop:
