@@ -42,3 +42,10 @@ def snakemake(folder: Path, *arguments: str, **extra: str) -> subprocess.Complet
     return subprocess.run(
         command, cwd=folder, env=ENVIRONMENT | extra, capture_output=True, text=True, check=False
     )
+
+
+def said(folder: Path, *arguments: str, works: bool = True, **extra: str) -> str:
+    """All that such a run says, which works or not."""
+    run = snakemake(folder, *arguments, **extra)
+    assert (run.returncode == 0) == works, run.stdout[-3000:] + run.stderr[-3000:]
+    return run.stdout + run.stderr
