@@ -52,7 +52,6 @@ def room_of(name):
 
 
 def test_every_room_is_known():
-    """The command line and the package itself see everything."""
     rooms = {room_of(name) for name in GRAPH}
     assert rooms == {*ALLOWED, "semanir", "semanir.cli", "semanir.__main__"}
 
@@ -102,7 +101,6 @@ def test_no_module_of_ours_is_imported_by_a_string():
 
 @pytest.mark.parametrize("room", LIGHT)
 def test_planning_and_rendering_never_import_torch(room):
-    """Through the closure of all imports, those inside functions too."""
     waiting = [name for name in GRAPH if name.startswith(room)]
     seen = set()
     torch = re.compile(r"^\s*(import|from) torch\b", re.MULTILINE)

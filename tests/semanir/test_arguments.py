@@ -151,9 +151,6 @@ def test_wrong_names_and_files_are_named(capsys, place, command, value):
     assert value in refused(capsys, command)
 
 
-# --- what is documented --------------------------------------------------------------------------
-
-
 def documented():
     """(file, command) of every line of a docstring or of a document's code that is a command."""
     texts = []
@@ -174,19 +171,14 @@ def documented():
 
 @pytest.mark.parametrize(("name", "command"), documented())
 def test_documented_commands_parse(name, command):
-    """Each is taken by the parser; what it would do is not done."""
     words = shlex.split(command.removeprefix("python -m "), comments=True)[1:]
     if words != ["--help"]:
         assert cli.make_parser().parse_args(words).run
 
 
 def test_commands_are_found():
-    """Those of docstrings, documents and help texts alike."""
     names = "README.md docs/workflow.md semanir/cli/measure.py semanir/cli/restore.py"
     assert set(names.split()) <= {name for name, _ in documented()}
-
-
-# --- numbers -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "1.0", "1e3", "\u0663", "²", "9" * 30, " 1", "+1"])

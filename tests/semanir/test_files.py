@@ -137,7 +137,6 @@ def test_a_full_disk_is_one_error_and_leaves_the_old_file(small_disk, kind):
 
 @pytest.mark.parametrize("ending", ["png", "tif", "webp", "jpg", "bmp"])
 def test_pictures_on_a_full_disk(small_disk, ending):
-    """In every format, 16 bits where it holds them."""
     image = NOISE.astype(np.uint16) if ending in ("png", "tif") else NOISE
     with no_space(small_disk / f"a.{ending}"):
         write_picture(small_disk / f"a.{ending}", Picture(image))

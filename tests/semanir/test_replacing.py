@@ -13,7 +13,6 @@ def contents(folder):
 
 
 def test_the_old_file_stands_until_the_block_has_ended(tmp_path):
-    """Folders are made; a block that raises changes nothing."""
     path = tmp_path / "new" / "folder" / "file.txt"
     write_text(path, "old")
     with pytest.raises(ZeroDivisionError), replacing(path) as partial:

@@ -254,7 +254,6 @@ def test_the_readme_is_short_and_the_index_names_every_page():
 
 
 def test_the_readme_counts_right():
-    """What it found in printed cells and in the committed results of the mini scale."""
     text = " ".join(text_of(REPOSITORY / "README.md").split())
     printed = [cell for table in tables() if table.startswith("table") for cell in cells(table)]
     numbers = [cell for cell in printed if cell.kind == "number"]

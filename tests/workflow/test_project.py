@@ -43,11 +43,7 @@ def names():
     return [name for name in listed.stdout.decode().split("\0") if (REPOSITORY / name).is_file()]
 
 
-# --- dependencies ----------------------------------------------------------------------------
-
-
 def test_environment_yml_is_the_conda_twin_of_pyproject():
-    """Same packages, same versions, python and pip included; names as conda has them."""
     assert ENVIRONMENT["name"] == PROJECT["project"]["name"]
     assert ENVIRONMENT["channels"] == ["conda-forge", "bioconda", "nodefaults"]
     conda = [Requirement(entry) for entry in ENVIRONMENT["dependencies"]]
@@ -60,7 +56,6 @@ def test_environment_yml_is_the_conda_twin_of_pyproject():
 
 
 def test_torch_is_pinned_once(names):
-    """In pyproject.toml, exactly; the other files that state a version repeat this one."""
     exact = {r.name: s for r in REQUIREMENTS for s in r.specifier if s.operator in ("==", "===")}
     assert list(exact) == ["torch"]
     stated = re.compile(r"(?:py)?torch\s*[=~<>]=+\s*v?([\d.]*\d)", re.IGNORECASE)
@@ -101,9 +96,6 @@ def test_every_package_and_its_data_are_installed(names):
         ), f"{path} is in no package-data pattern"
 
 
-# --- licence, citation, README ---------------------------------------------------------------
-
-
 def test_the_citation_file_has_what_the_format_requires():
     """Citation File Format 1.2.0: message, title, authors; the paper is the preferred citation."""
     citation = yaml.safe_load(text_of("CITATION.cff"))
@@ -119,7 +111,6 @@ def test_the_citation_file_has_what_the_format_requires():
 
 
 def test_the_licence_is_apache_2():
-    """The whole text: title, its nine sections, and the end of the terms."""
     text = text_of("LICENSE")
     assert re.match(r"\s*Apache License\s+Version 2\.0, January 2004\s", text)
     assert re.findall(r"^ {3}([1-9])\. [A-Z]", text, re.MULTILINE) == list("123456789")
@@ -149,7 +140,6 @@ def test_the_ci_runs_the_script_on_the_oldest_python():
 
 
 def test_pre_commit_runs_what_ci_checks():
-    """All hooks are the installed tools, so that none needs a network."""
     (repository,) = yaml.safe_load(text_of(".pre-commit-config.yaml"))["repos"]
     assert repository["repo"] == "local"
     for hook in repository["hooks"]:
@@ -157,13 +147,9 @@ def test_pre_commit_runs_what_ci_checks():
         assert hook["entry"].removesuffix(" --force-exclude") in SCRIPT, hook["id"]
 
 
-# --- how the tests run -------------------------------------------------------------------------
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(("option", "several"), [("-v", True), ("--pdb", False), ("-n0", False)])
 def test_tests_take_the_cores_unless_told(option, several):
-    """`pytest` has workers, `pytest --pdb` none."""
     command = [sys.executable, "-m", "pytest", "-v", "tests/workflow/test_policy.py", "-k", "bytes"]
     ended = subprocess.run([*command, option], cwd=REPOSITORY, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stdout + ended.stderr

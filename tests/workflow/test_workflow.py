@@ -22,7 +22,6 @@ from reports.tables.layouts import default_tables
 
 
 def test_every_page_is_there_and_nothing_is_half_written(finished):
-    """Four forms of each table, the index, the results; no partial files."""
     for table in ("02", "04", "07", "08", "09", "10", "11"):
         for ending in ("html", "csv", "md", "tex"):
             assert (finished / f"reports/table{table}.{ending}").stat().st_size > 500
@@ -31,7 +30,6 @@ def test_every_page_is_there_and_nothing_is_half_written(finished):
 
 
 def test_trained_networks_beat_their_input(finished):
-    """The least gains the project promises: 6 dB at sigma 50, 0.1 dB over bicubic at x2."""
     results = means(read_results(finished / "results/smoke/results.csv"))
     psnr = results[results["metric"] == "psnr"].set_index(["task", "level", "model"])["value"]
     for task in ("denoise_gray-sigma50", "denoise_gray-blind", "denoise_color-blind"):
@@ -42,7 +40,6 @@ def test_trained_networks_beat_their_input(finished):
 
 
 def test_synthetic_degradations_are_stamped(finished):
-    """Blur and weather are measured on degradations of our own, and say so in every cell."""
     for table in ("02", "08"):
         cells = pd.read_csv(finished / f"reports/table{table}.csv")
         assert set(cells["verdict"][cells["measured"].notna()]) == {"synthetic data"}
@@ -50,7 +47,6 @@ def test_synthetic_degradations_are_stamped(finished):
 
 
 def test_full_size_counts_match_print_at_the_smoke_scale(finished):
-    """Parameters of Tables 7 and 10 and all of Table 11 match; trained cells never do."""
     # SwinIR's printed #P of Table 7 and IPT's of Table 10 are of other variants
     denoisers = "†DnCNN DnCNN †FFDNet †DRUNet DRUNet Xformer †SemanIR SemanIR"
     upscalers = ("RCAN", "SwinIR", "CAT-A", "ART", "SemanIR-S", "SemanIR-B")
@@ -65,7 +61,6 @@ def test_full_size_counts_match_print_at_the_smoke_scale(finished):
 
 
 def test_pictures_are_of_the_median_gain_and_score_what_is_told(finished):
-    """Found again from results.csv and from the pixels of the pictures."""
     results = pd.read_csv(finished / "results/smoke/results.csv", keep_default_na=False)
     crops = results[results["metric"] == "psnr_crop"]
     assert len(crops) == 7
@@ -115,7 +110,6 @@ def test_snakemake_makes_a_report_of_its_own(own_finished):
 
 
 def test_a_second_run_does_nothing_and_a_change_in_a_table_retrains_nothing(own_finished):
-    """Editing a report reruns reports only."""
     assert "Nothing to be done" in said(own_finished, "all")
     with (own_finished / "reports/tables/verdicts.py").open("a") as file:
         file.write("\n# a comment\n")
@@ -136,12 +130,10 @@ def planned(folder, target):
 
 
 def test_one_table_plans_only_what_it_needs(project):
-    """Table 11 needs three counts, no photograph and no training."""
     assert planned(project, "reports/table11.html") == {"count": 3, "table": 1, "total": 4}
 
 
 def test_options_of_jobs_make_nothing_stale(project):
-    """What jobs are given of --config is no reason to measure again."""
     record = "results/smoke/cost/dncnn/count.json"
     said(project, record)
     config = ("--config", "accept_noncommercial=true", "mirror=/m")
@@ -149,14 +141,12 @@ def test_options_of_jobs_make_nothing_stale(project):
 
 
 def test_everything_counts_and_renders_in_few_processes(project):
-    """All counts in one, all tables in one, all other pages in one."""
     jobs = planned(project, "all")
     assert [jobs[name] for name in ("counts", "tables", "index")] == [1, 1, 1]
     assert not {"count", "table", "claims", "ablations", "visual_page", "figure04"} & set(jobs)
 
 
 def test_a_corrupt_photograph_is_named_before_any_training(project):
-    """The job fails on the file, and nothing is trained."""
     photograph = project / "data_prep/embedded/train_rgb/life_2.png"
     photograph.write_bytes(photograph.read_bytes()[:2000])
     weights = "results/smoke/train/sr-x2/semanir-s/seed0/weights.safetensors"

@@ -138,7 +138,6 @@ def test_what_is_left_out(tmp_path, count, line):
 
 
 def test_names_that_are_no_text_are_restored_and_printed(tmp_path, album, capsys):
-    """A byte that is no UTF-8: of an input, an output, weights, and what fails or is left out."""
     folder, command = album
     for old, new in (("b.png", "b\udce9.png"), ("a.tif", "a\udce9.tif"), ("notes.txt", "n\udce9")):
         (folder / old).rename(folder / new)

@@ -35,9 +35,6 @@ def gives(expected, name="o.png"):
     np.testing.assert_array_equal(written(name), expected)
 
 
-# --- options -----------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("options", "same"),
     [
@@ -95,9 +92,6 @@ def test_wrong_options_end_with_one_line(command, capsys, monkeypatch, options, 
     assert "say what to restore: --task" in fails(capsys, *command[:4])
 
 
-# --- grey and colour ---------------------------------------------------------------------------
-
-
 def test_a_grey_denoiser_takes_the_channels_of_colour_one_by_one(command, capsys):
     network = trained("semanir-u-tiny", channels=1)
     image = ready(network, 20, 24, 3, task="denoise_gray-sigma25")
@@ -137,8 +131,6 @@ def test_nan_is_not_written(command, capsys):
     assert not Path("o.png").exists()
 
 
-# --- tasks and weights -------------------------------------------------------------------------
-
 NO_LEVEL = {"sigma": None, "scale": None, "qf": None}
 
 
@@ -155,7 +147,6 @@ NO_LEVEL = {"sigma": None, "scale": None, "qf": None}
     ],
 )
 def test_tasks_as_people_say_them(task, level, exact, blind):
-    """Networks of the level come before blind ones, of grey and of colour."""
     names = tasks_of(task, NO_LEVEL | level)
     count = len(exact.split())
     assert set(names[:count]) == set(exact.split())
@@ -213,7 +204,6 @@ def test_a_task_that_the_weights_contradict(command, capsys, task, options, warn
 
 
 def test_shipped_weights_load():
-    """Each is named by the task that it says it was trained on."""
     for path in (REPOSITORY / "semanir" / "weights").glob("*.safetensors"):
         assert facts(path)["task"] == path.stem and path.stem in task_names()
         assert all(p.isfinite().all() for p in checkpoint.load(path).parameters()), path

@@ -39,7 +39,6 @@ def test_a_sweep_becomes_one_model_per_value():
 
 @pytest.mark.parametrize("name", ABLATIONS)
 def test_every_ablation_builds_and_changes_something(name):
-    """Known model, known switches, a label; inference alone where the weights are another's."""
     entry, base = ABLATIONS[name], models.base_model(name)
     assert base in models.trained_models() and "of" not in models.get_model(base)
     assert entry["changes"]
@@ -104,9 +103,6 @@ def test_window_sizes_answer_tables_5_and_6():
 def test_a_model_of_another_scale_is_refused(scale, name):
     with pytest.raises(InputError, match=f"unknown model '{name}'"):
         Plan(scale).network(name)
-
-
-# --- the networks ------------------------------------------------------------------------------
 
 
 @torch.no_grad()

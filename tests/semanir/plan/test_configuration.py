@@ -35,7 +35,6 @@ def test_a_wrong_scale_or_option_ends_with_one_line(config, line):
 
 
 def test_the_scale_is_smoke_where_none_is_asked_for():
-    """All options are filled in, as the schema wants them."""
     config = {}
     plan, options = configuration.read(config)
     assert plan == Plan("smoke") and options == configuration.JobOptions()
@@ -84,7 +83,6 @@ def test_an_unknown_name_is_one_line_with_the_nearest(look_up, names):
 
 
 def test_names_are_picked_or_refused():
-    """At most three near names; all valid ones where none is near."""
     assert known_name("b", ["a", "b"], "letter") == "b"
     many = [f"name{number}" for number in range(1, 5)]
     with pytest.raises(UnknownNameError, match=r"^unknown kind 'name'; did you mean (\w+ or ){2}"):
@@ -94,7 +92,6 @@ def test_names_are_picked_or_refused():
 
 
 def test_a_wrong_task_in_a_csv_is_named(tmp_path, monkeypatch):
-    """A mistyped task of a transcribed cell stops planning; the file stands in the message."""
     text = (PAPER / "table10.csv").read_text(encoding="utf-8")
     (tmp_path / "table98.csv").write_text(text.replace(",sr,Set5,", ",srr,Set5,"), encoding="utf-8")
     monkeypatch.setattr(printed, "PAPER", tmp_path)

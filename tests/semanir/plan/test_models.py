@@ -19,7 +19,6 @@ ENTRIES = models.trained_models() | systems()
 
 @pytest.mark.parametrize("table", tables())
 def test_every_method_of_a_table_has_one_answering_entry(table):
-    """Over both models.yaml; none is answered for twice, none is left out."""
     with (PAPER / f"{table}.csv").open(encoding="utf-8", newline="") as file:
         printed = {row["method"] for row in csv.DictReader(file)}
     answering = Counter(m for entry in ENTRIES.values() for m in entry.get("answers", []))
@@ -29,7 +28,6 @@ def test_every_method_of_a_table_has_one_answering_entry(table):
 
 
 def test_every_entry_runs_or_says_why_not():
-    """A trained model is counted; a baseline has either a builder or a reason, not both."""
     assert not set(models.trained_models()) & set(systems())
     assert PAPER_MODELS == ["semanir-s", "semanir-b", "semanir-u"]
     assert all("of" in e or e["variants"] for e in models.trained_models().values())
@@ -38,7 +36,6 @@ def test_every_entry_runs_or_says_why_not():
 
 
 def test_datasets_name_known_scales(monkeypatch):
-    """All of them; a wrong one stops the workflow."""
     named = {name for entry in datasets().values() for name in entry["scales"]}
     assert named == set(models.scales())
     monkeypatch.setattr(configuration, "datasets", lambda: {"mine": {"scales": ["mimi"]}})
@@ -47,7 +44,6 @@ def test_datasets_name_known_scales(monkeypatch):
 
 
 def test_scales_name_known_models_and_tasks():
-    """Networks for every trained model, stand-ins for known tasks and registered test sets."""
     for name, scale in models.scales().items():
         assert set(scale["networks"]) <= set(PAPER_MODELS)
         assert name == "release" or set(scale["networks"]) == set(PAPER_MODELS)
@@ -61,7 +57,6 @@ def test_scales_name_known_models_and_tasks():
 
 
 def test_a_scale_without_a_network_plans_no_run_of_it():
-    """The release scale trains the grey denoiser alone."""
     runs = Plan("release", systems=("dncnn", "ffdnet")).runs(tables())
     assert {run.model for run in runs} == {"semanir-u", "input", "dncnn", "ffdnet"}
     assert {run.task.split("-")[0] for run in runs} == {"denoise_gray"}
@@ -94,7 +89,6 @@ def test_paper_scale_trains_as_printed(task, wanted):
 
 
 def test_paper_scale_uses_real_pairs_and_no_stand_in():
-    """Deblurring and weather are trained and evaluated on the pairs of their registry entries."""
     training = Plan("paper").training_sets
     for task, of in (("deblur-motion", "gopro_train"), ("weather-blind", "allweather_train")):
         family, level = task.split("-")

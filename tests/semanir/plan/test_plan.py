@@ -52,7 +52,6 @@ def test_records_that_a_table_needs_at_the_smoke_scale(table, runs, costs):
     ],
 )
 def test_networks_of_the_paper_scale(table, tasks, levels):
-    """A blind one and one per level of each channel count, and the input once."""
     expected = {("semanir-u", f"{task}-{level}") for task in tasks for level in levels}
     found = {(run.model, run.task) for run in Plan("paper").runs([table])}
     ours = {(model, task) for model, task in found if model not in released_systems()}
@@ -161,7 +160,6 @@ def test_networks_trained_here_see_one_colour_set_at_mini():
 
 
 def test_left_out_datasets_leave_the_plan():
-    """Their places, what is made of their files, runs without any set; nothing else."""
     task = "denoise_color-blind"
     assert set(dict(MINI.evaluation_sets(task))) == {"cbsd68", "mcmaster", "urban100"}
     left = Plan("mini", ("urban100",)).evaluation_sets(task)
@@ -178,7 +176,6 @@ def test_left_out_datasets_leave_the_plan():
 
 
 def test_runs_of_all_layouts_are_unique_and_the_union_of_their_tables():
-    """What two tables need is planned once."""
     for scale in models.scales():
         together = Plan(scale).records(layouts())
         assert len(together) == len(set(together))
@@ -189,7 +186,6 @@ def test_runs_of_all_layouts_are_unique_and_the_union_of_their_tables():
 
 
 def test_sets_files_and_paths_of_a_run():
-    """At the smoke scale one embedded set stands in for all sets of a task."""
     run = Run("smoke", "sr-x2", "semanir-s", 3)
     assert run.trained and not Run("smoke", "sr-x2", "input", 0).trained
     assert run.record == "results/smoke/eval/sr-x2/semanir-s/seed3.json"

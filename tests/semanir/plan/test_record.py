@@ -18,11 +18,8 @@ from semanir.plan.source_hash import source_hash
 
 IDENTITY = {"scale": "smoke", "task": "sr-x2", "model": "semanir-s", "seed": 0}
 
-# --- round trip ------------------------------------------------------------------------------
-
 
 def test_a_record_comes_back_as_it_was_written(tmp_path):
-    """Numbers to the last bit, identity, kind and schema; the folder is made."""
     path = tmp_path / "results" / "seed0.json"
     scores = [{"image": "a.png", "psnr": 28.123456789012345, "ssim_matlab": 0.1 + 0.2}]
     write_record(path, "eval", IDENTITY, "evaluate", scores=scores, batch=1, note="σ ×2")
@@ -62,9 +59,6 @@ def test_a_broken_or_missing_record_is_named(tmp_path, text, message):
     assert "seed7.json" in str(error.value) and "\n" not in str(error.value)
 
 
-# --- provenance ------------------------------------------------------------------------------
-
-
 def test_provenance_says_what_was_measured_where_and_when():
     before = datetime.now(UTC).replace(microsecond=0)
     facts = provenance("evaluate")
@@ -85,7 +79,6 @@ def test_provenance_says_what_was_measured_where_and_when():
 
 
 def test_provenance_without_torch_imports_none():
-    """Facts of torch are given only where the process has loaded it."""
     program = """import sys
 from semanir.plan.record import provenance
 facts = provenance("degrade")
