@@ -195,11 +195,12 @@ def test_conda_makes_one_environment_and_its_python_runs_the_jobs(project, tmp_p
     program(base / "bin/activate", ACTIVATE)
     noted = f'#!/bin/sh\necho "$PWD|$*" >> {shlex.quote(str(base / "noted"))}\n'
     program(base / "python", f'{noted}[ "$2" = pip ] || exec {shlex.quote(sys.executable)} "$@"\n')
-    worked(typed(f"snakemake -n {GREY} --sdm conda", project, base / "bin"))
+    command = f"snakemake {GREY} --sdm conda"
+    worked(typed(f"{command} -n", project, base / "bin"))
     assert not (base / "noted").exists()
-    worked(typed(f"snakemake {GREY} --sdm conda", project, base / "bin"))
-    given = (base / "environment.yml").read_text(encoding="utf-8")
-    assert given == (REPOSITORY / "environment.yml").read_text(encoding="utf-8")
+    worked(typed(command, project, base / "bin"))
+    given, own = (folder / "environment.yml" for folder in (base, REPOSITORY))
+    assert given.read_bytes() == own.read_bytes()
     pip, job = (base / "noted").read_text().splitlines()
     assert pip == f"{project}|-m pip install --no-deps -e . -r baselines/requirements.txt"
     assert job.startswith(f"{project}|-m semanir data prepare embedded_gray ")
@@ -216,7 +217,7 @@ def test_after_kill_9_two_commands_resume(project):
     The killed job has left a file that looks finished.
     """
     prepare = project / "semanir/__main__.py"
-    real = prepare.read_text(encoding="utf-8")
+    real = prepare.read_text()
     hang = """import sys, time
 from pathlib import Path
 if "embedded_rgb" in sys.argv:
@@ -224,15 +225,11 @@ if "embedded_rgb" in sys.argv:
     Path("hangs").touch()
     time.sleep(600)
 """
-    prepare.write_text(real.replace("from ", f"{hang}\nfrom ", 1), encoding="utf-8")
+    prepare.write_text(real.replace("from ", f"{hang}\nfrom ", 1))
     command = f"snakemake {GREY} {COLOUR}"
-    running = subprocess.Popen(
-        [sys.executable, "-m", *command.split()],
-        cwd=project,
-        env=os.environ | {"PYTHONPATH": str(project)},
-        start_new_session=True,
-        stderr=subprocess.DEVNULL,
-    )
+    options = {"cwd": project, "env": os.environ | {"PYTHONPATH": str(project)}}
+    options |= {"start_new_session": True, "stderr": subprocess.DEVNULL}
+    running = subprocess.Popen([sys.executable, "-m", *command.split()], **options)
     while not ((project / "hangs").exists() and (project / GREY).exists()):
         assert running.poll() is None
         time.sleep(0.1)
@@ -240,7 +237,7 @@ if "embedded_rgb" in sys.argv:
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
     made = (project / GREY).stat().st_mtime_ns
-    prepare.write_text(real, encoding="utf-8")
+    prepare.write_text(real)
 
     refused = typed(command, project)
     assert refused.returncode and "--unlock" in refused.stderr

@@ -191,11 +191,8 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, mirror: Path) -> Path:
     Sets that the mirror lacks are left out by name, as a user would; so are the systems whose
     weights it lacks.
     """
-    missing = [
-        prepared.name
-        for prepared in prepared_sets().values()
-        if prepared.raw in downloads("mini") and not holds(mirror, prepared.raw)
-    ]
+    wanted = [one for one in prepared_sets().values() if one.raw in downloads("mini")]
+    missing = [prepared.name for prepared in wanted if not holds(mirror, prepared.raw)]
     if not {"bsds500_test", "mcmaster"}.isdisjoint(missing):
         pytest.skip(f"the mirror lacks {', '.join(missing)}")
     folder = copy_of_repository(tmp_path_factory.mktemp("mini"))
