@@ -10,7 +10,6 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -45,20 +44,15 @@ def failed(commands: list[str], folder: Path) -> dict[str, str]:
     return found
 
 
-def main_of(command: str) -> tuple[Callable[[list[str]], object], list[str]]:
-    """(main, arguments) of `semanir ...` or `python -m module ...`."""
-    words = shlex.split(command)
-    name, arguments = ("semanir.cli", words[1:]) if words[0] == "semanir" else (words[2], words[3:])
-    return import_module(name).main, arguments
-
-
 def in_turn(commands: list[str]) -> dict[str, str]:
     """The exit codes, messages or errors of those that fail."""
     found = {}
     for command in commands:
-        main, arguments = main_of(command)
+        _, *words = shlex.split(command)
+        module = "semanir.cli" if command.startswith("semanir ") else words[1]
+        main = import_module(module).main
         try:
-            code = main(arguments)
+            code = main(words if module == "semanir.cli" else words[2:])
         except SystemExit as stop:
             code = stop.code
         except Exception as error:  # told by the test, with the command that it belongs to

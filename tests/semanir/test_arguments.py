@@ -13,6 +13,7 @@ from restoring import shown_by
 
 from semanir import cli
 from semanir.arguments import positive, whole
+from semanir.plan.source_hash import PACKAGES
 
 RUN = "--task denoise_gray-sigma50 --model semanir-u"
 RECORD = {"schema": 1, "kind": "eval", "identity": {"scale": "smoke"}, "provenance": {}}
@@ -153,17 +154,16 @@ def test_wrong_names_and_files_are_named(capsys, place, command, value):
 
 def documented():
     """(file, command) of every line of a docstring or of a document's code that is a command."""
-    texts = []
-    for folder in ("semanir", "baselines", "data_prep", "reports"):
-        for path in sorted((REPOSITORY / folder).rglob("*.py")):
-            told = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-            texts.append((path.relative_to(REPOSITORY).as_posix(), told))
-    for path in sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md")]):
-        code = path.read_text(encoding="utf-8").split("```")[1::2]
-        texts.append((path.relative_to(REPOSITORY).as_posix(), "\n".join(code)))
+    paths = [path for package in PACKAGES for path in (REPOSITORY / package).rglob("*.py")]
+    paths += [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md")]
+    texts = {}
+    for path in sorted(paths):
+        text, name = path.read_text(encoding="utf-8"), path.relative_to(REPOSITORY).as_posix()
+        code = "\n".join(text.split("```")[1::2])
+        texts[name] = code if path.suffix == ".md" else ast.get_docstring(ast.parse(text)) or ""
     return [
         (name, line.strip())
-        for name, text in texts
+        for name, text in texts.items()
         for line in text.replace("\\\n", " ").splitlines()
         if line.strip().startswith(("semanir ", "python -m semanir "))
     ]

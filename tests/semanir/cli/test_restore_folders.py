@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
-from restoring import fails, names_in, picture, pixels, semanir, shown_by, written
+from restoring import fails, names_in, pixels, semanir, shown_by, written
 
 from semanir.cli import outputs
 from semanir.cli import restore as command_restore
@@ -16,11 +16,10 @@ from semanir.inference import pictures
 
 
 @pytest.fixture
-def single(tmp_path, identity):
-    """in.png, and the command that restores it to out.png."""
-    source, target = tmp_path / "in.png", tmp_path / "out.png"
-    picture(source, 9, 9, 3)
-    return source, target, ("restore", source, "-o", target, "--weights", identity[1])
+def single(tmp_path, album):
+    """A picture, where it goes, and the command that restores it."""
+    source, target = album[0] / "b.png", tmp_path / "out.png"
+    return source, target, ("restore", source, "-o", target, *album[1][-2:])
 
 
 @pytest.mark.parametrize("link", ["same", "symbolic", "hard"])
@@ -103,14 +102,6 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path, good, capsys, monkeypatch
     assert names_in(tmp_path / "out") == ["b.png"]
 
 
-def test_pictures_of_one_name_are_refused(tmp_path, album, capsys):
-    folder, command = album
-    picture(folder / "b.webp", 9, 9, 3)
-    shown = fails(capsys, *command)
-    assert f"{folder}/b.png and {folder}/b.webp would both become {tmp_path}/out/b.png" in shown
-    assert not (tmp_path / "out").exists()
-
-
 def test_hidden_files_are_left_out_and_others_named(tmp_path, album, capsys):
     folder, command = album
     for name in ("._b.png", ".thumb.png", "Thumbs.db", ".DS_Store"):
@@ -157,13 +148,16 @@ def test_names_that_are_no_text_are_restored_and_printed(tmp_path, album, capsys
         ("album/b.png", "album", "album is a folder; name the picture"),
         ("album/gone.png", "o.png", "no such picture: "),
         ("empty", "out", "BMP picture; left out: 1 hidden file"),
+        ("twice", "out", "twice/b.webp would both become {0}/out/b.png; rename one"),
     ],
 )
 def test_wrong_inputs_and_outputs_are_refused(tmp_path, album, capsys, source, output, message):
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "empty" / "._a.png").write_bytes(b"")
+    for name in ("empty/._a.png", "twice/b.png", "twice/b.webp"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
     command = ("restore", tmp_path / source, "-o", tmp_path / output, *album[1][-2:])
-    assert message in fails(capsys, *command)
+    assert message.format(tmp_path) in fails(capsys, *command)
+    assert not (tmp_path / "out").exists()
 
 
 # --- outputs that cannot be written --------------------------------------------------------------
