@@ -1,8 +1,8 @@
 """What the command `semanir` says: help, lists, `semanir info`, and what it passes on."""
 
 import re
-import sys
 import tomllib
+from pkgutil import resolve_name
 
 import pytest
 from checkout import REPOSITORY, python
@@ -104,5 +104,4 @@ def test_options_that_do_not_parse(capsys, option, message):
 
 def test_the_package_has_the_command():
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
-    module, _, name = project["project"]["scripts"]["semanir"].partition(":")
-    assert getattr(sys.modules[module], name) is cli.main
+    assert resolve_name(project["project"]["scripts"]["semanir"]) is cli.main
