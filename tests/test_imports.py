@@ -1,17 +1,17 @@
 """Who may import whom: rooms lie in layers, the closure of every import is free of circles."""
 
 import re
-import subprocess
-import sys
+from graphlib import TopologicalSorter
 
 import pytest
-from checkout import ENVIRONMENT, REPOSITORY
+from checkout import REPOSITORY, python
 
 from semanir.plan.source_hash import PACKAGES, module_path, read_module
 
 BASEMENT = {
     f"semanir.{name}" for name in ("arguments", "errors", "files", "memory", "names", "paths")
 }
+NETWORKS = {"data_prep", "semanir.attention", "semanir.network", "semanir.inference"}
 # room: the rooms that its modules may import, beside itself and the basement
 ALLOWED = {
     "basement": set(),
@@ -21,17 +21,10 @@ ALLOWED = {
     "semanir.inference": {"data_prep", "semanir.attention", "semanir.network"},
     "baselines": {"data_prep", "semanir.attention", "semanir.inference"},
     "semanir.plan": {"data_prep", "baselines.registry"},
-    "semanir.evaluate": {
-        *("data_prep", "baselines", "semanir.attention", "semanir.network", "semanir.inference"),
-        "semanir.plan.models",
-    },
-    "semanir.train": {
-        *("data_prep", "semanir.attention", "semanir.network", "semanir.inference"),
-        "semanir.evaluate.metrics",
-    },
+    "semanir.evaluate": {*NETWORKS, "baselines", "semanir.plan.models"},
+    "semanir.train": {*NETWORKS, "semanir.evaluate.metrics"},
     "semanir.measure": {
-        *("data_prep", "baselines", "semanir.attention", "semanir.network", "semanir.inference"),
-        *("semanir.evaluate", "semanir.train", "semanir.plan"),
+        *(*NETWORKS, "baselines", "semanir.evaluate", "semanir.train", "semanir.plan")
     },
     "reports": {"data_prep", "baselines.registry", "semanir.plan"},
 }
@@ -60,7 +53,6 @@ def room_of(name):
 
 
 def test_every_room_is_known():
-    """The command line and the package itself see everything."""
     rooms = {room_of(name) for name in GRAPH}
     assert rooms == {*ALLOWED, "semanir", "semanir.cli", "semanir.__main__"}
 
@@ -80,21 +72,7 @@ def test_a_room_imports_only_what_lies_below_it(room):
 
 def test_no_module_imports_itself_by_others():
     """Imports inside functions count; what only type checkers import does not."""
-    done, path = set(), []
-
-    def visit(name):
-        if name in path:
-            raise AssertionError(" -> ".join([*path[path.index(name) :], name]))
-        if name in done:
-            return
-        path.append(name)
-        for other in GRAPH.get(name, ()):
-            visit(other)
-        done.add(path.pop())
-
-    for name in GRAPH:
-        visit(name)
-    assert len(done) >= len(GRAPH) > 100
+    assert len(list(TopologicalSorter(GRAPH).static_order())) >= len(GRAPH) > 100
 
 
 def test_no_module_of_ours_is_imported_by_a_string():
@@ -110,17 +88,15 @@ def test_no_module_of_ours_is_imported_by_a_string():
 
 @pytest.mark.parametrize("room", LIGHT)
 def test_planning_and_rendering_never_import_torch(room):
-    """Through the closure of all imports, those inside functions too."""
-    waiting = [name for name in GRAPH if name.startswith(room)]
-    seen = set()
+    waiting, seen = [name for name in GRAPH if name.startswith(room)], set()
     torch = re.compile(r"^\s*(import|from) torch\b", re.MULTILINE)
     while waiting:
         name = waiting.pop()
         if name not in seen:
             seen.add(name)
             waiting += GRAPH.get(name, ())
-            path = module_path(name, REPOSITORY)
-            assert not torch.search(path.read_text(encoding="utf-8")), f"{room}: {name}"
+            text = module_path(name, REPOSITORY).read_text(encoding="utf-8")
+            assert not torch.search(text), f"{room}: {name}"
 
 
 def test_the_snakefile_and_all_verbs_load_without_torch_and_pandas():
@@ -128,22 +104,11 @@ def test_the_snakefile_and_all_verbs_load_without_torch_and_pandas():
     text = (REPOSITORY / "Snakefile").read_text(encoding="utf-8")
     imports = re.findall(r"^(?:from|import) (?:semanir|reports).*$", text, re.MULTILINE)
     assert len(imports) >= 3
-    program = "\n".join(
-        [
-            "import sys",
-            *imports,
-            "from semanir import cli",
-            "cli.make_parser()",
-            "heavy = {'torch', 'pandas', 'requests', 'matplotlib'} & set(sys.modules)",
-            "assert not heavy, heavy",
-        ]
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=REPOSITORY,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    program = """
+from semanir import cli
+cli.make_parser()
+heavy = {'torch', 'pandas', 'requests', 'matplotlib'} & set(sys.modules)
+assert not heavy, heavy
+"""
+    done = python("\n".join(["import sys", *imports]) + program)
     assert done.returncode == 0, done.stderr

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # a copy must import itself, not an installed checkout
@@ -18,18 +19,21 @@ ENVIRONMENT = {
 
 def copy_of_repository(folder: Path) -> Path:
     """The files git tracks or would track, without anything a run has left behind."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in listed.stdout.splitlines():
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.check_output(command, cwd=REPOSITORY, text=True)
+    for name in listed.splitlines():
         if (REPOSITORY / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(REPOSITORY / name, folder / name)
     return folder
+
+
+def python(program: str, *arguments: str | Path, **options: Any) -> subprocess.CompletedProcess:
+    """What a new Python does with a program; `options` are those of subprocess.run."""
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)} | options.pop("env", {})
+    command = [sys.executable, "-c", program, *arguments]
+    streams = {} if "stdout" in options else {"capture_output": True}
+    return subprocess.run(command, env=environment, **streams, **options)
 
 
 def snakemake(folder: Path, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
@@ -38,3 +42,10 @@ def snakemake(folder: Path, *arguments: str, **extra: str) -> subprocess.Complet
     return subprocess.run(
         command, cwd=folder, env=ENVIRONMENT | extra, capture_output=True, text=True, check=False
     )
+
+
+def said(folder: Path, *arguments: str, works: bool = True, **extra: str) -> str:
+    """All that such a run says, which works or not."""
+    run = snakemake(folder, *arguments, **extra)
+    assert (run.returncode == 0) == works, run.stdout[-3000:] + run.stderr[-3000:]
+    return run.stdout + run.stderr

@@ -11,6 +11,11 @@ from semanir.inference.restore import restore
 from semanir.network import build
 
 
+def names_in(folder):
+    """Names of what lies in a folder, sorted."""
+    return sorted(path.name for path in folder.iterdir())
+
+
 def pixels(*shape, dtype=np.uint8, seed=0):
     """Random whole numbers of all values."""
     return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, shape, dtype, True)
@@ -56,13 +61,18 @@ def semanir(*arguments):
     cli.main([str(argument) for argument in arguments])
 
 
-def fails(capsys, *arguments, code=2):
-    """stderr of a command that ends with `code`; one line if that is 2."""
+def shown_by(capsys, *arguments, code):
+    """stdout and stderr of a command that ends with `code`."""
     with pytest.raises(SystemExit) as stop:
         semanir(*arguments)
-    assert stop.value.code == code
-    shown = capsys.readouterr().err
-    assert "Traceback" not in shown
+    shown = capsys.readouterr()
+    assert stop.value.code == code and "Traceback" not in shown.err
+    return shown
+
+
+def fails(capsys, *arguments, code=2):
+    """stderr of a command that ends with `code`; one line if that is 2."""
+    shown = shown_by(capsys, *arguments, code=code).err
     if code == 2:
         assert shown.startswith("error: ") and shown.count("\n") == 1
     return shown

@@ -10,10 +10,8 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import yaml
 from checkout import REPOSITORY, copy_of_repository
@@ -35,14 +33,8 @@ def typed(
         "PYTHONPATH": os.pathsep.join((str(folder), str(REPOSITORY))),
         "OMP_NUM_THREADS": "1",
     }
-    return subprocess.run(
-        ["bash", "-c", command],
-        cwd=folder,
-        env=environment,
-        input=given,
-        capture_output=True,
-        text=True,
-    )
+    options = {"cwd": folder, "env": environment, "input": given}
+    return subprocess.run(["bash", "-c", command], capture_output=True, text=True, **options)
 
 
 def failed(commands: list[str], folder: Path) -> dict[str, str]:
@@ -52,20 +44,15 @@ def failed(commands: list[str], folder: Path) -> dict[str, str]:
     return found
 
 
-def main_of(command: str) -> tuple[Callable[[list[str]], object], list[str]]:
-    """(main, arguments) of `semanir ...` or `python -m module ...`."""
-    words = shlex.split(command)
-    name, arguments = ("semanir.cli", words[1:]) if words[0] == "semanir" else (words[2], words[3:])
-    return import_module(name).main, arguments
-
-
 def in_turn(commands: list[str]) -> dict[str, str]:
     """The exit codes, messages or errors of those that fail."""
     found = {}
     for command in commands:
-        main, arguments = main_of(command)
+        _, *words = shlex.split(command)
+        module = "semanir.cli" if command.startswith("semanir ") else words[1]
+        main = import_module(module).main
         try:
-            code = main(arguments)
+            code = main(words if module == "semanir.cli" else words[2:])
         except SystemExit as stop:
             code = stop.code
         except Exception as error:  # told by the test, with the command that it belongs to
@@ -109,25 +96,15 @@ def without_work(folder: Path) -> Path:
         text = path.read_text(encoding="utf-8")
         stub = SHELL.sub('    shell:\n        "touch {output} {log}"\n', text)
         path.write_text(stub, encoding="utf-8")
-    for name, change in (
-        ("reports/tables/layouts", on_demand),
-        ("semanir/plan/scales", no_ablations),
+    for file, key, value in (
+        ("reports/tables/layouts", "on_demand", lambda name: name != "table10"),
+        ("semanir/plan/scales", "ablations", lambda name: []),
     ):
-        path = folder / f"{name}.yaml"
+        path = folder / f"{file}.yaml"
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))
-        change(entries)
+        entries = {name: entry | {key: value(name)} for name, entry in entries.items()}
         path.write_text(yaml.safe_dump(entries, sort_keys=False), encoding="utf-8")
     return hurried(folder)
-
-
-def on_demand(tables: dict[str, Any]) -> None:
-    for name, table in tables.items():
-        table["on_demand"] = name != "table10"
-
-
-def no_ablations(scales: dict[str, Any]) -> None:
-    for scale in scales.values():
-        scale["ablations"] = []
 
 
 if __name__ == "__main__":

@@ -5,19 +5,19 @@ import json
 import os
 import stat
 import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from checkout import REPOSITORY
+from checkout import python
+from restoring import fails, names_in
 from safetensors.torch import save_file
 
 from data_prep.images import write_image
 from data_prep.pictures import Picture, write_picture
-from semanir import cli
 from semanir.errors import InputError, OutputError, one_line_errors
 from semanir.files import (
     check_writable,
@@ -36,10 +36,6 @@ from semanir.network import build
 from semanir.train import training
 
 NOISE = np.random.default_rng(0).integers(0, 256, (400, 400, 3), np.uint8)
-
-
-def names_in(folder):
-    return sorted(path.name for path in folder.iterdir())
 
 
 # --- names ---------------------------------------------------------------------------------------
@@ -61,11 +57,8 @@ def test_names_of_up_to_255_bytes_are_written(tmp_path, length, letter):
 def test_hidden_files_are_each_ones_own(tmp_path):
     """Long names that begin and end alike stay two; so do processes; short ones are readable."""
     one, other = (tmp_path / f"{'x' * 200}{middle}{'y' * 50}" for middle in "ab")
-    assert (
-        hidden_file(one, "1.partial")
-        != hidden_file(other, "1.partial")
-        != hidden_file(other, "2.partial")
-    )
+    first, second = hidden_file(one, "1.partial"), hidden_file(other, "1.partial")
+    assert first != second != hidden_file(other, "2.partial")
     assert hidden_file(tmp_path / "a.png", "12.partial").name == ".a.png.12.partial"
 
 
@@ -97,17 +90,17 @@ def by_numpy(path):
 
 
 def by_training(path):
-    network = build("semanir-u-tiny", channels=1)
-    optimizer = torch.optim.AdamW(network.parameters())
-    run = {"state_path": path, "fingerprint": "f00", "step": 1}
-    training.save_state(SimpleNamespace(network=network, optimizer=optimizer, **run))
+    run = SimpleNamespace(state_path=path, fingerprint="f00", step=1, network=tiny())
+    run.optimizer = torch.optim.AdamW(run.network.parameters())
+    training.save_state(run)
 
 
+tiny = partial(build, "semanir-u-tiny", channels=1)
 WRITERS = {
     "text": lambda path: write_text(path, "text" * 70_000),
     "array": by_numpy,
     "photograph": lambda path: write_image(path, NOISE),
-    "weights": lambda path: checkpoint.save(path, build("semanir-u-tiny", channels=1)),
+    "weights": lambda path: checkpoint.save(path, tiny()),
     "weights by safetensors": by_safetensors,
     "training": by_training,
 }
@@ -128,22 +121,24 @@ def test_files_have_the_mode_that_the_umask_says(tmp_path, kind, umask):
 # --- places that cannot be written ---------------------------------------------------------------
 
 
+def no_space(path):
+    return pytest.raises(OutputError, match=f"no space left to write {path}")
+
+
 @pytest.mark.parametrize("kind", [kind for kind in WRITERS if kind != "weights by safetensors"])
 def test_a_full_disk_is_one_error_and_leaves_the_old_file(small_disk, kind):
     """Whatever a library makes of it: OSError with or without its number, RuntimeError."""
     path = small_disk / "file"
     path.write_bytes(b"old")
-    with pytest.raises(OutputError, match=f"no space left to write {path}"):
+    with no_space(path):
         WRITERS[kind](path)
-    assert names_in(small_disk) == ["file"]
-    assert path.read_bytes() == b"old"
+    assert names_in(small_disk) == ["file"] and path.read_bytes() == b"old"
 
 
 @pytest.mark.parametrize("ending", ["png", "tif", "webp", "jpg", "bmp"])
 def test_pictures_on_a_full_disk(small_disk, ending):
-    """In every format, 16 bits where it holds them."""
     image = NOISE.astype(np.uint16) if ending in ("png", "tif") else NOISE
-    with pytest.raises(OutputError, match=f"no space left to write {small_disk}/a.{ending}"):
+    with no_space(small_disk / f"a.{ending}"):
         write_picture(small_disk / f"a.{ending}", Picture(image))
     assert names_in(small_disk) == []
 
@@ -154,7 +149,7 @@ def test_a_full_disk_by_a_stub(tmp_path, monkeypatch, number):
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OutputError, match=f"no space left to write {tmp_path}/file"):
+    with no_space(tmp_path / "file"):
         write_text(tmp_path / "file", "text")
     assert names_in(tmp_path) == []
 
@@ -184,8 +179,7 @@ def test_writable_places_are_left_as_they_were_and_others_refused(tmp_path, name
     check_writable(tmp_path / "file", tmp_path / "new", tmp_path / "a" / "b" / "c")
     with pytest.raises(OutputError, match=reason):
         check_writable(tmp_path / "good", tmp_path / name)
-    assert names_in(tmp_path) == ["file", "folder"]
-    assert (tmp_path / "file").read_bytes() == b"old"
+    assert names_in(tmp_path) == ["file", "folder"] and (tmp_path / "file").read_bytes() == b"old"
 
 
 def test_read_only_and_full_folders_are_refused(read_only, small_disk):
@@ -195,34 +189,28 @@ def test_read_only_and_full_folders_are_refused(read_only, small_disk):
         write_text(read_only / "new", "text")
     with pytest.raises(OSError, match="No space left"):
         (small_disk / "all").write_bytes(bytes(1 << 20))
-    with pytest.raises(OutputError, match=f"no space left to write {small_disk}"):
+    with no_space(small_disk):
         check_writable(small_disk / "new")
     assert names_in(small_disk) == ["all"]
 
 
-LONG_WORK = [
-    "train --task sr-x2 --model semanir-s",
-    "evaluate --task sr-x2 --model semanir-s",
-    "evaluate --what activation --task denoise_color-blind --model semanir-u",
-    "evaluate --what visual --task sr-x2 --model semanir-s",
-    "measure record results/smoke/cost/swinir/count.json",
-    "measure runtime",
-    "measure attention memory",
-    "measure attention complexity",
-    "bench --scale smoke",
-]
+LONG_WORK = """train --task sr-x2 --model semanir-s
+evaluate --task sr-x2 --model semanir-s
+evaluate --what activation --task denoise_color-blind --model semanir-u
+evaluate --what visual --task sr-x2 --model semanir-s
+measure record results/smoke/cost/swinir/count.json
+measure runtime
+measure attention memory
+measure attention complexity
+bench --scale smoke"""
 
 
-@pytest.mark.parametrize("work", LONG_WORK)
+@pytest.mark.parametrize("work", LONG_WORK.splitlines())
 def test_long_work_tries_its_output_first(tmp_path, monkeypatch, capsys, work):
     """`results` is a file: nothing can be written below it, and nothing is read or computed."""
     monkeypatch.chdir(tmp_path)
     Path("results").write_text("")
-    with pytest.raises(SystemExit) as stop:
-        cli.main(work.split())
-    shown = capsys.readouterr().err
-    assert stop.value.code == 2 and shown.startswith("error: cannot write results/smoke/")
-    assert shown.count("\n") == 1
+    assert fails(capsys, *work.split()).startswith("error: cannot write results/smoke/")
 
 
 # --- command lines -------------------------------------------------------------------------------
@@ -234,10 +222,8 @@ def run(body, encoding="utf-8", **options):
         "import sys; from semanir.errors import one_line_errors\n"
         f"@one_line_errors\ndef main(argv=None): {body}\nmain()"
     )
-    environment = {**os.environ, "PYTHONIOENCODING": encoding}
-    command = [sys.executable, "-c", program]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
-    return subprocess.run(command, cwd=REPOSITORY, env=environment, check=False, **streams)
+    return python(program, env={"PYTHONIOENCODING": encoding}, **streams)
 
 
 @pytest.mark.parametrize(
@@ -289,7 +275,7 @@ def test_errors_end_in_one_line(capsys, error, line):
 # --- files that people edit ----------------------------------------------------------------------
 
 
-def read_entries(path):
+def read_entries(path, *more):
     return read_list(path, {"file": str}, "mend it")
 
 

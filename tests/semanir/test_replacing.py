@@ -1,12 +1,9 @@
 """Files that are whole or absent, whatever ends the block that writes them."""
 
-import os
 import signal
-import subprocess
-import sys
 
 import pytest
-from checkout import REPOSITORY
+from checkout import python
 
 from semanir.files import replacing, write_json, write_text
 
@@ -16,7 +13,6 @@ def contents(folder):
 
 
 def test_the_old_file_stands_until_the_block_has_ended(tmp_path):
-    """Folders are made; a block that raises changes nothing."""
     path = tmp_path / "new" / "folder" / "file.txt"
     write_text(path, "old")
     with pytest.raises(ZeroDivisionError), replacing(path) as partial:
@@ -36,18 +32,13 @@ def test_a_killed_process_leaves_the_old_file_or_none(tmp_path, end, before):
     path = tmp_path / "file.txt"
     if before:
         write_text(path, "old")
-    program = f"""
-import os, signal, sys
+    program = f"""import os, signal, sys
 from semanir.files import replacing
 with replacing(sys.argv[1]) as partial:
-    file = partial.open("w")
-    file.write("half")
-    file.flush()
-    os.fsync(file.fileno())
+    partial.write_text("half")
     {end}
 """
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    run = subprocess.run([sys.executable, "-c", program, path], env=environment, check=False)
+    run = python(program, path)
     assert run.returncode == (3 if "exit" in end else -signal.SIGKILL)
     left = contents(tmp_path)
     assert left.pop("file.txt", None) == ("old" if before else None)

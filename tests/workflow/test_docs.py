@@ -26,10 +26,12 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 STEP = re.compile(r"^<!-- (.+?): (\S+) -->\n```\w+\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
+def text_of(path):
+    return path.read_text(encoding="utf-8")
+
+
 def blocks(page, language):
-    return [
-        text for found, text in BLOCK.findall(page.read_text(encoding="utf-8")) if found == language
-    ]
+    return [text for found, text in BLOCK.findall(text_of(page)) if found == language]
 
 
 def commands():
@@ -44,27 +46,25 @@ def commands():
 
 INSTALLS = "installs packages; CI does that by the same lines (tests/workflow/test_project.py)"
 TESTS = "runs the tests, which are what is running; CI does that by .ci/run"
-TIMES = "measures or counts for half a minute and more"
 # every command that is not run here as it is typed, and why
 NOT_RUN = {
     "python3 -m venv .venv && . .venv/bin/activate && pip install -c constraints.txt -e . &&"
     " pip install --no-deps -r baselines/requirements.txt && snakemake --cores 4 all": INSTALLS,
     '. .venv/bin/activate && pip install -c constraints.txt -e ".[test]" &&'
     " pip install --no-deps -r baselines/requirements.txt && pytest": INSTALLS,
-    "pytest": TESTS,
-    "pytest -m slow": TESTS,
-    'pytest -m ""': TESTS,
+    **dict.fromkeys(("pytest", "pytest -m slow", 'pytest -m ""'), TESTS),
     "python .ci/policy.py && ruff check . && ruff format --check . && mypy"
     " && snakefmt --check Snakefile ./*/*.smk": TESTS,
     "snakemake all --executor slurm --jobs 50 --config scale=mini": "needs a Slurm cluster",
-    "semanir bench": TIMES,
     "semanir bench --device cuda": "needs a GPU",
-    "semanir measure count swinir:x4 hat:x4 semanir-s:x4:k=256 --input 3x128x128": TIMES,
-    "semanir measure time swinir:x4 semanir-s:x4:k=64 --input 3x64x64": TIMES,
-    "semanir measure memory semanir-u:rgb:k=128 --input 3x256x256": TIMES,
-    "semanir price --scale mini": TIMES,
-    "semanir price --scale paper": TIMES,
 }
+LONG = """semanir bench
+semanir measure count swinir:x4 hat:x4 semanir-s:x4:k=256 --input 3x128x128
+semanir measure time swinir:x4 semanir-s:x4:k=64 --input 3x64x64
+semanir measure memory semanir-u:rgb:k=128 --input 3x256x256
+semanir price --scale mini
+semanir price --scale paper"""
+NOT_RUN |= dict.fromkeys(LONG.splitlines(), "measures or counts for half a minute and more")
 
 
 def runs(start):
@@ -76,11 +76,9 @@ def runs(start):
 
 def test_every_command_is_run_or_said_not_to_be():
     """No entry of NOT_RUN is stale, and the tests below know what to do with all others."""
-    known = commands()
-    assert set(NOT_RUN) <= set(known)
-    starts = ("snakemake ", "python -m ", "semanir ")
+    known, starts = commands(), ("snakemake ", "python -m ", "semanir ")
     assert [c for c in known if c not in NOT_RUN and not c.startswith(starts)] == []
-    assert len(known) >= 40
+    assert set(NOT_RUN) <= set(known) and len(known) >= 40
 
 
 def smoke(command):
@@ -123,7 +121,7 @@ def test_snakemake_commands_that_take_long_run_without_their_work(tmp_path):
         said = worked(typed(command, folder, folder / "bin"))
         if " -n " not in command:
             assert "steps (100%) done" in said, f"{command}\n{said[-3000:]}"
-    (asked,) = (folder / "asked").read_text(encoding="utf-8").splitlines()
+    (asked,) = text_of(folder / "asked").splitlines()
     assert asked.startswith("--parsable --cpus-per-task=1 ")
 
 
@@ -132,10 +130,10 @@ def beside(finished, tmp_path):
     """A copy of the finished results with the files that commands name."""
     folder = shutil.copytree(finished, tmp_path / "copy", symlinks=True)
     results = folder / "results/smoke"
+    weights = "train/denoise_gray-sigma50/semanir-u/seed0/weights.safetensors"
+    shutil.copy(results / weights, folder / "FILE.safetensors")
     shutil.copy(results / "results.csv", folder / "results.csv")
     shutil.copy(folder / "reports/accepted/smoke.csv", folder / "ACCEPTED.csv")
-    weights = results / "train/denoise_gray-sigma50/semanir-u/seed0/weights.safetensors"
-    shutil.copy(weights, folder / "FILE.safetensors")
     grey = folder / "data_prep/embedded/test_gray"
     picture = Image.open(next(grey.glob("*.png"))).crop((0, 0, 64, 64))
     for name in ("noisy.png", "small.jpg", "scans/1.png"):
@@ -143,8 +141,8 @@ def beside(finished, tmp_path):
         picture.save(folder / name)
     record = "eval/jpeg_color-blind/input/seed0.json"
     (folder / "results/mini" / record).parent.mkdir(parents=True)
-    text = (results / record).read_text(encoding="utf-8")
-    (folder / "results/mini" / record).write_text(text.replace('"smoke"', '"mini"'))
+    text = text_of(results / record).replace('"smoke"', '"mini"')
+    (folder / "results/mini" / record).write_text(text)
     return folder
 
 
@@ -168,9 +166,8 @@ def test_python_of_the_documents_runs(tmp_path, monkeypatch):
     path.parent.mkdir(parents=True)
     checkpoint.save(path, semanir.build("semanir-s-tiny", upscale=2))
     Image.new("L", (30, 20)).save("noisy.png")
-    tokens, q = torch.rand(1, 64, 12), torch.rand(1, 2, 64, 6)
-    names = {"tokens": tokens, "q": q, "k": q, "v": q, "bias_table": torch.rand(2, 225)}
-    names |= {"h": 8, "w": 8}
+    names = {"tokens": torch.rand(1, 64, 12), "bias_table": torch.rand(2, 225), "h": 8, "w": 8}
+    names |= dict.fromkeys("qkv", torch.rand(1, 2, 64, 6))
     pages = [page for page in PAGES if page.name != "adding.md" and blocks(page, "python")]
     assert {"README.md", "python.md"} <= {page.name for page in pages}
     for page in pages:
@@ -184,17 +181,15 @@ def test_python_of_the_documents_runs(tmp_path, monkeypatch):
 
 def follow(page, folder):
     """Do what the comments above a page's code blocks say."""
-    for what, name, text in STEP.findall(page.read_text(encoding="utf-8")):
+    for what, name, text in STEP.findall(text_of(page)):
         target = folder / name
-        if what == "create":
-            target.write_text(text, encoding="utf-8")
-        elif what == "append":
-            lines = "\n\n" + text if name.endswith(".py") else "\n" + text
-            target.write_text(target.read_text(encoding="utf-8") + lines, encoding="utf-8")
-        else:
+        if what == "append":
+            text = text_of(target) + ("\n\n" if name.endswith(".py") else "\n") + text
+        elif what != "create":
             place = re.fullmatch(r'insert after "(.+)"', what)[1] + "\n"
-            before, after = target.read_text(encoding="utf-8").split(place, 1)
-            target.write_text(before + place + text + after, encoding="utf-8")
+            before, after = text_of(target).split(place, 1)
+            text = before + place + text + after
+        target.write_text(text, encoding="utf-8")
 
 
 @pytest.mark.slow
@@ -212,9 +207,9 @@ def test_everything_that_can_be_added_is_added(tmp_path):
     worked(typed(f"{command} --config mirror={mirror.parent}", tmp_path))
     cells = pd.read_csv(tmp_path / "reports/table99.csv").set_index(["setting", "metric"])
     assert cells.loc[("rgb", "params"), "verdict"] == "match"
-    assert set(cells.xs("PSNR", level="metric")["verdict"]) == {"scaled down"}
-    assert (cells.xs("PSNR", level="metric")["measured"] > 20).all()
-    assert (cells.xs("PSNR", level="metric")["images"] == 2).all()
+    scores = cells.xs("PSNR", level="metric")
+    assert set(scores["verdict"]) == {"scaled down"} and set(scores["images"]) == {2}
+    assert (scores["measured"] > 20).all()
 
     records = map(str, tmp_path.glob("results/smoke/eval/posterize-*/*/seed0.json"))
     pages = [f"semanir report results results.csv {' '.join(records)}"]
@@ -232,95 +227,76 @@ def test_everything_that_can_be_added_is_added(tmp_path):
 
 def anchors(page):
     """What links may name of a page: its headings as GitHub writes them."""
-    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", text_of(page), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_somewhere(page):
-    text = page.read_text(encoding="utf-8")
+def test_links_and_named_files_lead_somewhere(page):
+    """Files in backticks begin with a folder of the project and are not made by running it."""
+    text = text_of(page)
     for path, anchor, source in re.findall(r"\]\(([^)#]*)(#[^)]+)?\)|src=\"([^\"]+)\"", text):
         target = path or source
         if not target.startswith("http"):
             found = page.parent / target if target else page
             assert found.exists(), target
             assert not anchor or anchor[1:] in anchors(found), target + anchor
+    named = r"`((?:semanir|baselines|data_prep|reports|tests|docs)/[\w./-]*)`"
+    for name in re.findall(named, re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)):
+        assert name.endswith((".html", ".safetensors")) or (REPOSITORY / name).exists(), name
 
 
 def test_the_readme_is_short_and_the_index_names_every_page():
-    assert len((REPOSITORY / "README.md").read_text(encoding="utf-8").splitlines()) <= 130
-    index = (REPOSITORY / "docs" / "README.md").read_text(encoding="utf-8")
+    assert len(text_of(REPOSITORY / "README.md").splitlines()) <= 130
+    index = text_of(REPOSITORY / "docs" / "README.md")
     named = set(re.findall(r"^\* \[([\w-]+\.md)\]\(\1\): ", index, re.MULTILINE))
     assert named == {page.name for page in DOCS} - {"README.md"}
 
 
 def test_the_readme_counts_right():
-    """What it found in printed cells and in the committed results of the mini scale."""
-    text = " ".join((REPOSITORY / "README.md").read_text(encoding="utf-8").split())
-    printed = [table for table in tables() if table.startswith("table")]
-    numbers = [c for table in printed for c in cells(table) if c.kind == "number"]
+    text = " ".join(text_of(REPOSITORY / "README.md").split())
+    printed = [cell for table in tables() if table.startswith("table") for cell in cells(table)]
+    numbers = [cell for cell in printed if cell.kind == "number"]
     assert f"**{len(numbers)}** printed numbers of the tables" in text
 
     (path,) = ACCEPTED.glob("mini-*.csv.gz")
     results = means(read_results(path))
-    judged = {table: judge_table(cells(table), "mini", results) for table in tables()}
-    assert [one.verdict for one in judged["table11"]] == ["match"] * 10
-    variants = {
-        cell.row.partition(": ")[2] or cell.row: one.verdict
-        for ones in judged.values()
-        for one in ones
-        if (cell := one.cell).metric == "params" and re.search("SemanIR-[SB]", cell.row)
-    }
-    assert list(variants.values()).count("match") == len(variants)
+    judged = [(j.cell, j.verdict) for t in tables() for j in judge_table(cells(t), "mini", results)]
+    assert [verdict for cell, verdict in judged if cell.table == "table11"] == ["match"] * 10
+    ours = [(c, v) for c, v in judged if c.metric == "params" and re.search("SemanIR-[SB]", c.row)]
+    assert {verdict for _, verdict in ours} == {"match"}
+    variants = {cell.row.partition(": ")[2] or cell.row for cell, _ in ours}
     assert {name.split()[0] for name in variants} == {"SemanIR-S", "SemanIR-B"}
     sizes = [name for name in variants if "×" in name]
     assert f"**{len(sizes)} of 6** variants" in text
 
-    released = [
-        one.verdict
-        for one in judged["table07"]
-        if one.cell.metric == "PSNR" and re.search("DnCNN|FFDNet", one.cell.method)
-    ]
-    measured = [verdict for verdict in released if verdict != "no data"]
-    assert f"**{measured.count('match')} of {len(measured)}** cells of Table 7" in text
+    scores = [(c, v) for c, v in judged if (c.table, c.metric) == ("table07", "PSNR")]
+    released = [v for c, v in scores if re.search("DnCNN|FFDNet", c.method) and v != "no data"]
+    assert f"**{released.count('match')} of {len(released)}** cells of Table 7" in text
 
 
 def test_the_page_of_the_command_line_is_what_the_parsers_say():
-    committed = (REPOSITORY / "docs" / "command-line.md").read_text(encoding="utf-8")
+    committed = text_of(REPOSITORY / "docs" / "command-line.md")
     assert committed == command_line(), "run python -m semanir.cli.page docs/command-line.md"
     sections = set(re.findall(r"^##+ `semanir ([a-z ]+)`", committed, re.MULTILINE))
     assert {"restore", "train", "data prepare", "report table", "gate check"} <= sections
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_files_that_are_named_exist(page):
-    """Files in backticks that begin with a folder of the project and are not made by running it."""
-    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
-    for name in re.findall(
-        r"`((?:semanir|baselines|data_prep|reports|tests|docs)/[\w./-]*)`", text
-    ):
-        made = name.endswith((".html", ".safetensors")) or name == "reports/index.html"
-        assert made or (REPOSITORY / name).exists(), name
-
-
 # --- docstrings ----------------------------------------------------------------------------------
 
 
-def public(tree):
+def public(node, prefix=""):
     """(name, node) of a module's public functions, classes and their public methods."""
-    kinds = ast.FunctionDef | ast.ClassDef
-    for node in tree.body:
-        if isinstance(node, kinds) and not node.name.startswith("_"):
-            yield node.name, node
-            if isinstance(node, ast.ClassDef):
-                for inner in node.body:
-                    if isinstance(inner, ast.FunctionDef) and not inner.name.startswith("_"):
-                        yield f"{node.name}.{inner.name}", inner
+    for inner in node.body:
+        if isinstance(inner, ast.FunctionDef | ast.ClassDef) and not inner.name.startswith("_"):
+            yield prefix + inner.name, inner
+            if isinstance(inner, ast.ClassDef):
+                yield from public(inner, f"{prefix}{inner.name}.")
 
 
 PACKAGES = ("semanir", "baselines", "data_prep", "reports")
 # said by the class, the base class or torch
-INHERITED = ("forward", "tile_unit", "setup_context", "backward")
+INHERITED = ("forward", "tile_unit", "setup_context", "backward", "main")
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -328,12 +304,15 @@ def test_modules_say_what_they_are_and_functions_what_they_take(package):
     """Every module and class has a docstring, every public function that returns something."""
     missing = []
     for path in sorted((REPOSITORY / package).rglob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = ast.parse(text_of(path))
         place = path.relative_to(REPOSITORY).as_posix()
         if tree.body and not ast.get_docstring(tree):
             missing.append(place)
-        for name, node in public(tree):
-            short = len(node.body) <= 2  # what it does is shorter than what could be said of it
-            if not ast.get_docstring(node) and name.split(".")[-1] not in INHERITED and not short:
-                missing.append(f"{place}: {name}")
-    assert not [name for name in missing if not name.endswith(": main")]
+        missing += [
+            f"{place}: {name}"
+            for name, node in public(tree)
+            # what a short one does is shorter than what could be said of it
+            if not ast.get_docstring(node) and len(node.body) > 2
+            if name.split(".")[-1] not in INHERITED
+        ]
+    assert missing == []

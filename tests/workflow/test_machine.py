@@ -27,17 +27,13 @@ def project(tmp_path):
 
 # --- cores -----------------------------------------------------------------------------------
 
-RULES = """
-from semanir.plan import machine
-
+RULES = """from semanir.plan import machine
 machine.use_every_core(workflow)
 
 rule wide:
-    output:
-        "{name}.done",
+    output: "{name}.done"
     threads: 5000
-    shell:
-        "echo {threads} > {output}"
+    shell: "echo {threads} > {output}"
 """
 
 
@@ -54,18 +50,14 @@ def test_every_core_unless_something_is_said(tmp_path, command, cores):
 # --- jobs that run alone -------------------------------------------------------------------
 
 # `together` ends only once its twin has started; `timed` would see either of them, if it could
-ALONE_RULES = """
-from semanir.plan import machine
+ALONE_RULES = """from semanir.plan import machine
 
 rule all:
-    input:
-        "a.together", "b.together", "c.timed", "d.timed",
+    input: "a.together", "b.together", "c.timed", "d.timed"
 
 rule together:
-    output:
-        "{name}.together",
-    params:
-        other=lambda wildcards: {"a": "b", "b": "a"}[wildcards.name],
+    output: "{name}.together"
+    params: other=lambda wildcards: {"a": "b", "b": "a"}[wildcards.name]
     shell:
         "echo start {wildcards.name} | tee -a events > {wildcards.name}.started;"
         " for i in $(seq 600); do [ -e {params.other}.started ] && break; sleep 0.1; done;"
@@ -73,10 +65,8 @@ rule together:
         " echo end {wildcards.name} | tee -a events > {output}"
 
 rule timed:
-    output:
-        "{name}.timed",
-    resources:
-        **machine.ALONE,
+    output: "{name}.timed"
+    resources: **machine.ALONE
     shell:
         "echo start {wildcards.name} >> events; sleep 1;"
         " echo end {wildcards.name} | tee -a events > {output}"
@@ -92,11 +82,9 @@ def test_what_is_timed_runs_alone_and_all_else_does_not(tmp_path):
     worked(typed(f"{command} --default-resources mem_mb=10", tmp_path))
     events = (tmp_path / "events").read_text().splitlines()
     assert len(events) == 8
-    for name in "cd":
-        assert events.index(f"end {name}") == events.index(f"start {name}") + 1
-    first, second = (events.index(f"start {name}") for name in "ab")
-    ends = [events.index(f"end {name}") for name in "ab"]
-    assert max(first, second) < min(ends)
+    starts, ends = ({n: events.index(f"{what} {n}") for n in "abcd"} for what in ("start", "end"))
+    assert all(ends[name] == starts[name] + 1 for name in "cd")
+    assert max(starts["a"], starts["b"]) < min(ends["a"], ends["b"])
 
 
 # a cluster of one machine: the job runs in the background, what was asked for is noted
@@ -134,11 +122,10 @@ def test_the_rules_that_measure_run_alone(project):
     told = re.findall(r"^rule (\w+):\n(?:    .+\n)*?    resources: (.+)$", said, re.MULTILINE)
     shares = {name: int(re.search(r"\bmachine=(\d+)", resources)[1]) for name, resources in told}
     alone = {"price", "runtime"}
-    assert alone < set(shares)
-    assert {name for name, share in shares.items() if share != 1} == alone
+    assert {name for name, share in shares.items() if share != 1} == alone < set(shares)
     for name, resources in told:
-        assert ("slurm_extra=--exclusive" in resources) == (name in alone)
-        assert (f"machine={WHOLE}" in resources) == (name in alone)
+        whole = [word in resources for word in ("slurm_extra=--exclusive", f"machine={WHOLE}")]
+        assert whole == [name in alone] * 2
 
 
 @pytest.mark.slow
@@ -148,8 +135,7 @@ def test_the_price_comes_first_and_hides_no_change(tmp_path):
     target = "results/mini/price.txt results/mini/train/sr-x2/semanir-s/seed0/train.json"
     command = f"snakemake {target} --config scale=mini"
     order = re.findall(r"rule (\w+):", worked(typed(command, folder)))
-    assert order[0] == "price"
-    assert order[-1] == "train"
+    assert (order[0], order[-1]) == ("price", "train")
     scales = folder / "semanir/plan/scales.yaml"
     text = scales.read_text(encoding="utf-8")
     scales.write_text(text.replace("iterations: 800", "iterations: 801"), encoding="utf-8")
@@ -166,10 +152,8 @@ def test_jobs_use_the_python_that_runs_snakemake(project, tmp_path):
     program(tmp_path / "bin/python", "#!/bin/sh\necho the wrong python >&2\nexit 9\n")
     command = f"snakemake -s project/Snakefile -d project {GREY}"
     said = worked(typed(command, tmp_path, tmp_path / "bin"))
-    assert "the wrong python" not in said
-    assert (project / GREY).is_file()
-    assert "profiles/default" in said
-    assert f"Provided cores: {CORES}\n" in said
+    assert "the wrong python" not in said and (project / GREY).is_file()
+    assert "profiles/default" in said and f"Provided cores: {CORES}\n" in said
 
 
 def test_a_folder_without_python_is_refused_by_name(tmp_path, monkeypatch):
@@ -211,11 +195,12 @@ def test_conda_makes_one_environment_and_its_python_runs_the_jobs(project, tmp_p
     program(base / "bin/activate", ACTIVATE)
     noted = f'#!/bin/sh\necho "$PWD|$*" >> {shlex.quote(str(base / "noted"))}\n'
     program(base / "python", f'{noted}[ "$2" = pip ] || exec {shlex.quote(sys.executable)} "$@"\n')
-    worked(typed(f"snakemake -n {GREY} --sdm conda", project, base / "bin"))
+    command = f"snakemake {GREY} --sdm conda"
+    worked(typed(f"{command} -n", project, base / "bin"))
     assert not (base / "noted").exists()
-    worked(typed(f"snakemake {GREY} --sdm conda", project, base / "bin"))
-    given = (base / "environment.yml").read_text(encoding="utf-8")
-    assert given == (REPOSITORY / "environment.yml").read_text(encoding="utf-8")
+    worked(typed(command, project, base / "bin"))
+    given, own = (folder / "environment.yml" for folder in (base, REPOSITORY))
+    assert given.read_bytes() == own.read_bytes()
     pip, job = (base / "noted").read_text().splitlines()
     assert pip == f"{project}|-m pip install --no-deps -e . -r baselines/requirements.txt"
     assert job.startswith(f"{project}|-m semanir data prepare embedded_gray ")
@@ -232,37 +217,30 @@ def test_after_kill_9_two_commands_resume(project):
     The killed job has left a file that looks finished.
     """
     prepare = project / "semanir/__main__.py"
-    real = prepare.read_text(encoding="utf-8")
-    hang = """
-import os, sys, time
+    real = prepare.read_text()
+    hang = """import sys, time
 from pathlib import Path
 if "embedded_rgb" in sys.argv:
-    index = Path(sys.argv[-1]) / "index.json"
-    index.write_text("half")
-    Path("pid").write_text(str(os.getpid()))
+    (Path(sys.argv[-1]) / "index.json").write_text("half")
+    Path("hangs").touch()
     time.sleep(600)
 """
-    prepare.write_text(real.replace("from ", f"{hang}\nfrom ", 1), encoding="utf-8")
+    prepare.write_text(real.replace("from ", f"{hang}\nfrom ", 1))
     command = f"snakemake {GREY} {COLOUR}"
-    running = subprocess.Popen(
-        [sys.executable, "-m", *command.split()],
-        cwd=project,
-        env=os.environ | {"PYTHONPATH": str(project)},
-        start_new_session=True,
-        stderr=subprocess.DEVNULL,
-    )
-    while not ((project / "pid").exists() and (project / GREY).exists()):
+    options = {"cwd": project, "env": os.environ | {"PYTHONPATH": str(project)}}
+    options |= {"start_new_session": True, "stderr": subprocess.DEVNULL}
+    running = subprocess.Popen([sys.executable, "-m", *command.split()], **options)
+    while not ((project / "hangs").exists() and (project / GREY).exists()):
         assert running.poll() is None
         time.sleep(0.1)
     time.sleep(2)  # for Snakemake to note that the first job has ended
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
     made = (project / GREY).stat().st_mtime_ns
-    prepare.write_text(real, encoding="utf-8")
+    prepare.write_text(real)
 
     refused = typed(command, project)
-    assert refused.returncode != 0
-    assert "--unlock" in refused.stderr
+    assert refused.returncode and "--unlock" in refused.stderr
     assert (project / COLOUR).read_text() == "half"
     worked(typed(f"snakemake --unlock && {command}", project))
     assert json.loads((project / COLOUR).read_text())

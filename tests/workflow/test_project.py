@@ -16,6 +16,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+import semanir
+
 
 def text_of(name):
     return (REPOSITORY / name).read_text(encoding="utf-8")
@@ -23,18 +25,12 @@ def text_of(name):
 
 PROJECT = tomllib.loads(text_of("pyproject.toml"))
 ENVIRONMENT = yaml.safe_load(text_of("environment.yml"))
-CONDA_NAMES = {
-    "torch": "pytorch",
-    "matplotlib": "matplotlib-base",
-    "opencv-python-headless": "opencv",
-    "snakemake": "snakemake-minimal",
-}
+CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
+CONDA_NAMES |= {"opencv-python-headless": "opencv", "snakemake": "snakemake-minimal"}
+SCRIPT = text_of(".ci/run")
 # run-time dependencies and those of the `test` extra
-REQUIREMENTS = [
-    Requirement(line)
-    for line in PROJECT["project"]["dependencies"]
-    + PROJECT["project"]["optional-dependencies"]["test"]
-]
+RUN, EXTRA = PROJECT["project"]["dependencies"], PROJECT["project"]["optional-dependencies"]
+REQUIREMENTS = [Requirement(line) for line in RUN + EXTRA["test"]]
 
 
 @pytest.fixture(scope="module")
@@ -47,11 +43,7 @@ def names():
     return [name for name in listed.stdout.decode().split("\0") if (REPOSITORY / name).is_file()]
 
 
-# --- dependencies ----------------------------------------------------------------------------
-
-
 def test_environment_yml_is_the_conda_twin_of_pyproject():
-    """Same packages, same versions, python and pip included; names as conda has them."""
     assert ENVIRONMENT["name"] == PROJECT["project"]["name"]
     assert ENVIRONMENT["channels"] == ["conda-forge", "bioconda", "nodefaults"]
     conda = [Requirement(entry) for entry in ENVIRONMENT["dependencies"]]
@@ -64,17 +56,14 @@ def test_environment_yml_is_the_conda_twin_of_pyproject():
 
 
 def test_torch_is_pinned_once(names):
-    """In pyproject.toml, exactly; the other files that state a version repeat this one."""
     exact = {r.name: s for r in REQUIREMENTS for s in r.specifier if s.operator in ("==", "===")}
     assert list(exact) == ["torch"]
     stated = re.compile(r"(?:py)?torch\s*[=~<>]=+\s*v?([\d.]*\d)", re.IGNORECASE)
-    versions = {}
-    for name in names:
-        text = (REPOSITORY / name).read_bytes().decode(errors="replace")
-        if not name.startswith("tests/") and (found := set(stated.findall(text))):
-            versions[name] = found
+    texts = {name: (REPOSITORY / name).read_bytes().decode(errors="replace") for name in names}
+    versions = {n: set(stated.findall(t)) for n, t in texts.items() if not n.startswith("tests/")}
     pinned = ("pyproject.toml", "environment.yml", "constraints.txt")
-    assert versions == {name: {exact["torch"].version} for name in pinned}
+    expected = {name: {exact["torch"].version} for name in pinned}
+    assert {name: found for name, found in versions.items() if found} == expected
 
 
 def test_constraints_satisfy_every_requirement():
@@ -93,15 +82,11 @@ def test_every_package_and_its_data_are_installed(names):
     """Packages are the folders with an __init__.py; no other holds modules or unnamed data."""
     setuptools = PROJECT["tool"]["setuptools"]
     data = setuptools["package-data"]
-    assert setuptools["packages"]["find"]["include"] == [
-        f"{package}*" for package in ("semanir", "baselines", "data_prep", "reports")
-    ]
-    assert setuptools["packages"]["find"]["namespaces"] is False
+    include = [f"{package}*" for package in ("semanir", "baselines", "data_prep", "reports")]
+    assert setuptools["packages"]["find"] == {"include": include, "namespaces": False}
     packages = {Path(name).parent for name in names if name.endswith("/__init__.py")}
-    for path in map(Path, names):
+    for path in (path for path in map(Path, names) if path.parts[0] in data):
         package, *inner = path.parts
-        if package not in data:
-            continue
         if path.suffix == ".py":
             assert path.parent in packages, f"{path} is in no package"
             continue
@@ -111,13 +96,8 @@ def test_every_package_and_its_data_are_installed(names):
         ), f"{path} is in no package-data pattern"
 
 
-# --- licence, citation, README ---------------------------------------------------------------
-
-
 def test_the_citation_file_has_what_the_format_requires():
     """Citation File Format 1.2.0: message, title, authors; the paper is the preferred citation."""
-    import semanir
-
     citation = yaml.safe_load(text_of("CITATION.cff"))
     assert PROJECT["project"]["version"] == semanir.__version__ == str(citation["version"])
     assert citation["cff-version"] == "1.2.0"
@@ -131,7 +111,6 @@ def test_the_citation_file_has_what_the_format_requires():
 
 
 def test_the_licence_is_apache_2():
-    """The whole text: title, its nine sections, and the end of the terms."""
     text = text_of("LICENSE")
     assert re.match(r"\s*Apache License\s+Version 2\.0, January 2004\s", text)
     assert re.findall(r"^ {3}([1-9])\. [A-Z]", text, re.MULTILINE) == list("123456789")
@@ -142,13 +121,11 @@ def test_the_licence_is_apache_2():
 def test_the_test_command_of_the_readme_is_what_ci_runs():
     """Both install alike and run pytest without options; CI goes on with what that leaves out."""
     section = text_of("README.md").partition("\n## Set-up\n")[2].partition("\n## ")[0]
-    first, second = (
-        block.strip().splitlines() for block in re.findall(r"```bash\n(.*?)```", section, re.S)
-    )
+    first, second = map(str.splitlines, re.findall(r"```bash\n(.*?)\n```", section, re.S))
     # every line but the last goes on with &&, so that a failure stops the command
     assert all(line.rstrip().endswith("&&") for line in first[:-1] + second[:-1])
     assert (first[-1], second[-1]) == ("snakemake --cores 4 all", "pytest")
-    script = text_of(".ci/run").replace(" --quiet", "")
+    script = SCRIPT.replace(" --quiet", "")
     assert script.strip().splitlines()[-2:] == ["pytest", "pytest -m slow"]
     installs = re.findall(r"pip install .+?(?= &&)", "\n".join(second))
     assert len(installs) == 2
@@ -163,22 +140,16 @@ def test_the_ci_runs_the_script_on_the_oldest_python():
 
 
 def test_pre_commit_runs_what_ci_checks():
-    """All hooks are the installed tools, so that none needs a network."""
     (repository,) = yaml.safe_load(text_of(".pre-commit-config.yaml"))["repos"]
     assert repository["repo"] == "local"
-    script = text_of(".ci/run")
     for hook in repository["hooks"]:
         assert hook["language"] == "system"
-        assert hook["entry"].removesuffix(" --force-exclude") in script, hook["id"]
-
-
-# --- how the tests run -------------------------------------------------------------------------
+        assert hook["entry"].removesuffix(" --force-exclude") in SCRIPT, hook["id"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("option", "several"), [("-v", True), ("--pdb", False), ("-n0", False)])
 def test_tests_take_the_cores_unless_told(option, several):
-    """`pytest` has workers, `pytest --pdb` none."""
     command = [sys.executable, "-m", "pytest", "-v", "tests/workflow/test_policy.py", "-k", "bytes"]
     ended = subprocess.run([*command, option], cwd=REPOSITORY, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -6,26 +6,20 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
-from restoring import fails, picture, pixels, semanir, written
+from restoring import fails, names_in, pixels, semanir, shown_by, written
 
 from semanir.cli import outputs
 from semanir.cli import restore as command_restore
 from semanir.inference import pictures
 
-
-def names_in(folder):
-    return sorted(path.name for path in folder.iterdir())
-
-
 # --- one picture -------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def single(tmp_path, identity):
-    """in.png, and the command that restores it to out.png."""
-    source, target = tmp_path / "in.png", tmp_path / "out.png"
-    picture(source, 9, 9, 3)
-    return source, target, ("restore", source, "-o", target, "--weights", identity[1])
+def single(tmp_path, album):
+    """A picture, where it goes, and the command that restores it."""
+    source, target = album[0] / "b.png", tmp_path / "out.png"
+    return source, target, ("restore", source, "-o", target, *album[1][-2:])
 
 
 @pytest.mark.parametrize("link", ["same", "symbolic", "hard"])
@@ -34,9 +28,9 @@ def test_the_input_is_never_overwritten(single, capsys, link):
     before = source.read_bytes()
     if link == "symbolic":
         target.symlink_to(source)
-    elif link == "hard":
+    if link == "hard":
         target.hardlink_to(source)
-    else:
+    if link == "same":
         command = (*command[:3], source, *command[4:])
     assert "is the input, which is never overwritten" in fails(capsys, *command, "--overwrite")
     assert source.read_bytes() == before
@@ -54,12 +48,16 @@ def test_an_output_is_overwritten_on_demand(single, capsys):
 # --- a folder ----------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def good(album):
+    """The album without its broken picture."""
+    (album[0] / "a.tif").unlink()
+    return album
+
+
 def test_a_broken_picture_is_named_and_the_others_are_done(tmp_path, album, capsys):
     folder, command = album
-    with pytest.raises(SystemExit) as stop:
-        semanir(*command)
-    assert stop.value.code == 1
-    shown = capsys.readouterr()
+    shown = shown_by(capsys, *command, code=1)
     others, failed = shown.err.splitlines()
     assert others.startswith("left out: notes.txt (no PNG") and others.endswith("; 1 folder")
     assert failed.startswith(f"failed: {folder}/a.tif: cannot decode picture")
@@ -68,9 +66,8 @@ def test_a_broken_picture_is_named_and_the_others_are_done(tmp_path, album, caps
     np.testing.assert_array_equal(written(tmp_path / "out/c.png"), pixels(9, 11, 3, seed=2))
 
 
-def test_finished_pictures_are_left_out_unless_told(tmp_path, album, capsys):
-    folder, command = album
-    (folder / "a.tif").unlink()
+def test_finished_pictures_are_left_out_unless_told(tmp_path, good, capsys):
+    _, command = good
     finished = tmp_path / "out" / "b.png"
     finished.parent.mkdir()
     finished.write_bytes(b"old")
@@ -81,9 +78,8 @@ def test_finished_pictures_are_left_out_unless_told(tmp_path, album, capsys):
     assert finished.read_bytes() != b"old"
 
 
-def test_the_format_of_a_folder(tmp_path, album, capsys):
-    folder, command = album
-    (folder / "a.tif").unlink()
+def test_the_format_of_a_folder(tmp_path, good, capsys):
+    folder, command = good
     semanir(*command, "--format", "tif")
     assert names_in(tmp_path / "out") == ["b.tif", "c.tif", "d.tif"]
     np.testing.assert_array_equal(written(tmp_path / "out/b.tif"), pixels(9, 11, 3, seed=1))
@@ -92,9 +88,7 @@ def test_the_format_of_a_folder(tmp_path, album, capsys):
     assert "--format is for folders" in fails(capsys, *command, "--format", "tif")
 
 
-def test_an_interrupt_keeps_what_is_finished(tmp_path, album, capsys, monkeypatch):
-    folder, command = album
-    (folder / "a.tif").unlink()
+def test_an_interrupt_keeps_what_is_finished(tmp_path, good, capsys, monkeypatch):
     restore_file = pictures.restore_file
 
     def interrupted(source, *rest, **options):
@@ -103,17 +97,9 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path, album, capsys, monkeypatc
         return restore_file(source, *rest, **options)
 
     monkeypatch.setattr(pictures, "restore_file", interrupted)
-    shown = fails(capsys, *command, code=130)
+    shown = fails(capsys, *good[1], code=130)
     assert shown.endswith("\ninterrupted; the same command resumes\n")
     assert names_in(tmp_path / "out") == ["b.png"]
-
-
-def test_pictures_of_one_name_are_refused(tmp_path, album, capsys):
-    folder, command = album
-    picture(folder / "b.webp", 9, 9, 3)
-    shown = fails(capsys, *command)
-    assert f"{folder}/b.png and {folder}/b.webp would both become {tmp_path}/out/b.png" in shown
-    assert not (tmp_path / "out").exists()
 
 
 def test_hidden_files_are_left_out_and_others_named(tmp_path, album, capsys):
@@ -143,15 +129,13 @@ def test_what_is_left_out(tmp_path, count, line):
 
 
 def test_names_that_are_no_text_are_restored_and_printed(tmp_path, album, capsys):
-    """A byte that is no UTF-8: of an input, an output, weights, and what fails or is left out."""
     folder, command = album
     for old, new in (("b.png", "b\udce9.png"), ("a.tif", "a\udce9.tif"), ("notes.txt", "n\udce9")):
         (folder / old).rename(folder / new)
     weights = shutil.copy(command[-1], tmp_path / "w\udce9.safetensors")
-    with pytest.raises(SystemExit) as stop:
-        semanir(*command[:3], tmp_path / "out\udce9", "--weights", weights)
-    shown = capsys.readouterr()
-    assert stop.value.code == 1 and shown.out.endswith("/out\\udce9\n")
+    command = (*command[:3], tmp_path / "out\udce9", "--weights", weights)
+    shown = shown_by(capsys, *command, code=1)
+    assert shown.out.endswith("/out\\udce9\n")
     assert "left out: n\\udce9 " in shown.err and "a\\udce9.tif" in shown.err
     assert (tmp_path / "out\udce9" / "b\udce9.png").is_file()
 
@@ -164,44 +148,36 @@ def test_names_that_are_no_text_are_restored_and_printed(tmp_path, album, capsys
         ("album/b.png", "album", "album is a folder; name the picture"),
         ("album/gone.png", "o.png", "no such picture: "),
         ("empty", "out", "BMP picture; left out: 1 hidden file"),
+        ("twice", "out", "twice/b.webp would both become {0}/out/b.png; rename one"),
     ],
 )
 def test_wrong_inputs_and_outputs_are_refused(tmp_path, album, capsys, source, output, message):
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "empty" / "._a.png").write_bytes(b"")
+    for name in ("empty/._a.png", "twice/b.png", "twice/b.webp"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
     command = ("restore", tmp_path / source, "-o", tmp_path / output, *album[1][-2:])
-    assert message in fails(capsys, *command)
+    assert message.format(tmp_path) in fails(capsys, *command)
+    assert not (tmp_path / "out").exists()
 
 
 # --- outputs that cannot be written --------------------------------------------------------------
 
 
-@pytest.fixture
-def no_work(monkeypatch):
-    """Loading a network or decoding a picture fails the test."""
-
-    def worked(*given, **options):
-        pytest.fail("work was done before the output was tried")
-
-    monkeypatch.setattr(command_restore, "_load", worked)
-    monkeypatch.setattr(pictures, "restore_file", worked)
-
-
 @pytest.mark.parametrize("name", ["album/b.png/out", f"{'x' * 300}/out", "closed", "out"])
 def test_an_output_that_cannot_be_is_one_error_before_any_work(
-    tmp_path, album, capsys, no_work, read_only, name
+    tmp_path, album, capsys, monkeypatch, read_only, name
 ):
     """Below a file, of too long a name, read-only, a folder in place of a picture."""
+    monkeypatch.setattr(command_restore, "_load", None)  # is not called
+    monkeypatch.setattr(pictures, "restore_file", None)
     (tmp_path / "out" / "c.png").mkdir(parents=True)
     command = (*album[1][:3], tmp_path / name, *album[1][4:], "--overwrite")
     shown = fails(capsys, *command)
     assert f"{tmp_path}/{name}" in shown and ("cannot write" in shown or "too long" in shown)
 
 
-def test_a_disk_that_fills_up_ends_the_run(tmp_path, album, capsys, monkeypatch):
+def test_a_disk_that_fills_up_ends_the_run(tmp_path, good, capsys, monkeypatch):
     """At once; what is finished stays, an old file too, and nothing half done."""
-    folder, command = album
-    (folder / "a.tif").unlink()
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "c.png").write_bytes(b"old")
     save, calls = Image.Image.save, []
@@ -214,11 +190,7 @@ def test_a_disk_that_fills_up_ends_the_run(tmp_path, album, capsys, monkeypatch)
         save(image, file, *rest, **options)
 
     monkeypatch.setattr(Image.Image, "save", filling)
-    with pytest.raises(SystemExit) as stop:
-        semanir(*command, "--overwrite")
-    line = capsys.readouterr().err.splitlines()[-1]
-    assert stop.value.code == 2
+    line = shown_by(capsys, *good[1], "--overwrite", code=2).err.splitlines()[-1]
     assert line.startswith("error: no space left to write ") and "/c.png;" in line
-    assert len(calls) == 2
-    assert names_in(tmp_path / "out") == ["b.png", "c.png"]
+    assert len(calls) == 2 and names_in(tmp_path / "out") == ["b.png", "c.png"]
     assert (tmp_path / "out" / "c.png").read_bytes() == b"old"

@@ -1,5 +1,7 @@
 """`semanir restore`: which network restores a picture, and what its options mean."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tifffile
@@ -17,53 +19,56 @@ from semanir.network import build
 
 
 @pytest.fixture
-def command(tmp_path):
-    """Restore in.png to o.png with w.safetensors."""
-    weights = tmp_path / "w.safetensors"
-    return "restore", tmp_path / "in.png", "-o", tmp_path / "o.png", "--weights", weights
+def command(tmp_path, monkeypatch):
+    """Restore in.png to o.png with w.safetensors, all in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    return ["restore", "in.png", "-o", "o.png", "--weights", "w.safetensors"]
 
 
-# --- options -----------------------------------------------------------------------------------
+def ready(network, *shape, task=""):
+    """The weights, with their task if they have one, and the pixels of in.png."""
+    save(Path("w.safetensors"), network, **({"task": task} if task else {}))
+    return picture(Path("in.png"), *shape)
+
+
+def gives(expected, name="o.png"):
+    np.testing.assert_array_equal(written(name), expected)
 
 
 @pytest.mark.parametrize(
     ("options", "same"),
     [
-        ([], {}),
-        (["--k", 3], {"k": 3}),
-        (["--tile", 24, "--overlap", 8], {"tile": 24, "overlap": 8}),
-        (["--tile", 0], {}),
+        ("", {}),
+        ("--k 3", {"k": 3}),
+        ("--tile 24 --overlap 8", {"tile": 24, "overlap": 8}),
+        ("--tile 0", {}),
     ],
-    ids=["plain", "k", "tiles", "whole"],
 )
-def test_what_restore_returns_is_written(tmp_path, command, options, same):
+def test_what_restore_returns_is_written(command, options, same):
     network = trained("semanir-s-tiny", upscale=2, window=4, k=6, layers=1)
-    save(tmp_path / "w.safetensors", network)
-    image = picture(tmp_path / "in.png", 37, 29, 3)
-    semanir(*command, *options)
-    assert written(tmp_path / "o.png").shape == (74, 58, 3)
-    np.testing.assert_array_equal(written(tmp_path / "o.png"), restored(network, image, **same))
+    image = ready(network, 37, 29, 3)
+    semanir(*command, *options.split())
+    assert written("o.png").shape == (74, 58, 3)
+    gives(restored(network, image, **same))
 
 
-def test_tiles_are_chosen_for_network_and_picture(tmp_path, command, monkeypatch):
+def test_tiles_are_chosen_for_network_and_picture(command, monkeypatch):
     """Pillow's limit of pixels is not ours."""
     network = trained("semanir-u-tiny", channels=1, window=4)
-    save(tmp_path / "w.safetensors", network)
-    image = picture(tmp_path / "in.png", 90, 70)
+    image = ready(network, 90, 70)
     asked = []
     monkeypatch.setattr(pictures, "choose_tile", lambda *given: asked.append(given) or 24)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-    semanir(*command[:3], tmp_path / "o.tif", *command[4:], "--overlap", 8)
+    semanir(*command[:3], "o.tif", *command[4:], "--overlap", 8)
     assert [(network.config.channels, shape) for network, shape in asked] == [(1, (1, 90, 70))]
     expected = restored(network, image, tile=24, overlap=8)
-    np.testing.assert_array_equal(tifffile.imread(tmp_path / "o.tif"), expected)
+    np.testing.assert_array_equal(tifffile.imread("o.tif"), expected)
     assert (expected != restored(network, image)).any()
 
 
-def test_back_end_is_taken(tmp_path, command, monkeypatch):
+def test_back_end_is_taken(command, monkeypatch):
     """Its name reaches the network; what back ends compute is in tests/semanir/attention."""
-    save(tmp_path / "w.safetensors", build("semanir-u-tiny"))
-    picture(tmp_path / "in.png", 9, 9, 3)
+    ready(build("semanir-u-tiny"), 9, 9, 3)
     taken = []
     monkeypatch.setattr(pictures, "restore_pixels", lambda *a, **_: taken.append(a[0]) or a[1])
     semanir(*command, "--backend", "reference")
@@ -73,42 +78,33 @@ def test_back_end_is_taken(tmp_path, command, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--sigma", 25], "tell the level of a --task; pass that as well"),
-        (["--weights", "{folder}/gone.safetensors"], "no such weights: {folder}/gone.safetensors"),
-        (["--tile", 8, "--overlap", 8], "overlap 8 must be smaller"),
-        (["--device", "cuda"], "torch finds no GPU"),
+        ("--sigma 25", "tell the level of a --task; pass that as well"),
+        ("--weights gone.safetensors", "no such weights: gone.safetensors"),
+        ("--tile 8 --overlap 8", "overlap 8 must be smaller"),
+        ("--device cuda", "torch finds no GPU"),
     ],
 )
-def test_wrong_options_end_with_one_line(tmp_path, command, capsys, monkeypatch, options, message):
+def test_wrong_options_end_with_one_line(command, capsys, monkeypatch, options, message):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    save(tmp_path / "w.safetensors", build("semanir-u-tiny", channels=1))
-    picture(tmp_path / "in.png", 9, 9)
-    filled = [str(option).format(folder=tmp_path) for option in options]
-    assert message.format(folder=tmp_path) in fails(capsys, *command, *filled)
-    assert not (tmp_path / "o.png").exists()
+    ready(build("semanir-u-tiny", channels=1), 9, 9)
+    assert message in fails(capsys, *command, *options.split())
+    assert not Path("o.png").exists()
     assert "say what to restore: --task" in fails(capsys, *command[:4])
 
 
-# --- grey and colour ---------------------------------------------------------------------------
-
-
-def test_a_grey_denoiser_takes_the_channels_of_colour_one_by_one(tmp_path, command, capsys):
+def test_a_grey_denoiser_takes_the_channels_of_colour_one_by_one(command, capsys):
     network = trained("semanir-u-tiny", channels=1)
-    save(tmp_path / "w.safetensors", network, task="denoise_gray-sigma25")
-    image = picture(tmp_path / "in.png", 20, 24, 3)
+    image = ready(network, 20, 24, 3, task="denoise_gray-sigma25")
     semanir(*command)
-    expected = np.dstack([restored(network, image[..., channel]) for channel in range(3)])
-    np.testing.assert_array_equal(written(tmp_path / "o.png"), expected)
+    gives(np.dstack([restored(network, image[..., channel]) for channel in range(3)]))
     assert "each channel is denoised on its own" in capsys.readouterr().err
 
 
-def test_a_colour_network_restores_grey_as_colour_without_colour(tmp_path, command):
+def test_a_colour_network_restores_grey_as_colour_without_colour(command):
     network = trained("semanir-s-tiny", upscale=2)
-    save(tmp_path / "w.safetensors", network, task="sr-x2")
-    image = picture(tmp_path / "in.png", 20, 24)
+    image = ready(network, 20, 24, task="sr-x2")
     semanir(*command)
-    thrice = restore(network, np.dstack([image] * 3))
-    np.testing.assert_array_equal(written(tmp_path / "o.png"), np.rint(thrice.mean(axis=2) * 255))
+    gives(np.rint(restore(network, np.dstack([image] * 3)).mean(axis=2) * 255))
 
 
 @pytest.mark.parametrize(
@@ -121,24 +117,19 @@ def test_a_colour_network_restores_grey_as_colour_without_colour(tmp_path, comma
         (3, "", (9, 9), "for colour (of an unknown task); pass weights of a grey network, or the"),
     ],
 )
-def test_other_mismatches_are_refused(tmp_path, command, capsys, channels, task, shape, message):
-    facts = {"task": task} if task else {}
-    save(tmp_path / "w.safetensors", build("semanir-u-tiny", channels=channels), **facts)
-    picture(tmp_path / "in.png", *shape)
+def test_other_mismatches_are_refused(command, capsys, channels, task, shape, message):
+    ready(build("semanir-u-tiny", channels=channels), *shape, task=task)
     assert message in fails(capsys, *command)
-    assert not (tmp_path / "o.png").exists()
+    assert not Path("o.png").exists()
 
 
-def test_nan_is_not_written(tmp_path, command, capsys):
+def test_nan_is_not_written(command, capsys):
     network = build("semanir-u-tiny", channels=1)
     torch.nn.init.constant_(network.conv_last.bias, torch.nan)
-    save(tmp_path / "w.safetensors", network)
-    picture(tmp_path / "in.png", 9, 9)
+    ready(network, 9, 9)
     assert "the network gave NaN" in fails(capsys, *command)
-    assert not (tmp_path / "o.png").exists()
+    assert not Path("o.png").exists()
 
-
-# --- tasks and weights -------------------------------------------------------------------------
 
 NO_LEVEL = {"sigma": None, "scale": None, "qf": None}
 
@@ -156,7 +147,6 @@ NO_LEVEL = {"sigma": None, "scale": None, "qf": None}
     ],
 )
 def test_tasks_as_people_say_them(task, level, exact, blind):
-    """Networks of the level come before blind ones, of grey and of colour."""
     names = tasks_of(task, NO_LEVEL | level)
     count = len(exact.split())
     assert set(names[:count]) == set(exact.split())
@@ -180,22 +170,17 @@ def test_tasks_that_are_none(task, level, message):
         tasks_of(task, NO_LEVEL | level)
 
 
-def test_shipped_weights_are_taken_by_task_and_level(tmp_path, command, shipped, capsys):
+def test_shipped_weights_are_taken_by_task_and_level(command, shipped, capsys):
     """The level's own before blind ones, those of the picture's kind; what is missing is named."""
     networks = {}
     channels = {"denoise_gray-sigma25": 1, "denoise_color-sigma25": 3, "denoise_gray-blind": 1}
     for seed, (name, count) in enumerate(channels.items()):
         networks[name] = trained("semanir-u-tiny", seed=seed, channels=count)
         save(shipped / f"{name}.safetensors", networks[name], task=name)
-    for shape, name, level in (
-        ((20, 20), "denoise_gray-sigma25", 25),
-        ((20, 20, 3), "denoise_color-sigma25", 25),
-        ((20, 20), "denoise_gray-blind", 50),
-    ):
-        image = picture(tmp_path / "in.png", *shape)
+    for (name, count), level in zip(channels.items(), (25, 25, 50), strict=True):
+        image = picture(Path("in.png"), *(20, 20, 3)[: 3 if count == 3 else 2])
         semanir(*command[:4], "--overwrite", "--task", "denoise", "--sigma", level)
-        expected = restored(networks[name], image)
-        np.testing.assert_array_equal(written(tmp_path / "o.png"), expected)
+        gives(restored(networks[name], image))
     missing = fails(capsys, *command[:4], "--overwrite", "--task", "sr", "--scale", 2)
     assert "fit sr-x2" in missing and "denoise_gray-sigma25" in missing
     assert "--task sr-x2 --model semanir-s" in missing
@@ -204,26 +189,21 @@ def test_shipped_weights_are_taken_by_task_and_level(tmp_path, command, shipped,
 @pytest.mark.parametrize(
     ("task", "options", "warned"),
     [
-        ("denoise_gray-sigma50", ["denoise", "--sigma", 25], True),
-        ("deblur-motion", ["denoise"], True),
-        ("denoise_gray-blind", ["denoise", "--sigma", 25], False),
-        ("denoise_gray-sigma25", ["denoise"], False),
-        (None, ["denoise", "--sigma", 25], False),
+        ("denoise_gray-sigma50", "--sigma 25", True),
+        ("deblur-motion", "", True),
+        ("denoise_gray-blind", "--sigma 25", False),
+        ("denoise_gray-sigma25", "", False),
+        (None, "--sigma 25", False),
     ],
 )
-def test_a_task_that_the_weights_contradict(tmp_path, command, capsys, task, options, warned):
-    facts = {"task": task} if task else {}
-    save(tmp_path / "w.safetensors", build("semanir-u-tiny", channels=1), **facts)
-    picture(tmp_path / "in.png", 9, 9)
-    semanir(*command, "--task", *options)
+def test_a_task_that_the_weights_contradict(command, capsys, task, options, warned):
+    ready(build("semanir-u-tiny", channels=1), 9, 9, task=task)
+    semanir(*command, "--task", "denoise", *options.split())
     warning = capsys.readouterr().err
     assert bool(warning) == warned == (f"was trained on {task}" in warning)
 
 
 def test_shipped_weights_load():
-    """Each is named by the task that it says it was trained on."""
     for path in (REPOSITORY / "semanir" / "weights").glob("*.safetensors"):
-        assert path.stem in task_names()
-        assert facts(path)["task"] == path.stem
-        network = checkpoint.load(path)
-        assert all(torch.isfinite(parameter).all() for parameter in network.parameters()), path
+        assert facts(path)["task"] == path.stem and path.stem in task_names()
+        assert all(p.isfinite().all() for p in checkpoint.load(path).parameters()), path

@@ -116,9 +116,6 @@ def test_a_phone_photograph_with_previews_is_one_picture(tmp_path, identity):
     np.testing.assert_array_equal(written(tmp_path / "out.png"), written(tmp_path / "in.jpg"))
 
 
-# --- what is refused ---------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("ending", "more", "message"),
     [

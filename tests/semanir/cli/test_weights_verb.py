@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from restoring import fails
 
 from baselines.registry import COMMERCIAL
 from semanir.cli import main
@@ -37,6 +38,4 @@ def test_vgg16_goes_where_training_looks_for_it(monkeypatch, capsys):
 def test_what_cannot_be_got_is_named(tmp_path, monkeypatch, capsys, arguments, words):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(COMMERCIAL, raising=False)
-    with pytest.raises(SystemExit) as stop:
-        main(["weights", *arguments.split()])
-    assert stop.value.code == 2 and words in capsys.readouterr().err
+    assert words in fails(capsys, "weights", *arguments.split())

@@ -1,12 +1,16 @@
 """Ablations as planned runs: what an entry of models.yaml becomes, and what is trained and read."""
 
+from dataclasses import replace
+from functools import partial
+
 import pytest
 import torch
 
 import semanir
 from semanir.errors import InputError
 from semanir.inference import checkpoint
-from semanir.network.config import configure, fields
+from semanir.network.config import configure
+from semanir.network.flops import by_operator
 from semanir.plan import models
 from semanir.plan.ablations import expand
 from semanir.plan.cells import cells
@@ -35,17 +39,13 @@ def test_a_sweep_becomes_one_model_per_value():
 
 @pytest.mark.parametrize("name", ABLATIONS)
 def test_every_ablation_builds_and_changes_something(name):
-    """Known model, known switches, a label; inference alone where the weights are another's."""
-    entry = ABLATIONS[name]
-    base = models.base_model(name)
+    entry, base = ABLATIONS[name], models.base_model(name)
     assert base in models.trained_models() and "of" not in models.get_model(base)
     assert entry["changes"]
     preset, switches = Plan("paper").network(name)
     assert switches or entry["recipe"]
-    plain, changed = configure(preset), configure(preset, **switches)
-    differing = {
-        f.name for f in fields(plain) if getattr(plain, f.name) != getattr(changed, f.name)
-    }
+    plain, changed = (vars(configure(preset, **more)) for more in ({}, switches))
+    differing = {name for name in plain if plain[name] != changed[name]}
     # a sweep passes through the value of the paper
     assert differing == set(switches) or switches.items() <= {"k": 512, "window": 32}.items()
     if "weights_of" in entry:
@@ -56,8 +56,9 @@ def test_every_ablation_builds_and_changes_something(name):
 
 def test_weights_of_another_model_are_read_from_its_training():
     run = Run("mini", "denoise_gray-sigma25", "semanir-u-fixed-at-k8", 2)
-    folder = "results/mini/train/denoise_gray-sigma25/semanir-u-fixed/seed2"
-    assert run.weights == f"{folder}/weights.safetensors"
+    assert run.weights.endswith(
+        "train/denoise_gray-sigma25/semanir-u-fixed/seed2/weights.safetensors"
+    )
     assert run.record.endswith("eval/denoise_gray-sigma25/semanir-u-fixed-at-k8/seed2.json")
     own = Run("mini", "denoise_gray-sigma25", "semanir-u-dense", 0)
     assert "train/denoise_gray-sigma25/semanir-u-dense/seed0" in own.weights
@@ -77,11 +78,8 @@ def test_recipes_of_ablations():
 def test_planned_ablations_come_with_the_model_they_change():
     runs = Plan("mini").ablation_runs
     assert len(runs) == len(set(runs))
-    for run in runs:
-        base = Run(run.scale, run.task, models.base_model(run.model), run.seed)
-        assert base in runs
-    seeds = {run.seed for run in runs if run.model == "semanir-u-dense"}
-    assert seeds == {0, 1, 2}
+    assert all(replace(run, model=models.base_model(run.model)) in runs for run in runs)
+    assert {run.seed for run in runs if run.model == "semanir-u-dense"} == {0, 1, 2}
     assert {r.model for r in Plan("smoke").ablation_runs} > {"semanir-u", "semanir-u-fixed"}
     assert Plan("mini", ("urban100", "set12", "bsd68")).ablation_records() == [
         r.record for r in runs if not r.task.startswith("denoise_gray")
@@ -101,52 +99,44 @@ def test_window_sizes_answer_tables_5_and_6():
             assert Plan("smoke").answer(cell).verdict == "no data"
 
 
-def test_a_model_of_another_scale_is_refused():
-    with pytest.raises(InputError, match="unknown model 'semanir-s-dense'"):
-        Plan("mini").network("semanir-s-dense")
-    with pytest.raises(InputError, match="unknown model 'semanir-s'"):
-        Plan("release").network("semanir-s")
+@pytest.mark.parametrize(("scale", "name"), [("mini", "semanir-s-dense"), ("release", "semanir-s")])
+def test_a_model_of_another_scale_is_refused(scale, name):
+    with pytest.raises(InputError, match=f"unknown model '{name}'"):
+        Plan(scale).network(name)
 
 
-# --- the networks ------------------------------------------------------------------------------
-
-
+@torch.no_grad()
 def randomised(network):
     """New networks are the identity in places; these are not."""
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.normal_(0, 0.2)
+    for parameter in network.parameters():
+        parameter.normal_(0, 0.2)
     return network.eval()
+
+
+def in_pairs(**options):
+    """A network that shares a dictionary in each stage, and its twin with one for every layer."""
+    build = partial(semanir.build, "semanir-s-tiny", upscale=2, **options)
+    shared, rebuilt = randomised(build()), build(dictionary="layer").eval()
+    rebuilt.load_state_dict(shared.state_dict())
+    return shared, rebuilt
 
 
 def test_a_dictionary_for_every_layer_changes_what_later_layers_see():
     """Layers after the first select anew from their own input; one layer a stage is the same."""
-    torch.manual_seed(0)
     x = torch.rand(1, 3, 16, 16)
-    shared = randomised(semanir.build("semanir-s-tiny", upscale=2, k=4))
-    rebuilt = semanir.build("semanir-s-tiny", upscale=2, k=4, dictionary="layer").eval()
-    rebuilt.load_state_dict(shared.state_dict())
+    shared, rebuilt = in_pairs(k=4)
+    one, other = in_pairs(k=4, layers=1)
     with torch.inference_mode():
         assert not torch.allclose(shared(x), rebuilt(x), atol=1e-6)
         # every other key is selected, whatever the features
         assert torch.allclose(shared(x, 64), rebuilt(x, 64), atol=1e-5)
-
-    one = randomised(semanir.build("semanir-s-tiny", upscale=2, k=4, layers=1))
-    other = semanir.build("semanir-s-tiny", upscale=2, k=4, layers=1, dictionary="layer").eval()
-    other.load_state_dict(one.state_dict())
-    with torch.inference_mode():
         assert torch.equal(one(x), other(x))
 
 
 def test_rebuilding_costs_a_dictionary_per_layer():
-    from semanir.network.flops import by_operator
-
-    counted = [
-        by_operator(semanir.build("semanir-s-tiny", upscale=2, dictionary=d), (1, 3, 32, 32))
-        for d in ("stage", "layer")
-    ]
-    assert counted[1]["most_similar"] == 2 * counted[0]["most_similar"]  # two layers a stage
-    assert counted[1]["attend"] == counted[0]["attend"]
+    shared, rebuilt = (by_operator(network, (1, 3, 32, 32)) for network in in_pairs())
+    assert rebuilt["most_similar"] == 2 * shared["most_similar"]  # two layers a stage
+    assert rebuilt["attend"] == shared["attend"]
 
 
 def test_weights_load_with_other_switches(tmp_path):

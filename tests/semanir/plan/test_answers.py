@@ -13,96 +13,43 @@ from semanir.plan.answers import Answer
 from semanir.plan.cells import cells, tables
 from semanir.plan.plan import Plan
 
+GREY, COLOUR = ("embedded_gray",), ("embedded_rgb",)
+U_COLOUR, U_GREY = (("semanir-u", f"denoise_{kind}-blind") for kind in ("color", "gray"))
+UNMEASURABLE = "nothing measurable is printed here"
+
 
 @pytest.mark.parametrize(
-    ("table", "fields", "expected"),
+    ("table", "row", "fields", "scored"),
     [
+        ("07", "†SemanIR", "CBSD68 sigma25", (*U_COLOUR, COLOUR, "sigma25", "PSNR")),
+        ("07", "†SemanIR", "Set12 sigma50", (*U_GREY, GREY, "sigma50", "PSNR")),
+        ("07", "†DnCNN", "Set12 sigma25", ("dncnn", U_GREY[1], GREY, "sigma25", "PSNR")),
+        ("10", "SemanIR-B ×4", "Set5 metric=SSIM", ("semanir-b", "sr-x4", COLOUR, "x4", "SSIM")),
+        ("09", "Matlab", "Kodak", ("input", "demosaick-rggb", COLOUR, "rggb", "PSNR")),
+        ("10", "SemanIR-S ×4", "metric=params", "semanir-s x4 params"),
+        ("07", "†SemanIR", "metric=params", "semanir-u rgb params"),
+        ("11", "stages", "method=SemanIR setting=down", "semanir-u down stages"),
+        ("11", "layers per stage", "method=SemanIR-B", "semanir-b  layers_per_stage"),
+        ("10", "IPT ×2", "Set5 metric=SSIM", ("quoted", UNMEASURABLE)),
+        ("12", "MSA", "metric=time_complexity", ("quoted", UNMEASURABLE)),
+        ("05", "window 8", "Set12", ("no data", "no ablation of the smoke scale")),
         (
-            "table07",
-            {"row": "†SemanIR", "dataset": "CBSD68", "setting": "sigma25"},
-            Answer(
-                "semanir-u",
-                "denoise_color-blind",
-                ("embedded_rgb",),
-                "sigma25",
-                "PSNR",
-                stand_in=True,
-            ),
-        ),
-        (
-            "table07",
-            {"row": "SemanIR", "dataset": "CBSD68", "setting": "sigma25"},
-            Answer(verdict="no data", reason="the smoke scale trains no network for sigma25 alone"),
-        ),
-        (
-            "table07",
-            {"row": "†SemanIR", "dataset": "Set12", "setting": "sigma50"},
-            Answer(
-                "semanir-u",
-                "denoise_gray-blind",
-                ("embedded_gray",),
-                "sigma50",
-                "PSNR",
-                stand_in=True,
-            ),
-        ),
-        (
-            "table10",
-            {"row": "SemanIR-B ×4", "dataset": "Set5", "metric": "SSIM"},
-            Answer("semanir-b", "sr-x4", ("embedded_rgb",), "x4", "SSIM", stand_in=True),
-        ),
-        (
-            "table10",
-            {"row": "SemanIR-S ×4", "metric": "params"},
-            Answer(model="semanir-s", level="x4", metric="params"),
-        ),
-        (
-            "table07",
-            {"row": "†SemanIR", "metric": "params"},
-            Answer(model="semanir-u", level="rgb", metric="params"),
-        ),
-        (
-            "table11",
-            {"row": "stages", "method": "SemanIR", "setting": "down"},
-            Answer(model="semanir-u", level="down", metric="stages"),
-        ),
-        (
-            "table11",
-            {"row": "layers per stage", "method": "SemanIR-B"},
-            Answer(model="semanir-b", level="", metric="layers_per_stage"),
-        ),
-        (
-            "table10",
-            {"row": "IPT ×2", "dataset": "Set5", "metric": "SSIM"},
-            Answer(verdict="quoted", reason="nothing measurable is printed here"),
-        ),
-        (
-            "table07",
-            {"row": "†DnCNN", "dataset": "Set12", "setting": "sigma25"},
-            Answer(
-                "dncnn", "denoise_gray-blind", ("embedded_gray",), "sigma25", "PSNR", stand_in=True
-            ),
-        ),
-        (
-            "table09",
-            {"row": "Matlab", "dataset": "Kodak"},
-            Answer("input", "demosaick-rggb", ("embedded_rgb",), "rggb", "PSNR", stand_in=True),
-        ),
-        (
-            "table05",
-            {"row": "window 8", "dataset": "Set12"},
-            Answer(verdict="no data", reason="no ablation of the smoke scale"),
-        ),
-        (
-            "table12",
-            {"row": "MSA", "metric": "time_complexity"},
-            Answer(verdict="quoted", reason="nothing measurable is printed here"),
+            *("07", "SemanIR", "CBSD68 sigma25"),
+            ("no data", "the smoke scale trains no network for sigma25 alone"),
         ),
     ],
-    ids=lambda value: " ".join(value.values()) if isinstance(value, dict) else "",
 )
-def test_answer_of_a_chosen_cell(table, fields, expected):
-    assert Plan("smoke").answer(find(table, **fields)) == expected
+def test_answer_of_a_chosen_cell(table, row, fields, scored):
+    """A score of a stand-in, a count (model, level, metric), or a verdict and its reason."""
+    names = iter(("dataset", "setting"))
+    found = (f.split("=") if "=" in f else (next(names), f) for f in fields.split())
+    if isinstance(scored, str):
+        expected = Answer(**dict(zip(("model", "level", "metric"), scored.split(" "), strict=True)))
+    elif len(scored) == 2:
+        expected = Answer(verdict=scored[0], reason=scored[1])
+    else:
+        expected = Answer(*scored, stand_in=True)
+    assert Plan("smoke").answer(find(f"table{table}", row=row, **dict(found))) == expected
 
 
 def test_printed_times_are_never_held_against_those_of_another_machine():
@@ -115,15 +62,14 @@ def test_printed_times_are_never_held_against_those_of_another_machine():
 def test_every_answer_has_a_place_or_a_reason():
     """Exactly one of the two; places name planned tasks, registered sets and counted variants."""
     for scale in models.scales():
-        for table in tables():
-            for cell in cells(table):
-                found = Plan(scale).answer(cell)
-                assert bool(found.verdict) == bool(found.reason) != bool(found.model), cell
-                if found.task:
-                    assert found.level in get_task(found.task).levels
-                    assert all(get_set(name).role == "test" for name in found.datasets)
-                elif found.metric == "params":
-                    assert found.level in models.get_model(found.model)["variants"]
+        for cell in (cell for table in tables() for cell in cells(table)):
+            found = Plan(scale).answer(cell)
+            assert bool(found.verdict) == bool(found.reason) != bool(found.model), cell
+            if found.task:
+                assert found.level in get_task(found.task).levels
+                assert all(get_set(name).role == "test" for name in found.datasets)
+            elif found.metric == "params":
+                assert found.level in models.get_model(found.model)["variants"]
 
 
 def test_a_method_without_an_entry_is_an_error():
