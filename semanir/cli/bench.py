@@ -7,13 +7,13 @@ semanir bench --device cuda --json
 # torch is imported where it is used: help answers at once
 import argparse
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from semanir import paths
 from semanir.arguments import positive
 from semanir.cli import options
+from semanir.cli.measure import quiet_profiler
 from semanir.errors import InputError
 from semanir.files import check_writable
 from semanir.plan.models import get_scale
@@ -50,7 +50,7 @@ def run_bench(args: argparse.Namespace) -> None:
 
     if args.device == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: torch finds no GPU here; leave it out")
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler announces itself otherwise
+    quiet_profiler()
     torch.set_num_threads(args.threads)
     measured = bench(args.seconds, args.device)
     if args.scale:
