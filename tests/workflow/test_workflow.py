@@ -212,7 +212,7 @@ def test_input_rows_of_the_paper_match(inputs):
     """Table 4's JPEG rows on BSDS500, PSNR and SSIM, and Table 9's Matlab row on McMaster."""
     rows = (("table04", "JPEG", "BSDS500", 8), ("table09", "Matlab", "McMaster", 1))
     for table, method, dataset, count in rows:
-        command = [sys.executable, "-m", "reports.tables.tables", table, *INPUTS]
+        command = [sys.executable, "-m", "semanir", "report", "table", table, *INPUTS]
         command += ["--scale", "mini", "--out", "reports"]
         subprocess.run(command, cwd=inputs, env=ENVIRONMENT, check=True)
         cells = pd.read_csv(inputs / f"reports/{table}.csv")
