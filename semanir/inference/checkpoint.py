@@ -18,7 +18,7 @@ from semanir.network import Network, build_from
 from semanir.network.config import from_dict, to_dict
 
 
-def save(path: Path, network: Network, **facts: str) -> None:
+def save(path: Path, network: Network, **facts: Any) -> None:
     """Write weights, the network's complete configuration and `facts` into one file."""
     # one entry: safetensors writes several in random order, and the file's hash goes on record
     metadata = {"semanir": json.dumps({"config": to_dict(network.config), **facts})}

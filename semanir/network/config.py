@@ -149,6 +149,13 @@ PRESETS = {
         "0.06 M",
         "super-resolution, for tests",
     ),
+    "semanir-s-small": Preset(
+        ColumnarConfig(
+            dim=48, heads=3, stages=4, layers=2, features=32, window=16, k=64, skip="bicubic"
+        ),
+        "0.33 M",
+        "super-resolution; of the shipped weights",
+    ),
     "semanir-u-tiny": Preset(
         UShapeConfig(dims=(16, 24), heads=(1, 2), layers=2, window=8, k=32),
         "0.07 M",

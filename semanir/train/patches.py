@@ -43,13 +43,20 @@ class TrainingPatches:
     folders: (prepared set, degraded set or None); with a degraded set its files are the pairs'
     inputs, else the task degrades the clean photographs. Construction verifies every file, so a
     corrupt photograph stops the job before any training; those that fit into memory are decoded
-    then. Photographs whose name starts with `holdout` are kept for validation.
+    then. Photographs whose name starts with `holdout` are kept for validation. levels: the first
+    and the last whole number that training draws from, e.g. of sigma; () = the task's levels.
     """
 
     def __init__(
-        self, folders: Sequence[tuple[Path, Path | None]], task: Task, holdout: str, patch: int
+        self,
+        folders: Sequence[tuple[Path, Path | None]],
+        task: Task,
+        holdout: str,
+        patch: int,
+        levels: Sequence[int] = (),
     ) -> None:
         self.task = task
+        self.levels = range(levels[0], levels[1] + 1) if levels else tuple(task.levels.values())
         self.patch = patch
         self.scale = task.upscale or 1
         self.degrade = degradation(task.degradation)
@@ -105,7 +112,7 @@ class TrainingPatches:
 
     def _draw(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         item = self.photographs[rng.integers(len(self.photographs))]
-        value = list(self.task.levels.values())[rng.integers(len(self.task.levels))]
+        value = self.levels[rng.integers(len(self.levels))]
         flips, transpose = rng.integers(2, size=2), int(rng.integers(2))
         sides = (item.height // self.scale, item.width // self.scale)
         top, left = (int(rng.integers(side - self.patch + 1)) for side in sides)

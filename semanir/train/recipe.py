@@ -1,10 +1,14 @@
 """Training options, checked before anything else happens. Never imports torch."""
 
+import math
 from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 from semanir.errors import InputError
 from semanir.names import known_name
+
+COUNTS = ("iterations", "batch", "patch", "accumulate", "validate_every", "save_every", "log_every")
+TEXTS = ("datasets", "holdout", "loss", "optimizer", "schedule", "precision")
 
 
 @dataclass(frozen=True)
@@ -17,9 +21,18 @@ class Recipe:
     patch: int  # of the network's input; super-resolution targets are `upscale` times larger
     lr: float
     topk: tuple[int, ...]  # one value: fixed top-k; several: one drawn per iteration (Sec. 3.3)
+    levels: tuple[int, ...] = ()  # first and last of those trained for; () = the task's own (ours)
     holdout: str = ""  # photographs whose name starts so are kept out and validated on (ours)
-    milestones: tuple[float, ...] = (0.5, 0.8, 0.9, 0.95)  # halvings, as parts of the run (sister)
+    schedule: str = (
+        "halvings"  # of the rate: "halvings" at `milestones`, or "cosine" to zero (ours)
+    )
+    milestones: tuple[float, ...] = (0.5, 0.8, 0.9, 0.95)  # as parts of the run (sister)
     warmup: float = 0.0  # part of the run with a linearly growing rate (ours)
+    average: float = (
+        0.0  # decay of the moving average of the weights, which is kept; 0 = none (ours)
+    )
+    accumulate: int = 1  # parts that a batch is cut into, so that it fits into memory (ours)
+    precision: str = "float32"  # "tf32": products of a GPU; "bf16": autocast to bfloat16 (ours)
     loss: str = "l1"
     optimizer: str = "adamw"
     weight_decay: float = 1e-4  # sister
@@ -33,11 +46,21 @@ class Recipe:
     def __post_init__(self) -> None:
         known_name(self.loss, ("l1", "charbonnier", "smooth_l1_vgg"), "loss")
         known_name(self.optimizer, ("adamw", "adam"), "optimizer")
+        known_name(self.schedule, ("halvings", "cosine"), "schedule")
+        known_name(self.precision, ("float32", "tf32", "bf16"), "precision")
         if not self.datasets or isinstance(self.datasets, str):
             raise InputError(f"recipe: datasets must be a list of sets, got {self.datasets!r}")
-        for name in ("iterations", "batch", "patch", "validate_every", "save_every", "log_every"):
+        for name in COUNTS:
             if getattr(self, name) < 1:
                 raise InputError(f"recipe: {name} must be at least 1, got {getattr(self, name)}")
+        if not 0 <= self.average < 1:
+            raise InputError(f"recipe: average must be from 0 to below 1, got {self.average}")
+        if self.batch % self.accumulate:
+            raise InputError(
+                f"recipe: accumulate must divide the batch of {self.batch}, got {self.accumulate}"
+            )
+        if self.levels and (len(self.levels) != 2 or self.levels[0] > self.levels[1]):
+            raise InputError(f"recipe: levels must be a first and a last one, got {self.levels}")
         if not self.lr > 0:
             raise InputError(f"recipe: lr must be positive, got {self.lr}")
         if not self.topk or min(self.topk) < 1:
@@ -47,6 +70,9 @@ class Recipe:
         """The rate of iteration `step` (0-based), a pure function: a resume needs no state."""
         done = step / self.iterations
         warm = min(1.0, (step + 1) / max(1.0, self.warmup * self.iterations))
+        if self.schedule == "cosine":
+            rest = max(0.0, done - self.warmup) / (1 - self.warmup)
+            return self.lr * warm * (1 + math.cos(math.pi * rest)) / 2
         return self.lr * warm * 0.5 ** sum(done >= milestone for milestone in self.milestones)
 
 
@@ -61,8 +87,7 @@ def make_recipe(options: dict[str, Any]) -> Recipe:
     if missing:
         raise InputError(f"recipe: no value for {', '.join(missing)}; add it to scales.yaml")
     for name, value in values.items():
-        text = name in ("datasets", "holdout", "loss", "optimizer")
         numbers = value if isinstance(value, tuple) else (value,)
-        if not text and not all(isinstance(number, int | float) for number in numbers):
+        if name not in TEXTS and not all(isinstance(number, int | float) for number in numbers):
             raise InputError(f"recipe: {name} must be a number, got {value!r}; YAML wants 1.0e-3")
     return Recipe(**values)

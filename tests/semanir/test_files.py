@@ -33,7 +33,7 @@ from semanir.files import (
 )
 from semanir.inference import checkpoint
 from semanir.network import build
-from semanir.train import training
+from semanir.train.state import save_state
 
 NOISE = np.random.default_rng(0).integers(0, 256, (400, 400, 3), np.uint8)
 
@@ -90,9 +90,9 @@ def by_numpy(path):
 
 
 def by_training(path):
-    run = SimpleNamespace(state_path=path, fingerprint="f00", step=1, network=tiny())
+    run = SimpleNamespace(state_path=path, fingerprint="f00", step=1, network=tiny(), average=None)
     run.optimizer = torch.optim.AdamW(run.network.parameters())
-    training.save_state(run)
+    save_state(run)
 
 
 tiny = partial(build, "semanir-u-tiny", channels=1)

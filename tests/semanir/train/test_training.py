@@ -25,10 +25,12 @@ from semanir.inference.checkpoint import digest, load, save
 from semanir.names import UnknownNameError
 from semanir.network import build
 from semanir.plan import models
-from semanir.train import training as train_module
+from semanir.train import loop, state
+from semanir.train.loop import TrainingStoppedError, draw_k, train, validate
 from semanir.train.losses import LOSSES
 from semanir.train.recipe import Recipe, make_recipe
-from semanir.train.training import TrainingStoppedError, draw_k, resume, save_state, train, validate
+from semanir.train.state import resume, save_state
+from semanir.train.training import make_training
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +57,7 @@ def small_training(data, folder, *, task="denoise_gray-sigma50", seed=0, **optio
     network = "semanir-s-tiny" if task.upscale else "semanir-u-tiny"
     recipe = Recipe(**OPTIONS | options)
     sets = [(data, None)]
-    return train_module.make_training(network, task, recipe, sets, folder, seed, code="c0de")
+    return make_training(network, task, recipe, sets, folder, seed, code="c0de")
 
 
 def log_lines(folder):
@@ -263,7 +265,7 @@ def test_a_broken_line_of_the_log_is_named(data, tmp_path, line):
     save_state(training)
     lines = training.log_path.read_text().splitlines()
     training.log_path.write_text("\n".join([lines[0], line, *lines[1:], ""]))
-    for read in (resume, train_module.history):
+    for read in (resume, state.history):
         with pytest.raises(InputError, match=rf"broken {training.log_path}, line 2: "):
             read(training)
 
@@ -391,14 +393,14 @@ KILLED = """
 import sys, time
 from semanir import cli
 from semanir.plan import models
-from semanir.train import training as train
+from semanir.train import loop as train
 models.scales = lambda: {scales!r}
-iterate = train._iterate
+iterate = train.iterate
 def wait_at_10(training, *batch):
     if training.step == 10:
         time.sleep(600)
     return iterate(training, *batch)
-train._iterate = wait_at_10
+train.iterate = wait_at_10
 cli.main({command!r})
 """
 
@@ -457,7 +459,7 @@ def test_an_interrupted_command_resumes_from_the_last_save(
     place, capsys, monkeypatch, uninterrupted
 ):
     """Iterations after the save are done again, and their log lines are not doubled."""
-    iterate = train_module._iterate
+    iterate = loop.iterate
 
     def interrupt(training, *batch):
         if training.step == 10:
@@ -465,7 +467,7 @@ def test_an_interrupted_command_resumes_from_the_last_save(
         return iterate(training, *batch)
 
     with monkeypatch.context() as patch:
-        patch.setattr(train_module, "_iterate", interrupt)
+        patch.setattr(loop, "iterate", interrupt)
         assert "interrupted; the same command resumes" in fails(capsys, *COMMAND, code=130)
     assert max(line["step"] for line in log_lines(FOLDER)) == 10
     assert_command_finishes(uninterrupted)

@@ -1,0 +1,71 @@
+"""A training that fits into minutes: the machine's speed sets its iterations and its schedule."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from semanir.errors import InputError
+from semanir.files import read_json, write_json
+from semanir.train.loop import iterate
+from semanir.train.recipe import Recipe
+from semanir.train.state import Training
+
+WARM_UP = 2  # iterations that are not timed: they compile and allocate
+TRAINED = 0.95  # of the minutes; the rest validates and saves
+SECONDS_BETWEEN_SAVES = 60
+VALIDATIONS = 10
+
+
+def path(folder: Path) -> Path:
+    """Where the iterations of a training with a budget are kept until it has finished."""
+    return folder / "budget.json"
+
+
+def fit_to_minutes(
+    recipe: Recipe, minutes: float, folder: Path, make: Callable[[Recipe], Training]
+) -> Recipe:
+    """The recipe with as many iterations as this machine does in `minutes`.
+
+    make: the training of a recipe, of which some iterations are run and thrown away. The answer is
+    kept in budget.json, so that a resumed training has the same end. Raises InputError where that
+    is the answer for other minutes.
+    """
+    file = path(folder)
+    if file.is_file():
+        remedy = "delete it to train anew"
+        kept = read_json(file, dict, remedy)
+        if kept.get("minutes") != minutes or not isinstance(kept.get("iterations"), int):
+            raise InputError(
+                f"{file} has the iterations for {kept.get('minutes')} minutes, not {minutes}; "
+                f"pass --minutes {kept.get('minutes')} or {remedy}"
+            )
+        return _with_iterations(recipe, kept["iterations"], minutes)
+    seconds = seconds_per_iteration(make(recipe))
+    iterations = max(1, round(60 * minutes * TRAINED / seconds))
+    write_json(file, {"minutes": minutes, "iterations": iterations, "seconds": round(seconds, 4)})
+    return _with_iterations(recipe, iterations, minutes)
+
+
+def seconds_per_iteration(training: Training, seconds: float = 8.0) -> float:
+    """Mean time of its first iterations, three at least; the training is of no use afterwards."""
+    recipe = training.recipe
+    batches = training.pairs.batches(training.seed, range(2**31), recipe.batch, training.workers)
+    started = time.perf_counter()
+    for done, batch in enumerate(batches, 1 - WARM_UP):
+        iterate(training, *batch)
+        if done == 0:
+            started = time.perf_counter()
+        elif done >= 3 and time.perf_counter() - started > seconds:
+            break
+    return (time.perf_counter() - started) / done
+
+
+def _with_iterations(recipe: Recipe, iterations: int, minutes: float) -> Recipe:
+    saves = max(1, round(60 * minutes / SECONDS_BETWEEN_SAVES))
+    return replace(
+        recipe,
+        iterations=iterations,
+        validate_every=max(1, iterations // VALIDATIONS),
+        save_every=max(1, iterations // saves),
+    )

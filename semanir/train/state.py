@@ -1,0 +1,132 @@
+"""A training, its log, and its state on disk, from which the same command goes on.
+
+log.jsonl has a line per event: loss, rate, gradient norm, k, images per second, or the PSNR on
+held-out photographs. state.pt is there until the training has finished.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.optim.swa_utils import AveragedModel
+
+from semanir.errors import InputError
+from semanir.files import blamed_on, replacing, write_text
+from semanir.network import Network
+from semanir.train.losses import Loss
+from semanir.train.patches import TrainingPatches
+from semanir.train.recipe import Recipe
+
+
+@dataclass
+class Training:
+    """Everything that a training is made of; `step` counts finished iterations.
+
+    average: the moving average of the network's weights, where the recipe keeps one. earlier: the
+    trainings behind the weights that this one started from, see `made_by`.
+    """
+
+    network: Network
+    average: AveragedModel | None
+    optimizer: torch.optim.Optimizer
+    loss: Loss
+    pairs: TrainingPatches
+    recipe: Recipe
+    seed: int
+    folder: Path
+    fingerprint: str
+    earlier: tuple[dict[str, Any], ...] = ()
+    workers: int = 0
+    step: int = 0
+
+    @property
+    def trained(self) -> Network:
+        """The network that is validated and kept: of averaged weights, where there are any."""
+        return self.average.module if self.average else self.network  # type: ignore[return-value]
+
+    def made_by(self, task: str) -> list[dict[str, Any]]:
+        """Every training behind the weights, this one last: what a weights file says of itself."""
+        recipe = self.recipe
+        names = ("datasets", "levels", "iterations", "batch", "patch", "lr", "loss")
+        own = {name: getattr(recipe, name) for name in names}
+        return [*self.earlier, {"task": task, **own, "fingerprint": self.fingerprint}]
+
+    @property
+    def state_path(self) -> Path:
+        return self.folder / "state.pt"
+
+    @property
+    def log_path(self) -> Path:
+        return self.folder / "log.jsonl"
+
+
+def save_state(training: Training) -> None:
+    """Write all that a bitwise equal continuation needs; whole or not at all."""
+    state = {
+        "fingerprint": training.fingerprint,
+        "step": training.step,
+        "network": training.network.state_dict(),
+        "average": training.average.state_dict() if training.average else None,
+        "optimizer": training.optimizer.state_dict(),
+        "random": torch.get_rng_state(),
+    }
+    with replacing(training.state_path) as partial:
+        torch.save(state, partial)
+
+
+def resume(training: Training) -> None:
+    """Continue from the saved state, if there is one; refuse one of another training."""
+    path = training.state_path
+    if not path.is_file():
+        training.log_path.unlink(missing_ok=True)
+        return
+    try:
+        state = torch.load(path, weights_only=True, map_location="cpu")
+        fingerprint = state["fingerprint"]
+    except Exception as error:  # torch's own text runs over lines and advises to unpickle anything
+        kind = type(error).__name__
+        raise InputError(f"cannot read {path} ({kind}); delete it to train anew") from None
+    if fingerprint != training.fingerprint:
+        raise InputError(
+            f"{path} belongs to another training (recipe, network, data or code changed since): "
+            f"fingerprint {fingerprint}, now {training.fingerprint}; "
+            f"delete the file to train anew"
+        )
+    training.network.load_state_dict(state["network"])
+    if training.average:
+        training.average.load_state_dict(state["average"])
+    training.optimizer.load_state_dict(state["optimizer"])
+    torch.set_rng_state(state["random"])
+    training.step = state["step"]
+    # lines after the saved state are written again; a kill may have cut the last of them short
+    kept = [entry for entry in read_log(training.log_path) if entry["step"] <= training.step]
+    write_text(training.log_path, "".join(f"{json.dumps(entry)}\n" for entry in kept))
+
+
+def history(training: Training) -> list[dict[str, Any]]:
+    """{step, psnr: {level: dB}} of every validation that the log holds."""
+    logged = [entry for entry in read_log(training.log_path) if "holdout_psnr" in entry]
+    return [{"step": entry["step"], "psnr": entry["holdout_psnr"]} for entry in logged]
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of a log, none where there is no file; InputError names a broken one."""
+    log = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    entries = []
+    for number, line in enumerate(log[: log.rfind("\n") + 1].splitlines(), 1):
+        try:
+            entries.append(json.loads(line))
+            int(entries[-1]["step"])
+        except (ValueError, TypeError, KeyError):
+            raise InputError(
+                f"broken {path}, line {number}: {line[:40]!r}; move {path.parent} elsewhere to "
+                "train anew"
+            ) from None
+    return entries
+
+
+def log(training: Training, facts: dict[str, Any]) -> None:
+    with blamed_on(training.log_path), training.log_path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(facts) + "\n")
