@@ -43,6 +43,7 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--minutes", type=positive, help="that it may take; sets iterations (default: the recipe's)"
     )
+    command.add_argument("--lr", type=positive, help="highest rate (default: the recipe's)")
     command.add_argument(
         "--init", type=Path, metavar="FILE", help="weights to start from (default: random)"
     )
@@ -88,7 +89,8 @@ def run_train(args: argparse.Namespace) -> None:
         training.workers = args.workers
         return training
 
-    recipe = make_recipe(plan.recipe(task.name, args.model))
+    changes = {"lr": args.lr} if args.lr else {}
+    recipe = make_recipe(plan.recipe(task.name, args.model) | changes)
     if args.minutes:
         recipe = budget.fit_to_minutes(recipe, args.minutes, weights.parent, make)
     training = make(recipe)
