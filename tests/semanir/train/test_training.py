@@ -16,8 +16,8 @@ import torch
 from checkout import REPOSITORY
 from made_sets import pairs_of, ponds, write_set
 from restoring import fails
+from trainings import LISTS, OPTIONS, log_lines, small_training
 
-from data_prep.tasks import get_task
 from semanir import cli
 from semanir.errors import InputError
 from semanir.files import sha256
@@ -30,7 +30,6 @@ from semanir.train.loop import TrainingStoppedError, draw_k, train, validate
 from semanir.train.losses import LOSSES
 from semanir.train.recipe import Recipe, make_recipe
 from semanir.train.state import resume, save_state
-from semanir.train.training import make_training
 
 
 @pytest.fixture(autouse=True)
@@ -44,26 +43,6 @@ def one_thread():
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     return ponds(tmp_path_factory.mktemp("set"))
-
-
-OPTIONS = {"datasets": ("ponds",), "holdout": "wine", "iterations": 12, "batch": 1, "patch": 16}
-OPTIONS |= {"lr": 2e-3, "topk": (4, 8, 16), "milestones": (0.5, 0.75), "warmup": 0.2}
-OPTIONS |= {"validate_every": 6, "save_every": 4, "log_every": 1}
-LISTS = {key: list(v) if isinstance(v, tuple) else v for key, v in OPTIONS.items()}
-
-
-def small_training(data, folder, *, task="denoise_gray-sigma50", seed=0, **options):
-    task = get_task(task)
-    network = "semanir-s-tiny" if task.upscale else "semanir-u-tiny"
-    recipe = Recipe(**OPTIONS | options)
-    sets = [(data, None)]
-    return make_training(network, task, recipe, sets, folder, seed, code="c0de")
-
-
-def log_lines(folder):
-    """The log without the one value that depends on the clock."""
-    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    return [{key: v for key, v in line.items() if key != "images_per_s"} for line in lines]
 
 
 def assert_same_training(one, other):
@@ -91,6 +70,15 @@ def test_learning_rate_by_hand():
     assert [recipe.learning_rate(step) for step in (0, 209, 210)] == [1e-3, 1e-3, 5e-4]
 
 
+def test_cosine_rate_by_hand():
+    """Warm-up over a twentieth, then half a cosine: half the rate midway, zero at the end."""
+    recipe = plain_recipe(iterations=1000, lr=2e-3, warmup=0.05, schedule="cosine")
+    expected = {0: 4e-5, 24: 1e-3, 49: 2e-3, 50: 2e-3, 525: 1e-3, 1000: 0}
+    expected[525 + 475 // 3 * 2] = 1e-3 * (1 + math.cos(math.pi * (0.5 + 316 / 950)))
+    found = {step: recipe.learning_rate(step) for step in expected}
+    assert found == pytest.approx(expected, rel=1e-12, abs=1e-18)
+
+
 def test_recipes_are_made_of_lists_and_the_papers_defaults():
     assert make_recipe(LISTS) == Recipe(**OPTIONS)
     recipe = plain_recipe(iterations=10)
@@ -111,13 +99,19 @@ def test_recipes_are_made_of_lists_and_the_papers_defaults():
         ("datasets", [], r"datasets must be a list of sets, got \(\)"),
         ("datasets", "ponds", "datasets must be a list of sets, got 'ponds'"),
         ("topk", [], r"topk needs values of at least 1, got \(\)"),
+        ("schedule", "cosin", "unknown schedule 'cosin'; did you mean cosine"),
+        ("precision", "bf17", "unknown precision 'bf17'; did you mean bf16"),
+        ("average", 1.0, "average must be from 0 to below 1, got 1.0"),
+        ("accumulate", 3, "accumulate must divide the batch of 1, got 3"),
+        ("levels", [5], r"levels must be a first and a last one, got \(5,\)"),
+        ("levels", [5, 4], r"levels must be a first and a last one, got \(5, 4\)"),
         ("topk", [8, 0], r"topk needs values of at least 1, got \(8, 0\)"),
     ],
 )
 def test_unknown_and_impossible_recipe_values_are_refused(field, value, message):
     with pytest.raises(InputError, match=message) as error:
         make_recipe({**OPTIONS, field: value})
-    assert isinstance(error.value, UnknownNameError) == ("recipe" in message or "loss" in message)
+    assert isinstance(error.value, UnknownNameError) == ("unknown" in message or "mean" in message)
 
 
 CHOICES = (64, 128, 192, 256, 384, 512)
