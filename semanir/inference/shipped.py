@@ -10,9 +10,9 @@ from data_prep.tasks import BLIND, families, task_names
 from semanir.errors import InputError
 from semanir.files import visible
 from semanir.names import known_name
-from semanir.paths import ROOT
+from semanir.paths import ROOT, SHIPPED
 
-WEIGHTS = ROOT / "semanir" / "weights"  # shipped: <task>.safetensors
+WEIGHTS = (ROOT / SHIPPED).parent
 
 # --task as people say it: its families in tasks.yaml, the option that tells the level, level name
 TASKS = {
