@@ -48,6 +48,8 @@ def run_info(args: argparse.Namespace) -> None:
         metadata = {key: value for key, value in facts(path).items() if key != "config"}
         network = load(path, backend=backend)
         lines = [("weights", str(path)), ("trained on", str(metadata.pop("task", "not said")))]
+        lines += [("trained by", _training(one)) for one in metadata.pop("trainings", [])]
+        lines += [("scores", _score(one)) for one in metadata.pop("scores", [])]
         lines += [(key, str(value)) for key, value in metadata.items()]
     else:
         from semanir.network import build
@@ -69,3 +71,12 @@ def run_info(args: argparse.Namespace) -> None:
     lines.append(("configuration", switches))
     for key, value in lines:
         print(textwrap.fill(value, 100, initial_indent=f"{key:15}", subsequent_indent=" " * 15))
+
+
+def _training(one: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in one.items())
+
+
+def _score(one: dict[str, Any]) -> str:
+    where = f"{one['dataset']} {one['level']}, {one['images']} images"
+    return f"{where}: input {one['input']:.2f}, restored {one['psnr']:.2f} dB PSNR"
