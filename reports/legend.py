@@ -119,12 +119,19 @@ VERDICTS = (
 
 HOLDS = Verdict("holds", "✓", "match")
 FAILS = Verdict("does not hold", "✗", "differs")
+# of a claim about networks that were trained smaller and shorter than the paper's
+HOLDS_SCALED_DOWN = Verdict("holds, scaled down", "✓", "scaled")
+FAILS_SCALED_DOWN = Verdict("does not hold, scaled down", "✗", "scaled")
 UNDECIDED = Verdict("inconclusive", "?", "scaled")
 UNMEASURED = Verdict("not measured at this scale", "–", "no")
 UNPRINTED = Verdict("not printed", "–", "no")
 NOTHING = Verdict("nothing to measure", "–", "no", "arithmetic of the paper")
 # of claims, in the order in which pages count them
-CLAIM_VERDICTS = (HOLDS, FAILS, UNDECIDED, UNMEASURED, UNPRINTED, NOTHING)
+CLAIM_VERDICTS = (
+    *(HOLDS, FAILS, HOLDS_SCALED_DOWN, FAILS_SCALED_DOWN),
+    *(UNDECIDED, UNMEASURED, UNPRINTED, NOTHING),
+)
+SCALED_DOWN = {HOLDS: HOLDS_SCALED_DOWN, FAILS: FAILS_SCALED_DOWN}
 
 BETTER = Verdict("better", "▲", "match")
 WORSE = Verdict("worse", "▼", "differs")

@@ -23,6 +23,7 @@ rule collect:
     input:
         records=PLAN.records(TABLES),
         ablations=PLAN.ablation_records(),
+        released=PLAN.released_records(),
         trainings=PLAN.train_records(TABLES),
         visuals=VISUALS,
     output:
@@ -40,7 +41,7 @@ rule collect:
         code=source_hash("pages"),
     shell:
         "python -m semanir report results {output.results} {input.records}"
-        " {input.ablations} {input.trainings} {input.visuals}"
+        " {input.ablations} {input.released} {input.trainings} {input.visuals}"
         " 2>&1 | tee {log}"
 
 

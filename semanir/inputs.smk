@@ -64,6 +64,11 @@ def evaluation_sets(wildcards):
     return plan_of(wildcards).evaluation_files(wanted_run(wildcards))
 
 
+def tile_option(wildcards):
+    tile = scale_entry(wildcards).get("tile") if wildcards.model == RELEASED else None
+    return f"--tile {tile}" if tile else ""
+
+
 def scores_with_input(wildcards):
     run = wanted_run(wildcards)
     others = systems_shown(wildcards)

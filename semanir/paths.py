@@ -7,6 +7,8 @@ network is trained for, as denoise_gray-sigma50, below data/ it is the family al
 
 from pathlib import Path
 
+from semanir.files import visible
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # photographs and weights, of every scale; the path of a set's index stands for the whole set
@@ -14,6 +16,7 @@ RAW = "data/raw/{dataset}/files.json"
 CLEAN = "data/sets/{dataset}/index.json"
 DEGRADED = "data/degraded/{family}/{dataset}/{level}/index.json"
 RELEASED = "data/weights/{system}/{file}"
+SHIPPED = "semanir/weights/{task}.safetensors"  # trained at the release scale, with the project
 VGG = "data/vgg/vgg16.safetensors"  # of the loss for bad weather
 
 # what is measured at a scale
@@ -27,6 +30,11 @@ RUNTIME = "results/{scale}/cost/runtime.json"
 ATTENTION = "results/{scale}/cost/attention/{evidence}.json"
 PRICE = "results/{scale}/price.txt"
 RESULTS = "results/{scale}/results.csv"
+
+
+def shipped_tasks() -> list[str]:
+    """The tasks that weights come with the project for, sorted."""
+    return sorted(path.stem for path in visible((ROOT / SHIPPED).parent.glob("*.safetensors")))
 
 
 def clean_set(dataset: str) -> Path:

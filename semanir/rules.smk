@@ -87,9 +87,10 @@ rule evaluate:
         options=job_options("without", "noncommercial"),
         code=source_hash("evaluate"),
         without=PLAN.without,
+        tile=tile_option,
     shell:
         "python -m semanir evaluate --scale {wildcards.scale} --task {wildcards.task}"
-        " --model {wildcards.model} --seed {wildcards.seed} --threads {threads}"
+        " --model {wildcards.model} --seed {wildcards.seed} --threads {threads} {params.tile}"
         " {params.options} 2>&1 | tee {log}"
 
 

@@ -25,6 +25,7 @@ from reports.legend import (
     FAILS,
     HOLDS,
     NOTHING,
+    SCALED_DOWN,
     UNMEASURED,
     UNPRINTED,
 )
@@ -97,9 +98,16 @@ def frame(scale: str, results: pd.DataFrame) -> pd.DataFrame:
 
 
 def judge(
-    claim: dict[str, Any], numbers: pd.DataFrame, results: pd.DataFrame, compared: Family
+    claim: dict[str, Any],
+    numbers: pd.DataFrame,
+    results: pd.DataFrame,
+    compared: Family,
+    scale: str,
 ) -> Judged:
-    """Both verdicts of a claim. results: means; compared: ablations, judged together."""
+    """Both verdicts of a claim. results: means; compared: ablations, judged together.
+
+    Ablations are of networks trained here, scaled down unless the scale is that of the paper.
+    """
     printed, printed_detail = UNPRINTED, ""
     if "printed" in claim:
         holds, printed_detail = evaluate(claim["printed"], numbers, "printed", results)
@@ -109,6 +117,7 @@ def judge(
         verdict, detail = UNMEASURED, form["reason"] if form else ""
     elif "ablation" in form:
         verdict, detail = judge_two_models(form, compared)
+        verdict = verdict if scale == "paper" else SCALED_DOWN.get(verdict, verdict)
     elif not needs_values(form):
         verdict, detail = NOTHING, ""
     else:
@@ -135,7 +144,7 @@ def render(scale: str, by_image: pd.DataFrame, out: Path, source: str = "") -> l
     numbers = frame(scale, results)
     everywhere = pd.concat([results, *accepted_evidence()])
     compared = compare_all(by_image, read_claims())
-    ledger = [judge(claim, numbers, everywhere, compared) for claim in read_claims()]
+    ledger = [judge(claim, numbers, everywhere, compared, scale) for claim in read_claims()]
     with replacing(out / "claims.csv") as partial:
         pd.DataFrame(map(asdict, ledger)).to_csv(partial, index=False)
     write_page(

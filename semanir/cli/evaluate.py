@@ -22,7 +22,7 @@ from semanir.arguments import whole
 from semanir.cli import options
 from semanir.errors import InputError
 from semanir.files import check_writable
-from semanir.plan.models import get_model
+from semanir.plan.models import RELEASED, get_model
 from semanir.plan.plan import Plan
 from semanir.plan.record import read_record, write_record
 from semanir.plan.runs import Run
@@ -74,6 +74,8 @@ def restorer_of(plan: Plan, run: Run, task: Task, threads: int) -> "Restorer":
     """What restores images for a run of a plan."""
     from semanir.evaluate import systems
 
+    if run.model == RELEASED:
+        return systems.TrainedRestorer(run.weights, task, threads, RELEASED)
     if run.trained:
         preset, switches = plan.network(run.model)
         return systems.TrainedRestorer(run.weights, task, threads, preset, **switches)

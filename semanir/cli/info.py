@@ -48,8 +48,8 @@ def run_info(args: argparse.Namespace) -> None:
         metadata = {key: value for key, value in facts(path).items() if key != "config"}
         network = load(path, backend=backend)
         lines = [("weights", str(path)), ("trained on", str(metadata.pop("task", "not said")))]
-        for number, training in enumerate(metadata.pop("trainings", []), 1):
-            lines.append((f"training {number}", _about(training)))
+        lines += [("trained by", _training(one)) for one in metadata.pop("trainings", [])]
+        lines += [("scores", _score(one)) for one in metadata.pop("scores", [])]
         lines += [(key, str(value)) for key, value in metadata.items()]
     else:
         from semanir.network import build
@@ -73,13 +73,10 @@ def run_info(args: argparse.Namespace) -> None:
         print(textwrap.fill(value, 100, initial_indent=f"{key:15}", subsequent_indent=" " * 15))
 
 
-def _about(training: dict[str, Any]) -> str:
-    """A line on one of the trainings behind a weights file, as far as the file tells."""
-    said = {name: training.get(name) or "?" for name in ("task", "iterations", "batch", "patch")}
-    if "?" in said.values():
-        return f"{said['task']}; no more is told"
-    line = "{task}: {iterations} iterations of {batch} patches of {patch}".format(**said)
-    if levels := training.get("levels"):
-        line += f", levels {levels[0]} to {levels[-1]}"
-    sets = ", ".join(training.get("datasets", []))
-    return f"{line}, {training.get('loss')}, rate {training.get('lr')}, on {sets}"
+def _training(one: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in one.items())
+
+
+def _score(one: dict[str, Any]) -> str:
+    where = f"{one['dataset']} {one['level']}, {one['images']} images"
+    return f"{where}: input {one['input']:.2f}, restored {one['psnr']:.2f} dB PSNR"

@@ -52,8 +52,19 @@ def _tasks() -> Iterator[str]:
 
 def _about_weights(path: Path) -> str:
     try:
-        channels = facts(path)["config"]["channels"]
+        about = facts(path)
+        channels = about["config"]["channels"]
+        scores = [
+            f"{one['level']} {one['input']:.1f} -> {one['psnr']:.2f}" for one in _first(about)
+        ]
     except (InputError, KeyError, TypeError):
         return "broken; install the package again"
     kind = "grey" if channels == 1 else "colour"
-    return f"{kind}, {path.stat().st_size / 2**20:.1f} MiB"
+    of = f" dB on {_first(about)[0]['dataset']}" if scores else ""
+    return f"{kind:6} {', '.join(scores)}{of}"
+
+
+def _first(about: dict[str, Any]) -> list[dict[str, Any]]:
+    """The scores on the first of the test sets."""
+    scores = about.get("scores", [])
+    return [one for one in scores if one["dataset"] == scores[0]["dataset"]]

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ from data_prep.tasks import BLIND, families, task_names
 from semanir.errors import InputError
 from semanir.files import visible
 from semanir.names import known_name
-from semanir.paths import ROOT
+from semanir.paths import ROOT, SHIPPED
 
-WEIGHTS = ROOT / "semanir" / "weights"  # shipped: <task>.safetensors
+WEIGHTS = (ROOT / SHIPPED).parent
 
 # --task as people say it: its families in tasks.yaml, the option that tells the level, level name
 TASKS = {
@@ -116,6 +117,16 @@ def read_metadata(path: Path) -> dict[str, str]:
     Raises InputError that says what is at `path`, if that is no whole safetensors file, and what to
     do about it.
     """
+    return _read_header(path)[0]
+
+
+def parameters(path: Path) -> int:
+    """How many numbers a weights file holds. Raises InputError as `read_metadata` does."""
+    return sum(prod(tensor["shape"]) for tensor in _read_header(path)[1].values())
+
+
+def _read_header(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
+    """(metadata, what is said of each tensor) of a safetensors file that is whole."""
     if path.is_dir():
         inside = visible(path.glob("*.safetensors"))
         hint = f"name a file in it, for example {inside[0]}" if inside else "name a file"
@@ -140,7 +151,7 @@ def read_metadata(path: Path) -> dict[str, str]:
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             raise InputError(f"broken weights {path}: {error}; {DOWNLOAD_AGAIN}") from None
         _check_size(path, size, 8 + length + end)
-    return metadata
+    return metadata, header
 
 
 def _what_else(start: bytes) -> str:
@@ -160,7 +171,11 @@ def _check_size(path: Path, size: int, wanted: int, at_least: bool = False) -> N
 
 
 def facts(path: Path) -> dict[str, Any]:
-    """What a weights file says of itself: config, task, fingerprint; {} where it says nothing."""
+    """What a weights file says of itself, {} where it says nothing.
+
+    config: of the network; task: of tasks.yaml; trainings: those behind it, the last one last;
+    scores: of shipped weights, {dataset, level, images, psnr, input} for each set, PSNR in dB.
+    """
     try:
         content = json.loads(read_metadata(path).get("semanir", "{}"))
     except json.JSONDecodeError as error:

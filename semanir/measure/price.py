@@ -24,11 +24,13 @@ from baselines.registry import variant_for
 from data_prep.datasets import get_set
 from data_prep.inventory import columns
 from data_prep.tasks import Task, get_task
+from semanir import paths
 from semanir.evaluate.metrics import score
 from semanir.evaluate.systems import network_of
+from semanir.inference.checkpoint import load
 from semanir.network import build
 from semanir.network.flops import multiply_adds
-from semanir.plan.models import get_model, trained_models
+from semanir.plan.models import RELEASED, get_model, trained_models
 from semanir.plan.plan import Plan
 from semanir.plan.runs import Run
 from semanir.train.losses import l1
@@ -183,6 +185,8 @@ def evaluated_network(plan: Plan, model: str, variant: str, task: Task) -> nn.Mo
         preset, switches = plan.network(model)
         upscale = {"upscale": task.upscale} if task.upscale else {}
         return build(preset, **{**switches, "channels": task.channels, **upscale})
+    if model == RELEASED:
+        return load(paths.SHIPPED.format(task=task.name))
     if "network" not in get_model(model):
         return None
     network = network_of(f"{model}:{variant}", plan.noncommercial)

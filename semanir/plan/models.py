@@ -13,6 +13,8 @@ from semanir.names import known_name
 from semanir.paths import ROOT
 from semanir.plan.ablations import expand
 
+RELEASED = "semanir-released"  # the networks of semanir/weights
+
 
 @cache
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -28,9 +30,15 @@ def get_scale(name: str) -> dict[str, Any]:
 
 
 @cache
-def trained_models() -> dict[str, Any]:
+def own_models() -> dict[str, Any]:
     """Entries of semanir/plan/models.yaml, every ablation among them under a name of its own."""
     return expand(_read_yaml(ROOT / "semanir" / "plan" / "models.yaml"))
+
+
+@cache
+def trained_models() -> dict[str, Any]:
+    """Our models without those whose weights come with the project."""
+    return {name: entry for name, entry in own_models().items() if name != RELEASED}
 
 
 def base_model(model: str) -> str:
@@ -39,11 +47,11 @@ def base_model(model: str) -> str:
 
 
 def get_model(name: str) -> dict[str, Any]:
-    models = trained_models() | systems()
+    models = own_models() | systems()
     return models[known_name(name, models, "model")]
 
 
 @cache
 def model_of_method() -> dict[str, str]:
-    models = trained_models() | systems()
+    models = own_models() | systems()
     return {method: name for name, entry in models.items() for method in entry.get("answers", [])}

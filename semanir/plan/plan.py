@@ -17,7 +17,14 @@ from semanir.names import known_name
 from semanir.plan import answers
 from semanir.plan.answers import Answer
 from semanir.plan.cells import COUNTED, Cell, cells, tables
-from semanir.plan.models import base_model, get_model, get_scale, trained_models
+from semanir.plan.models import (
+    RELEASED,
+    base_model,
+    get_model,
+    get_scale,
+    own_models,
+    trained_models,
+)
 from semanir.plan.runs import Run
 
 # read by semanir.plan.models and data_prep.datasets; jobs are given their entries as parameters
@@ -104,12 +111,22 @@ class Plan:
         return list(wanted)
 
     @property
+    def released_runs(self) -> list[Run]:
+        """The evaluations of the networks that come with the project, where there are sets left.
+
+        Each with that of the degraded input, which is what they have to improve.
+        """
+        left = [task for task in paths.shipped_tasks() if self.evaluation_sets(task, RELEASED)]
+        runs = [Run(self.scale, task, RELEASED, 0) for task in left]
+        return [*runs, *(run.of_input for run in runs)]
+
+    @property
     def _ablations_left(self) -> list[Run]:
         return [run for run in self.ablation_runs if self.evaluation_sets(run.task, run.model)]
 
     def evaluations(self) -> list[Run]:
         """Every run of the scale that has a set left, each once."""
-        wanted = dict.fromkeys([*self.runs(tables()), *self.ablation_runs])
+        wanted = dict.fromkeys([*self.runs(tables()), *self.ablation_runs, *self.released_runs])
         return [run for run in wanted if self.evaluation_sets(run.task, run.model)]
 
     @property
@@ -233,6 +250,10 @@ class Plan:
         """The records of a scale's ablations, none on tasks that have no set left."""
         return [run.record for run in self._ablations_left]
 
+    def released_records(self) -> list[str]:
+        """The records of the networks that come with the project, and of their inputs."""
+        return [run.record for run in self.released_runs]
+
     def downloads(self) -> list[str]:
         """What `snakemake download` makes: listings of photographs, weights of systems, losses."""
         names = [name for name in downloads(self.scale) if name not in self.without]
@@ -254,7 +275,7 @@ def _answers(plan: Plan, family: str) -> list[Answer]:
 @cache
 def _evaluation_sets(plan: Plan, task: str, model: str) -> tuple[tuple[str, str], ...]:
     wanted = get_task(task)
-    own = plan.trained_stand_in(wanted.family) if model in trained_models() else ""
+    own = plan.trained_stand_in(wanted.family) if model in own_models() else ""
     sets_at: dict[tuple[str, str], None] = {}
     for planned in _answers(plan, wanted.family):
         names = (own,) if own else planned.datasets

@@ -6,7 +6,7 @@ from typing import Any
 from baselines.registry import weights_for
 from data_prep.tasks import BLIND, MULTI, families, get_task
 from semanir import paths
-from semanir.plan.models import trained_models
+from semanir.plan.models import RELEASED, trained_models
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class Run:
     @property
     def weights(self) -> str:
         """The file a network reads its weights from; "" for systems that have none."""
+        if self.model == RELEASED:
+            return paths.SHIPPED.format(task=self.task)
         if self.trained:
             return paths.WEIGHTS.format(**self.training.identity)
         released = weights_for(self.model, self.task)

@@ -58,7 +58,7 @@ def test_pages_are_those_of_the_results(accepted, tmp_path, monkeypatch):
     verdicts = {claim.id: claim.verdict for claim in claims.render("smoke", results, tmp_path)}
     ledger = pd.read_csv(out / "claims.csv", dtype=str).set_index("id")
     assert ledger["verdict"].to_dict() == verdicts
-    assert verdicts["larger-window-better-gray"] == "holds"
+    assert verdicts["larger-window-better-gray"] == "holds, scaled down"
     assert verdicts["parameters-of-semanir"] == "does not hold"
     index = (out / "index.html").read_text()
     assert 'href="../index.html"' in index

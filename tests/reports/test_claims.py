@@ -65,14 +65,14 @@ def numbers():
     return frame("smoke", EMPTY)
 
 
-def judged(numbers, name, results=EMPTY, by_image=EMPTY):
+def judged(numbers, name, results=EMPTY, by_image=EMPTY, scale="mini"):
     claim = next(claim for claim in read_claims() if claim["id"] == name)
-    return judge(claim, numbers, results, compare_all(by_image, read_claims()))
+    return judge(claim, numbers, results, compare_all(by_image, read_claims()), scale)
 
 
 def test_the_papers_own_tables_contradict_these_and_no_others(numbers):
     found = {
-        claim["id"]: judge(claim, numbers, EMPTY, Family([]))
+        claim["id"]: judge(claim, numbers, EMPTY, Family([]), "mini")
         for claim in read_claims()
         if "printed" in claim
     }
@@ -214,12 +214,12 @@ def test_forms_that_are_refused(small):
 @pytest.mark.parametrize(
     ("name", "gains", "seeds", "verdict", "detail"),
     [
-        ("larger-window-better-gray", (0.2, 0), 3, "holds", "+0.200 dB"),
-        ("larger-window-better-gray", (-0.2, 0), 3, "does not hold", "-0.200 dB"),
+        ("larger-window-better-gray", (0.2, 0), 3, "holds, scaled down", "+0.200 dB"),
+        ("larger-window-better-gray", (-0.2, 0), 3, "does not hold, scaled down", "-0.200 dB"),
         ("larger-window-better-gray", (0.2, 0), 1, "inconclusive", "+0.200 dB"),
         # random k loses 0.2 dB at the smallest k; what fixed k loses there decides
-        ("random-stable", (0.6, -0.4), 3, "holds", "+0.800 dB"),
-        ("random-stable", (0.6, 0.58), 3, "does not hold", "-0.180 dB"),
+        ("random-stable", (0.6, -0.4), 3, "holds, scaled down", "+0.800 dB"),
+        ("random-stable", (0.6, 0.58), 3, "does not hold, scaled down", "-0.180 dB"),
     ],
 )
 def test_ablations_give_a_measured_verdict(tmp_path, numbers, name, gains, seeds, verdict, detail):
@@ -231,6 +231,8 @@ def test_ablations_give_a_measured_verdict(tmp_path, numbers, name, gains, seeds
     one = judged(numbers, name, EMPTY, read_records(records))
     assert one.verdict == verdict
     assert detail in one.detail and "10 images" in one.detail
+    full = judged(numbers, name, EMPTY, read_records(records), scale="paper")
+    assert full.verdict == verdict.removesuffix(", scaled down")
 
 
 def test_numbers_give_a_measured_verdict_at_full_size_alone(tmp_path):
@@ -305,6 +307,7 @@ def test_page_and_csv_say_the_same(tmp_path):
         "our-triton-saves-memory": "0.01791 of the mask's memory",
         "triton-grows-with-k": "1.5 times as much",
     }.items():
-        assert table.loc[name, "verdict"] == "holds"
+        trained = ", scaled down" if "window" in name else ""
+        assert table.loc[name, "verdict"] == f"holds{trained}"
         assert table.loc[name, "detail"].startswith(ratio)
     assert not re.search(r"""(src|href)=["']?http""", page)

@@ -99,7 +99,7 @@ def test_window_sizes_answer_tables_5_and_6():
             assert Plan("smoke").answer(cell).verdict == "no data"
 
 
-@pytest.mark.parametrize(("scale", "name"), [("mini", "semanir-s-dense"), ("release", "semanir-s")])
+@pytest.mark.parametrize(("scale", "name"), [("mini", "semanir-s-dense"), ("release", "semanir-b")])
 def test_a_model_of_another_scale_is_refused(scale, name):
     with pytest.raises(InputError, match=f"unknown model '{name}'"):
         Plan(scale).network(name)

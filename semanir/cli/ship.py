@@ -1,0 +1,77 @@
+"""Ship trained weights with the project: `python -m semanir.cli.ship RECORD ...`.
+
+  snakemake results/release/eval/denoise_gray-blind/semanir-u/seed0.json --config scale=release
+  python -m semanir.cli.ship results/release/eval/denoise_gray-blind/semanir-u/seed0.json
+
+RECORD: scores of an evaluation at the release scale. Its weights go to semanir/weights/, with these
+scores, those of the degraded input, and the minutes of the training. The model cards are written
+anew by `python -m semanir.cli.cards_page semanir/weights/README.md`.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from semanir import paths
+from semanir.errors import InputError, one_line_errors
+from semanir.plan.record import read_record
+from semanir.plan.runs import Run
+
+
+def mean_scores(record: dict[str, Any]) -> dict[tuple[str, str], tuple[float, int]]:
+    """{(set, level): (mean PSNR in dB, images)} of an evaluation."""
+    psnr: dict[tuple[str, str], list[float]] = {}
+    for row in record["scores"]:
+        psnr.setdefault((row["dataset"], row["level"]), []).append(row["psnr"])
+    return {place: (sum(all_) / len(all_), len(all_)) for place, all_ in psnr.items()}
+
+
+def ship(path: Path) -> Path:
+    """Write the weights of an evaluation with its scores; returns where they lie now."""
+    from semanir.inference import checkpoint
+    from semanir.inference.shipped import facts
+
+    record = read_record(path)
+    run = Run(**record["identity"])
+    if not run.trained:
+        raise InputError(f"{path} is of {run.model}, which is not trained here")
+    inputs, training = (read_record(Path(p)) for p in (run.of_input.record, run.train_record))
+    of_input = mean_scores(inputs)
+    scores = [
+        {
+            "dataset": dataset,
+            "level": level,
+            "images": images,
+            "psnr": round(psnr, 3),
+            "input": round(of_input[dataset, level][0], 3),
+        }
+        for (dataset, level), (psnr, images) in mean_scores(record).items()
+    ]
+    known = facts(Path(run.weights))
+    *earlier, last = known["trainings"]
+    minutes = round(training["seconds_this_time"] / 60)
+    out = Path(paths.SHIPPED.format(task=run.task))
+    checkpoint.save(
+        out,
+        checkpoint.load(run.weights),
+        task=run.task,
+        trainings=[*earlier, last | {"minutes": minutes}],
+        scores=scores,
+    )
+    return out
+
+
+@one_line_errors
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Ship the weights of each record."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("records", nargs="+", type=Path, metavar="RECORD")
+    for path in parser.parse_args(arguments).records:
+        print(ship(path))
+
+
+if __name__ == "__main__":
+    main()
