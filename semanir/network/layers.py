@@ -25,8 +25,8 @@ class PositionBias(nn.Module):
 
     def __init__(self, heads: int) -> None:
         super().__init__()
-        first = nn.Linear(2, 512)
-        self.mlp = nn.Sequential(first, nn.ReLU(inplace=True), nn.Linear(512, heads, bias=False))
+        first, second = Linear(2, 512), Linear(512, heads, bias=False)
+        self.mlp = nn.Sequential(first, nn.ReLU(inplace=True), second)
         self._cache = ParameterCache()
 
     def forward(self, window: tuple[int, int]) -> Tensor:
@@ -38,7 +38,8 @@ class PositionBias(nn.Module):
     def _table(self, window: tuple[int, int]) -> Tensor:
         weight = next(self.mlp.parameters())
         offsets = _log_offsets(window, weight.device, weight.dtype)  # [(2h-1)*(2w-1), 2]
-        return 16 * torch.sigmoid(self.mlp(offsets)).t()
+        first, relu, second = self.mlp
+        return 16 * torch.sigmoid(second(first(offsets), before=relu)).t()
 
 
 @constant

@@ -19,8 +19,8 @@ PACKED_ROWS = 4096  # number of tokens that weights are packed for; any other is
 # measured on x86 alone
 CAN_PACK = PACKED_PRODUCT is not None and platform.machine() in ("x86_64", "AMD64")
 
-Before = nn.LayerNorm | nn.GELU
-_BEFORE = {type(None): 0, nn.LayerNorm: 1, nn.GELU: 2}  # as in kernels/linear.h
+Before = nn.LayerNorm | nn.GELU | nn.ReLU
+_BEFORE = {type(None): 0, nn.LayerNorm: 1, nn.GELU: 2, nn.ReLU: 3}  # as in kernels/linear.h
 
 
 class Linear(nn.Linear):
@@ -30,8 +30,8 @@ class Linear(nn.Linear):
     weights are packed once, which makes inference about a tenth faster.
     """
 
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(inputs, outputs)
+    def __init__(self, inputs: int, outputs: int, *, bias: bool = True) -> None:
+        super().__init__(inputs, outputs, bias)
         self._cache = ParameterCache()
 
     def forward(

@@ -1,4 +1,4 @@
-// A linear layer with what stands before it (a LayerNorm or a GELU) and the residual behind it, forward
+// A linear layer with what stands before it (a LayerNorm, GELU or ReLU) and the residual behind it, forward
 // and backward, for blocks of rows that stay in the cache. Weights are copied once to panels.
 // M rows, K inputs, O outputs; a row of scratch memory is padded with zeros to whole vectors.
 #pragma once
@@ -104,7 +104,7 @@ void add_outer(const float* left, int64_t outputs, const float* right, int64_t i
 }
 
 // What stands before the layer.
-enum class Before { nothing, norm, gelu };
+enum class Before { nothing, norm, gelu, relu };
 
 struct Norm {  // [K] each, padded
   const float *gain, *shift;
@@ -158,7 +158,7 @@ struct Linear {
   int64_t scratch() const { return BLOCK * (3 * width() + outputs + 1); }
 
   // What the weight multiplies, [BLOCK,width], zeros beyond `count` rows. more: the normalised rows
-  // and their scales [BLOCK], or the slopes of the GELU.
+  // and their scales [BLOCK], or the slopes of the GELU or ReLU.
   void prepare(int64_t from, int64_t count, float* ready, float* more, float* scales) const {
     for (int64_t row = 0; row < count; ++row, ready += width(), more += width()) {
       const float* in = x + (from + row) * inputs;
@@ -170,6 +170,10 @@ struct Linear {
         if (before == Before::gelu) {
           gelu(value, &value, &slope);
           store(more + c, slope);
+        }
+        if (before == Before::relu) {
+          store(more + c, choose_negative(sub(set(0.f), value), set(1.f), set(0.f)));
+          value = max(set(0.f), value);
         }
         store(ready + c, value);
       }
@@ -259,7 +263,7 @@ struct Linear {
     }
     for (int64_t c = 0; c < inputs; c += L) {
       F step = load(change + c);
-      if (before == Before::gelu) step = mul(step, load(more + c));
+      if (before == Before::gelu || before == Before::relu) step = mul(step, load(more + c));
       if (before == Before::norm) {
         step = fma(step, load(norm.gain + c), fma(load(more + c), along, mean));
         step = mul(step, set(scale));

@@ -118,7 +118,7 @@ std::tuple<Tensor, Tensor> attend_backward(
 
   with_vectors(D, [&](auto vectors) {
     constexpr int NV = decltype(vectors)::value;
-    for_each(chunks * H, scratch_size<NV>(N, K, 4), [&](int64_t task, float* scratch) {
+    for_each(chunks * H, backward_scratch<NV>(N, K), [&](int64_t task, float* scratch) {
       const int64_t h = task % H, chunk = task / H;
       float* bias_slopes = biases ? partials + (chunk * H + h) * T : nullptr;
       for (int64_t b = B * chunk / chunks; b < B * (chunk + 1) / chunks; ++b) {
