@@ -187,12 +187,19 @@ def channel_norm(norm: nn.LayerNorm, x: Tensor) -> Tensor:
 
 
 def initialise(network: nn.Module) -> None:
-    """Truncated normal of 0.02 for linear layers (sister); convolutions keep torch's default."""
+    """Truncated normal of 0.02 for linear layers (sister); convolutions keep torch's default.
+
+    Queries, keys and values start at 1 / sqrt(width) (ours). At 0.02 all scores are nearly equal at
+    first; narrow networks then train for long, or for good, without using their attention.
+    """
     for module in network.modules():
         if isinstance(module, nn.Linear):
             nn.init.trunc_normal_(module.weight, std=0.02)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+    for module in network.modules():
+        if isinstance(module, KeySemanticAttention):
+            nn.init.trunc_normal_(module.qkv.weight, std=module.qkv.in_features**-0.5)
 
 
 def zero(conv: nn.Conv2d) -> None:
