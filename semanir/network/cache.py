@@ -1,6 +1,5 @@
 """Values that inference computes from parameters once, and anew when the parameters changed."""
 
-import platform
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
@@ -8,17 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from semanir.attention.constant import is_traced, outside_inference
-
-# oneDNN's products with packed weights, which torch's own compiler calls as well
-PACKED_PRODUCT = (
-    getattr(torch.ops.mkldnn, "_linear_pointwise", None)
-    if torch.backends.mkldnn.is_available()
-    else None
-)
-PACKED_ROWS = 4096  # number of tokens that weights are packed for; any other is right as well
-# measured on x86 alone
-CAN_PACK = PACKED_PRODUCT is not None and platform.machine() in ("x86_64", "AMD64")
-
 
 class ParameterCache:
     """Values by key, each valid while its parameters are unchanged. Never copied or saved.
@@ -61,24 +49,3 @@ def may_cache(weight: Tensor) -> bool:
     """
     plain = type(weight) in (nn.Parameter, Tensor) and weight.is_cpu
     return plain and not torch.is_grad_enabled() and not is_traced()
-
-
-class PackedLinear(nn.Linear):
-    """nn.Linear, whose weights float32 inference on a CPU packs once: about a tenth faster."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(inputs, outputs)
-        self._cache = ParameterCache()
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[...,inputs] -> [...,outputs]."""
-        fits = CAN_PACK and x.is_cpu and x.dtype == self.weight.dtype == torch.float32
-        if not fits or not may_cache(self.weight) or torch.is_autocast_enabled("cpu"):
-            return super().forward(x)
-        packed = self._cache.get("weight", [self.weight], self._pack)
-        out: Tensor = torch.ops.mkldnn._linear_pointwise(x, packed, self.bias, "none", [], "")
-        return out
-
-    def _pack(self) -> Tensor:
-        packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(self.weight.detach(), PACKED_ROWS)
-        return packed

@@ -9,8 +9,10 @@ from torch import Tensor, nn
 
 from semanir.attention import AllKeys, Dictionary, Keys, attend, build_dictionary
 from semanir.attention.constant import constant
-from semanir.network.cache import PackedLinear, ParameterCache, may_cache
+from semanir.attention.heads import split_heads
+from semanir.network.cache import ParameterCache, may_cache
 from semanir.network.config import LayerConfig
+from semanir.network.linear import Linear
 from semanir.network.windows import pad_reflect, partition, region_labels, unpartition
 
 
@@ -23,8 +25,8 @@ class PositionBias(nn.Module):
 
     def __init__(self, heads: int) -> None:
         super().__init__()
-        first = nn.Linear(2, 512)
-        self.mlp = nn.Sequential(first, nn.ReLU(inplace=True), nn.Linear(512, heads, bias=False))
+        first, second = Linear(2, 512), Linear(512, heads, bias=False)
+        self.mlp = nn.Sequential(first, nn.ReLU(inplace=True), second)
         self._cache = ParameterCache()
 
     def forward(self, window: tuple[int, int]) -> Tensor:
@@ -36,7 +38,8 @@ class PositionBias(nn.Module):
     def _table(self, window: tuple[int, int]) -> Tensor:
         weight = next(self.mlp.parameters())
         offsets = _log_offsets(window, weight.device, weight.dtype)  # [(2h-1)*(2w-1), 2]
-        return 16 * torch.sigmoid(self.mlp(offsets)).t()
+        first, relu, second = self.mlp
+        return 16 * torch.sigmoid(second(first(offsets), before=relu)).t()
 
 
 @constant
@@ -56,23 +59,30 @@ class KeySemanticAttention(nn.Module):
         super().__init__()
         self.heads = heads
         self.backend = config.backend
-        self.qkv = PackedLinear(dim, 3 * dim)
-        self.proj = PackedLinear(dim, dim)
+        self.qkv = Linear(dim, 3 * dim)
+        self.proj = Linear(dim, dim)
         self.bias = PositionBias(heads)
         cosine = config.attention == "cosine"
         self.logit_scale = nn.Parameter(torch.full((heads, 1, 1), 10.0).log()) if cosine else None
 
-    def forward(self, x: Tensor, dictionary: Keys, window: tuple[int, int]) -> Tensor:
-        """Tokens x [B,N,C] of windows (h, w), h * w = N -> [B,N,C]."""
+    def forward(
+        self,
+        x: Tensor,
+        dictionary: Keys,
+        window: tuple[int, int],
+        residual: Tensor | None = None,
+    ) -> Tensor:
+        """Tokens x [B,N,C] of windows (h, w), h * w = N -> [B,N,C], with the residual added."""
         b, n, c = x.shape
-        q, k, v = self.qkv(x).view(b, n, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # [B,H,N,D]
+        q, k, v = split_heads(self.qkv(x), self.heads)  # [B,H,N,D]
         if self.logit_scale is not None:
             # attend() divides by sqrt(D), so the cosine's own scale is multiplied by it here
             scale = self.logit_scale.clamp(max=4.6052).exp() * q.shape[-1] ** 0.5
             q, k = F.normalize(q, dim=-1) * scale, F.normalize(k, dim=-1)
             q, k = q.to(v.dtype), k.to(v.dtype)  # autocast leaves some of it in float32
         out = attend(q, k, v, dictionary, self.bias(window), window, backend=self.backend)
-        return self.proj(out.transpose(1, 2).reshape(b, n, c))
+        mixed: Tensor = self.proj(out.transpose(1, 2).reshape(b, n, c), residual=residual)
+        return mixed
 
 
 class Layer(nn.Module):
@@ -85,15 +95,22 @@ class Layer(nn.Module):
         self.norm1 = nn.LayerNorm(dim)
         self.attention = KeySemanticAttention(dim, heads, config)
         self.norm2 = nn.LayerNorm(dim)
-        self.ffn = nn.Sequential(PackedLinear(dim, hidden), nn.GELU(), PackedLinear(hidden, dim))
+        self.ffn = nn.Sequential(Linear(dim, hidden), nn.GELU(), Linear(hidden, dim))
 
     def forward(self, x: Tensor, dictionary: Keys, window: tuple[int, int]) -> Tensor:
         """Tokens x [B,N,C] of windows (h, w), h * w = N -> [B,N,C]."""
         if self.post_norm:
             x = x + self.norm1(self.attention(x, dictionary, window))
-            return x + self.norm2(self.ffn(x))
-        x = x + self.attention(self.norm1(x), dictionary, window)
-        return x + self.ffn(self.norm2(x))
+            return x + self.norm2(self._feed_forward(x))
+        x = self.attention(self.norm1(x), dictionary, window, residual=x)
+        return self._feed_forward(x, before=self.norm2, residual=x)
+
+    def _feed_forward(
+        self, x: Tensor, before: nn.LayerNorm | None = None, residual: Tensor | None = None
+    ) -> Tensor:
+        first, gelu, second = self.ffn
+        out: Tensor = second(first(x, before=before), before=gelu, residual=residual)
+        return out
 
 
 class Stage(nn.Module):
@@ -170,12 +187,19 @@ def channel_norm(norm: nn.LayerNorm, x: Tensor) -> Tensor:
 
 
 def initialise(network: nn.Module) -> None:
-    """Truncated normal of 0.02 for linear layers (sister); convolutions keep torch's default."""
+    """Truncated normal of 0.02 for linear layers (sister); convolutions keep torch's default.
+
+    Queries, keys and values start at 1 / sqrt(width) (ours). At 0.02 all scores are nearly equal at
+    first; narrow networks then train for long, or for good, without using their attention.
+    """
     for module in network.modules():
         if isinstance(module, nn.Linear):
             nn.init.trunc_normal_(module.weight, std=0.02)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+    for module in network.modules():
+        if isinstance(module, KeySemanticAttention):
+            nn.init.trunc_normal_(module.qkv.weight, std=module.qkv.in_features**-0.5)
 
 
 def zero(conv: nn.Conv2d) -> None:

@@ -7,8 +7,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from semanir.network.cache import PackedLinear, ParameterCache
+from semanir.network.cache import ParameterCache
 from semanir.network.layers import PositionBias
+from semanir.network.linear import Linear
 
 
 @torch.no_grad()
@@ -26,7 +27,7 @@ def flip(module):
 @pytest.mark.parametrize("change", [scale, flip, torch.nn.Module.double])
 def test_values_follow_their_parameters(change):
     """More ways in which parameters change are in test_contexts.py."""
-    bias, linear, x = PositionBias(2), PackedLinear(6, 4), torch.randn(7, 6)
+    bias, linear, x = PositionBias(2), Linear(6, 4), torch.randn(7, 6)
     with torch.no_grad():
         assert bias((3, 5)) is bias((3, 5))
         linear(x)
@@ -41,7 +42,7 @@ def test_values_follow_their_parameters(change):
 @pytest.mark.parametrize("rows", [1, 3, 64, 1000])
 @pytest.mark.parametrize("sizes", [(1, 1), (30, 17), (180, 540)], ids=str)
 def test_packed_weights_make_the_same_sums(rows, sizes):
-    linear, x = PackedLinear(*sizes), torch.randn(2, rows, sizes[0])
+    linear, x = Linear(*sizes), torch.randn(2, rows, sizes[0])
     exact = F.linear(x.double(), linear.weight.double(), linear.bias.double()).detach()
     with torch.inference_mode():
         outputs = linear(x), linear(x.mT.contiguous().mT)  # another layout in memory
@@ -50,7 +51,7 @@ def test_packed_weights_make_the_same_sums(rows, sizes):
 
 
 def test_copies_have_a_cache_of_their_own():
-    linear, x = PackedLinear(6, 4), torch.randn(3, 6)
+    linear, x = Linear(6, 4), torch.randn(3, 6)
     with torch.inference_mode():
         linear(x)
         for copied in (copy.deepcopy(linear), pickle.loads(pickle.dumps(linear))):

@@ -194,15 +194,23 @@ def test_gradients_reach_every_parameter(name, switches):
 
 
 def test_initial_values():
-    """Linear layers: normal of 0.02 with zero bias; LayerNorms: one and zero; output: zero."""
+    """Linear layers: normal of 0.02, or 1 / sqrt(width) for queries, keys and values, biases zero.
+
+    LayerNorms: one; output: zero.
+    """
     torch.manual_seed(0)
     network = build("semanir-u-tiny", dims=(64, 96), heads=(2, 2))
     linear, norms = (
         [module for module in network.modules() if isinstance(module, kind)]
         for kind in (nn.Linear, nn.LayerNorm)
     )
-    weights = torch.cat([module.weight.detach().flatten() for module in linear])
-    assert float(weights.std()) == pytest.approx(0.02, rel=0.02)
+    attending = {id(m.qkv) for m in network.modules() if hasattr(m, "qkv")}
+    assert attending
+    in_widths = [m.weight * m.in_features**0.5 for m in linear if id(m) in attending]
+    others = [m.weight for m in linear if id(m) not in attending]
+    for weights, deviation in ((in_widths, 1.0), (others, 0.02)):
+        together = torch.cat([weight.detach().flatten() for weight in weights])
+        assert float(together.std()) == pytest.approx(deviation, rel=0.02)
     assert not any(m.bias.any() for m in linear if m.bias is not None)
     assert not network.conv_last.weight.any() and not network.conv_last.bias.any()
     assert all((norm.weight == 1).all() for norm in norms)

@@ -75,6 +75,18 @@ struct Keys {  // the dictionary of one window
     }
     return count;
   }
+
+  // The same with the places of rows of `size` floats.
+  void decode(int64_t query, const Codes& codes, int size, int32_t* places, int32_t* to) const {
+    const int32_t* row = indices + query * most;
+    const int count = this->count(query);
+    for (int at = 0; at < count; at += L) {
+      I keys = count - at >= L ? load(row + at) : load(row + at, first(count - at));
+      keys = min_unsigned(keys, set(static_cast<int32_t>(tokens - 1)));
+      store(places + at, mul(keys, set(size)));
+      store(to + at, codes.of(keys));
+    }
+  }
 };
 
 // The empty statement keeps compilers from scatter instructions, which are slower than this.
@@ -185,59 +197,156 @@ struct Gradients {
   float* biases;  // [T], reversed, added to; null where there is no table
 };
 
+// Room for the lists of some queries; each step of the backward pass goes through all of them, so that
+// the rows it reads stay in the nearest cache.
+struct Lists {
+  int64_t step, queries;  // entries of a list, queries that there is room for
+  int32_t *places, *codes;
+  float *weights, *slopes;
+  static int64_t length(int64_t most) { return (most + L - 1) / L * L + L; }
+  static int64_t room(int64_t most) { return std::max<int64_t>(8, 8192 / length(most)); }
+  static int64_t size(int64_t most) { return 4 * length(most) * room(most); }
+  Lists(float* scratch, int64_t most) : step(length(most)), queries(room(most)) {
+    places = reinterpret_cast<int32_t*>(scratch);
+    codes = places + step * queries;
+    weights = scratch + 2 * step * queries;
+    slopes = weights + step * queries;
+  }
+};
+
+template <int NV>
+void pack_rows(Rows x, int64_t tokens, int width, float scale, float* to) {
+  for (int64_t token = 0; token < tokens; ++token, to += NV * L) {
+    x.prefetch<NV>(std::min(token + 16, tokens - 1));
+    F row[NV];
+    read<NV>(x[token], width, scale, row);
+    for (int n = 0; n < NV; ++n) store(to + n * L, row[n]);
+  }
+}
+
+// lane j = x . the row at places[j]
+template <int NV>
+inline F dots_at(const float* rows, const int32_t* places, const F (&x)[NV]) {
+  F products[L];
+#pragma GCC unroll 16
+  for (int j = 0; j < L; ++j) {
+    const float* row = rows + places[j];
+    products[j] = mul(load(row), x[0]);
+#pragma GCC unroll 8
+    for (int n = 1; n < NV; ++n) products[j] = fma(load(row + n * L), x[n], products[j]);
+  }
+  return sums(products);
+}
+
+// the rows at `places` += factors times a row
+template <int NV>
+inline void spread(float* rows, const int32_t* places, const float* factors, int count,
+                   const float* from) {
+  F x[NV];
+  read<NV>(from, NV * L, 1.f, x);
+  for (int t = 0; t < count; ++t) {
+    float* row = rows + places[t];
+    const F factor = set(factors[t]);
+#pragma GCC unroll 8
+    for (int n = 0; n < NV; ++n) store(row + n * L, fma(factor, x[n], load(row + n * L)));
+  }
+}
+
+// the sum of the rows at `places` times factors, which are 0 from `count` to the next whole vector
+template <int NV>
+inline void gather(const float* rows, const int32_t* places, const float* factors, int count,
+                   F (&to)[NV]) {
+  F part[4][NV];
+  for (auto& one : part)
+    for (auto& x : one) x = set(0.f);
+  for (int t = 0; t < count; t += 4)
+#pragma GCC unroll 4
+    for (int u = 0; u < 4; ++u) {
+      const float* row = rows + places[t + u];
+      const F factor = set(factors[t + u]);
+#pragma GCC unroll 8
+      for (int n = 0; n < NV; ++n) part[u][n] = fma(factor, load(row + n * L), part[u][n]);
+    }
+  for (int n = 0; n < NV; ++n) to[n] = add(add(part[0][n], part[1][n]), add(part[2][n], part[3][n]));
+}
+
+template <int NV>
+int64_t backward_scratch(int64_t tokens, int64_t most) {
+  return tokens * (6 * NV * L + L) + Lists::size(most);
+}
+
+// One head of one window. Everything is copied to rows that lie together; gradients of keys and values
+// are added up in such rows as well.
 template <int NV>
 void backward(Rows q, Rows k, Rows v, Rows out, Rows grad, const float* lse, const Keys& keys,
               const float* biases, const Codes& codes, int width, const Gradients& to,
               float* scratch) {
-  const int64_t tokens = keys.tokens;
-  constexpr int PARTS = 4, BYTES = PARTS * NV * L * 4;  // keys, values and their gradients
-  const List list(scratch + PARTS * tokens * NV * L, keys.most);
-  pack<NV>(k, v, tokens, width, PARTS, scratch);
+  constexpr int64_t W = NV * L;
+  const int64_t tokens = keys.tokens, size = tokens * W;
+  float *queries = scratch, *key_rows = queries + size, *value_rows = key_rows + size;
+  float *given = value_rows + size, *grad_k = given + size, *grad_v = grad_k + size;
+  float* deltas = grad_v + size;
+  const Lists lists(deltas + tokens * L, keys.most);
   const float scale = 1 / std::sqrt(static_cast<float>(width));
-
+  pack_rows<NV>(q, tokens, width, scale, queries);
+  pack_rows<NV>(k, tokens, width, 1.f, key_rows);
+  pack_rows<NV>(v, tokens, width, 1.f, value_rows);
+  pack_rows<NV>(grad, tokens, width, 1.f, given);
+  std::fill(grad_k, grad_k + 2 * size, 0.f);
   for (int64_t i = 0; i < tokens; ++i) {
-    for (const Rows& rows : {q, out, grad}) rows.prefetch<NV>(std::min(i + 2, tokens - 1));
-    const int count = keys.list(i, codes, scratch, BYTES, list);
-    const float* bias = biases ? biases + codes.start(i) : nullptr;
+    out.prefetch<NV>(std::min(i + 16, tokens - 1));
+    F product = set(0.f);
+    for (int n = 0; n < NV; ++n)
+      product = fma(load(given + i * W + n * L), load(out[i] + n * L, first(width - n * L)), product);
+    deltas[i] = sum(product);
+  }
 
-    F query[NV], given[NV], result[NV], grad_q[NV], product = set(0.f);
-    read<NV>(q[i], width, scale * LOG2E, query);
-    read<NV>(grad[i], width, 1.f, given);
-    read<NV>(out[i], width, 1.f, result);
-    for (int n = 0; n < NV; ++n) {
-      product = fma(given[n], result[n], product);
-      grad_q[n] = set(0.f);
-    }
-    const F delta = set(sum(product)), base = set(lse[i]);
-    for (int at = 0; at < count; at += L) {
-      const int here = std::min(L, count - at);
-      F score = dots<NV, 0>(list.rows + at, query);
-      if (bias) score = add(score, pick(bias, list.codes + at));
-      const F weight = choose(first(here), exp2(sub(score, base)), set(0.f));
-      const F change = sub(dots<NV, NV>(list.rows + at, given), delta);
-      store(list.scores + at, weight);
-      store(list.slopes + at, choose(first(here), mul(weight, change), set(0.f)));
-      for (int t = at; t < at + here; ++t) {
-        const F slope = set(list.slopes[t]), weight_of_key = set(list.scores[t]);
-#pragma GCC unroll 8
-        for (int n = 0; n < NV; ++n) {
-          float* key = list.rows[t] + n * L;
-          float *grad_k = key + 2 * NV * L, *grad_v = key + 3 * NV * L;
-          grad_q[n] = fma(slope, load(key), grad_q[n]);
-          store(grad_k, fma(slope, query[n], load(grad_k)));
-          store(grad_v, fma(weight_of_key, given[n], load(grad_v)));
-        }
+  for (int64_t from = 0; from < tokens; from += lists.queries) {
+    const int64_t end = std::min(tokens, from + lists.queries);
+    // f(query, number of its keys, places, codes, weights, slopes)
+    const auto for_queries = [&](auto f) {
+      for (int64_t i = from; i < end; ++i) {
+        const int64_t at = (i - from) * lists.step;
+        f(i, keys.count(i), lists.places + at, lists.codes + at, lists.weights + at, lists.slopes + at);
       }
-    }
-    if (biases) add_up(list.slopes, list.codes, count, to.biases + codes.start(i));
-    write<NV>(to.q[i], width, scale, grad_q);
+    };
+    for_queries([&](int64_t i, int count, int32_t* places, int32_t* codes_, float* weights, float*) {
+      keys.decode(i, codes, W, places, codes_);
+      const float* bias = biases ? biases + codes.start(i) : nullptr;
+      F query[NV];
+      read<NV>(queries + i * W, W, LOG2E, query);
+      for (int at = 0; at < count; at += L) {
+        F score = dots_at<NV>(key_rows, places + at, query);
+        if (bias) score = add(score, pick(bias, codes_ + at));
+        store(weights + at, choose(first(count - at), exp2(sub(score, set(lse[i]))), set(0.f)));
+      }
+    });
+    for_queries([&](int64_t i, int count, int32_t* places, int32_t* codes_, float* weights, float* slopes) {
+      F row[NV];
+      read<NV>(given + i * W, W, 1.f, row);
+      for (int at = 0; at < count; at += L) {
+        const F change = sub(dots_at<NV>(value_rows, places + at, row), set(deltas[i]));
+        store(slopes + at, choose(first(count - at), mul(load(weights + at), change), set(0.f)));
+      }
+      if (biases) add_up(slopes, codes_, count, to.biases + codes.start(i));
+    });
+    for_queries([&](int64_t i, int count, int32_t* places, int32_t*, float*, float* slopes) {
+      F found[NV];
+      gather<NV>(key_rows, places, slopes, count, found);
+      write<NV>(to.q[i], width, scale, found);
+    });
+    for_queries([&](int64_t i, int count, int32_t* places, int32_t*, float*, float* slopes) {
+      spread<NV>(grad_k, places, slopes, count, queries + i * W);
+    });
+    for_queries([&](int64_t i, int count, int32_t* places, int32_t*, float* weights, float*) {
+      spread<NV>(grad_v, places, weights, count, given + i * W);
+    });
   }
   for (int64_t j = 0; j < tokens; ++j) {
     F x[NV];
-    const float* row = scratch + j * PARTS * NV * L;
-    read<NV>(row + 2 * NV * L, NV * L, 1.f, x);
-    write<NV>(to.k[j], width, LN2, x);
-    read<NV>(row + 3 * NV * L, NV * L, 1.f, x);
+    read<NV>(grad_k + j * W, W, 1.f, x);
+    write<NV>(to.k[j], width, 1.f, x);
+    read<NV>(grad_v + j * W, W, 1.f, x);
     write<NV>(to.v[j], width, 1.f, x);
   }
 }

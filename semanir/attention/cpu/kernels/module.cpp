@@ -6,8 +6,10 @@
 
 #include "attend.h"
 #include "dense.h"
+#include "layer.h"
 #include "product.h"
 #include "select.h"
+#include "tasks.h"
 
 namespace semanir {
 
@@ -40,19 +42,6 @@ void with_vectors(int64_t width, Function f) {
 #endif
   }
   TORCH_CHECK(false, "head width ", width, " is above 64");
-}
-
-// f(task, scratch) for every task on torch's threads, each with its own `size` floats of scratch
-// memory, which come from torch's allocator so that its profiler counts them.
-template <class Function>
-void for_each(int64_t tasks, int64_t size, Function f) {
-  const int64_t step = (size + 15) / 16 * 16;
-  const int64_t parts = std::min<int64_t>(at::get_num_threads(), tasks);
-  const Tensor scratch = at::empty({parts * step}, at::kFloat);
-  float* memory = scratch.data_ptr<float>();
-  at::parallel_for(0, tasks, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t task = begin; task < end; ++task) f(task, memory + at::get_thread_num() * step);
-  });
 }
 
 // q, k, v [B,H,N,D] -> out [B,H,N,D], a view of [B,N,H,D], and lse [B,H,N]
@@ -129,7 +118,7 @@ std::tuple<Tensor, Tensor> attend_backward(
 
   with_vectors(D, [&](auto vectors) {
     constexpr int NV = decltype(vectors)::value;
-    for_each(chunks * H, scratch_size<NV>(N, K, 4), [&](int64_t task, float* scratch) {
+    for_each(chunks * H, backward_scratch<NV>(N, K), [&](int64_t task, float* scratch) {
       const int64_t h = task % H, chunk = task / H;
       float* bias_slopes = biases ? partials + (chunk * H + h) * T : nullptr;
       for (int64_t b = B * chunk / chunks; b < B * (chunk + 1) / chunks; ++b) {
@@ -205,6 +194,12 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
   m.attr("instruction_set") = simd::NAME;
   m.def("attend_forward", &semanir::attend_forward, py::call_guard<py::gil_scoped_release>());
   m.def("attend_backward", &semanir::attend_backward, py::call_guard<py::gil_scoped_release>());
+  m.def("linear", [](const semanir::Tensor& x, const semanir::Tensor& weight,
+                     const semanir::Maybe& bias, const semanir::Maybe& gain,
+                     const semanir::Maybe& shift, const semanir::Maybe& residual, int64_t before,
+                     double epsilon) {
+    return semanir::LinearFunction::apply(x, weight, bias, gain, shift, residual, before, epsilon);
+  }, py::call_guard<py::gil_scoped_release>());
   m.def("most_similar", &semanir::most_similar, py::call_guard<py::gil_scoped_release>());
   m.def("select_keys", &semanir::select_keys, py::call_guard<py::gil_scoped_release>());
 }

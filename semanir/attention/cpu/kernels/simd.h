@@ -40,9 +40,13 @@ inline void store(int32_t* p, I x) { _mm512_storeu_si512(p, x); }
 inline F add(F a, F b) { return _mm512_add_ps(a, b); }
 inline F sub(F a, F b) { return _mm512_sub_ps(a, b); }
 inline F mul(F a, F b) { return _mm512_mul_ps(a, b); }
+inline F div(F a, F b) { return _mm512_div_ps(a, b); }
 inline F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
 inline F max(F a, F b) { return _mm512_max_ps(a, b); }  // b where either is NaN
 inline F choose(M m, F a, F b) { return _mm512_mask_blend_ps(m, b, a); }
+inline F choose_negative(F x, F a, F b) {
+  return choose(_mm512_movepi32_mask(_mm512_castps_si512(x)), a, b);
+}
 inline I min_unsigned(I a, I b) { return _mm512_min_epu32(a, b); }
 inline I mul(I a, I b) { return _mm512_mullo_epi32(a, b); }
 inline F to_float(I x) { return _mm512_cvtepi32_ps(x); }
@@ -111,9 +115,11 @@ inline void store(int32_t* p, I x) { _mm256_storeu_si256(reinterpret_cast<I*>(p)
 inline F add(F a, F b) { return _mm256_add_ps(a, b); }
 inline F sub(F a, F b) { return _mm256_sub_ps(a, b); }
 inline F mul(F a, F b) { return _mm256_mul_ps(a, b); }
+inline F div(F a, F b) { return _mm256_div_ps(a, b); }
 inline F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
 inline F max(F a, F b) { return _mm256_max_ps(a, b); }  // b where either is NaN
 inline F choose(M m, F a, F b) { return _mm256_blendv_ps(b, a, _mm256_castsi256_ps(m)); }
+inline F choose_negative(F x, F a, F b) { return _mm256_blendv_ps(b, a, x); }
 inline I min_unsigned(I a, I b) { return _mm256_min_epu32(a, b); }
 inline I mul(I a, I b) { return _mm256_mullo_epi32(a, b); }
 inline F to_float(I x) { return _mm256_cvtepi32_ps(x); }
@@ -196,9 +202,13 @@ inline void store(int32_t* p, I x) { std::memcpy(p, x.x, sizeof(x.x)); }
 inline F add(F a, F b) { return make<F>([&](int j) { return a.x[j] + b.x[j]; }); }
 inline F sub(F a, F b) { return make<F>([&](int j) { return a.x[j] - b.x[j]; }); }
 inline F mul(F a, F b) { return make<F>([&](int j) { return a.x[j] * b.x[j]; }); }
+inline F div(F a, F b) { return make<F>([&](int j) { return a.x[j] / b.x[j]; }); }
 inline F fma(F a, F b, F c) { return make<F>([&](int j) { return a.x[j] * b.x[j] + c.x[j]; }); }
 inline F max(F a, F b) { return make<F>([&](int j) { return a.x[j] > b.x[j] ? a.x[j] : b.x[j]; }); }
 inline F choose(M m, F a, F b) { return make<F>([&](int j) { return j < m.count ? a.x[j] : b.x[j]; }); }
+inline F choose_negative(F x, F a, F b) {
+  return make<F>([&](int j) { return std::signbit(x.x[j]) ? a.x[j] : b.x[j]; });
+}
 inline I min_unsigned(I a, I b) {
   return make<I>([&](int j) {
     return static_cast<uint32_t>(a.x[j]) < static_cast<uint32_t>(b.x[j]) ? a.x[j] : b.x[j];
