@@ -63,6 +63,7 @@ semanir measure count swinir:x4 hat:x4 semanir-s:x4:k=256 --input 3x128x128
 semanir measure time swinir:x4 semanir-s:x4:k=64 --input 3x64x64
 semanir measure memory semanir-u:rgb:k=128 --input 3x256x256
 semanir price --scale mini
+semanir price --scale gpu
 semanir price --scale paper"""
 NOT_RUN |= dict.fromkeys(LONG.splitlines(), "measures or counts for half a minute and more")
 
