@@ -13,7 +13,7 @@ from semanir.train.recipe import make_recipe
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 def test_a_step_is_timed_in_the_recipes_precision(monkeypatch, precision):
-    """And counted alike; each round takes a part of the batch, whose seconds count for all parts."""
+    """Counted alike; a round takes a part of the batch, whose seconds count for all parts."""
     seen = []
 
     def noting(*options, **switches):
