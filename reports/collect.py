@@ -47,6 +47,8 @@ def read_records(paths: Iterable[str | Path]) -> pd.DataFrame:
     rows: list[Row] = []
     for path in dict.fromkeys(map(Path, paths)):
         record = read_record(path)
+        if record.get("kind") == "own":
+            raise InputError(f"{path} is a training on someone's own photographs, of no scale")
         try:
             rows += _rows(record, path)
         except (KeyError, TypeError, AttributeError, ValueError) as error:

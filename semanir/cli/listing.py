@@ -1,7 +1,8 @@
-"""Networks, tasks, shipped weights and back ends, on one screen."""
+"""Networks, tasks, shipped weights, back ends and scales, on one screen."""
 
 # torch is imported where it is used: help answers at once
 import argparse
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ from semanir.cli import options
 from semanir.errors import InputError
 from semanir.inference.shipped import TASKS, facts, shipped
 from semanir.network.config import PRESETS
+from semanir.plan.models import scales
 
 
 def add(commands: Any) -> None:
     """`semanir list` takes no arguments."""
-    summary = "networks, tasks, shipped weights, back ends"
+    summary = "networks, tasks, shipped weights, back ends, scales"
     options.verb(commands, "list", run_list, summary, __doc__)
 
 
@@ -29,6 +31,7 @@ def run_list(args: argparse.Namespace) -> None:
         "tasks (restore --task)": _tasks(),
         "shipped weights": weights or ["none"],
         "attention back ends (restore --backend)": backends,
+        "scales (train --scale)": _scales(),
     }
     for number, (title, lines) in enumerate(sections.items()):
         print("\n" * bool(number) + title)
@@ -48,6 +51,12 @@ def _tasks() -> Iterator[str]:
         level += ", or none for all levels" if option and BLIND in family["networks"] else ""
         channels = {families()[group]["channels"] for group in groups}
         yield f"{name:10} {'grey, colour' if channels == {1, 3} else 'colour':13} {level}"
+
+
+def _scales() -> Iterator[str]:
+    for name, entry in scales().items():
+        what = entry["stamp"].partition(": ")[2]
+        yield f"{name:10} {textwrap.shorten(what, 66, placeholder=' ...')}"
 
 
 def _about_weights(path: Path) -> str:

@@ -19,10 +19,13 @@ def scale(default: str = "smoke") -> argparse.ArgumentParser:
     return _parent("--scale", default=default, help=f"of scales.yaml (default {default})")
 
 
-def run() -> argparse.ArgumentParser:
-    """--task, --model and --seed: which run of a scale."""
+def run(model: str = "") -> argparse.ArgumentParser:
+    """--task, --model and --seed: which run of a scale. model: what is taken without --model."""
     parser = _parent("--task", required=True, help="for example denoise_gray-sigma50 or sr-x2")
-    parser.add_argument("--model", required=True, help="semanir-u or another of a models.yaml")
+    default = f" (default: {model})" if model else ""
+    parser.add_argument(
+        "--model", required=not model, help=f"semanir-u or another of a models.yaml{default}"
+    )
     parser.add_argument("--seed", type=seed, default=0, help="default 0")
     return parser
 

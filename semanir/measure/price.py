@@ -38,7 +38,7 @@ from semanir.train.recipe import Recipe, make_recipe
 
 SIDE = 128  # of the photograph that is restored
 LONG = 5.0  # seconds after which restoring it twice is enough
-LARGEST = 10**11  # multiply-adds of a step that is timed whole; larger ones at batch 1
+LARGEST = 10**11  # multiply-adds of a step that a CPU does whole; larger ones are timed at batch 1
 
 
 @dataclass(frozen=True)
@@ -126,24 +126,31 @@ def shape_of(run: Run, recipe: Recipe) -> tuple[int, int, int, int]:
 def step(
     preset: str, switches: tuple[tuple[str, Any], ...], shape: tuple[int, ...], recipe: Recipe
 ) -> tuple[float, float]:
-    """(multiply-adds, seconds on this machine) of one iteration of a training."""
+    """(multiply-adds, seconds on this machine) of one iteration of a training.
+
+    In the precision and the parts of the recipe; what is multiplied in bfloat16 counts the same.
+    """
     size, channels, side, scale = shape
     options = {**dict(switches), "channels": channels, **({"upscale": scale} if scale > 1 else {})}
     inputs = (1, channels, side, side)
     forward = mean(multiply_adds(build(preset, **{**options, "k": k}), inputs) for k in recipe.topk)
     counted = 3 * forward * size
-    large = counted > LARGEST
-    batch = 1 if large else size
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    large = counted > LARGEST and device == "cpu"
+    batch = 1 if large else size // recipe.accumulate
     network = build(preset, **options).to(device).train()
     optimizer = torch.optim.AdamW(network.parameters(), fused=True)
     degraded = torch.rand(batch, *inputs[1:], device=device)
     clean = torch.rand(batch, channels, side * scale, side * scale, device=device)
+    k = sorted(recipe.topk)[len(recipe.topk) // 2]
+    torch.set_float32_matmul_precision("high" if recipe.precision == "tf32" else "highest")
     taken = []
     for _ in range(2 if large else 5):
         start = time.perf_counter()
         optimizer.zero_grad()
-        l1(network(degraded, sorted(recipe.topk)[len(recipe.topk) // 2]), clean).backward()
+        with torch.autocast(device, torch.bfloat16, enabled=recipe.precision == "bf16"):
+            restored = network(degraded, k)
+        l1(restored.float(), clean).backward()
         optimizer.step()
         if device == "cuda":
             torch.cuda.synchronize()
@@ -232,14 +239,14 @@ def report(priced: Sequence[Price], scale: str) -> str:
     lines.append(["all", "", str(sum(p.trainings for p in priced)), "", "", f"{total:.2e}"])
     lines[-1] += [duration(training), str(sum(p.evaluations for p in priced))]
     lines[-1] += [f"{sum(p.restored for p in priced):,}", duration(restoring)]
-    elsewhere = duration(2 * total / 20e12 / 3600)
+    elsewhere, day = duration(2 * total / 20e12 / 3600), 2 * total / 86400 / 1e12  # TFLOP/s
     machine = "this GPU" if torch.cuda.is_available() else "one core of this CPU"
     return (
         f"{columns(lines)}\n\n"
         f"On {machine}, one thing after the other: {duration(training + restoring)}.\n"
         "Reading photographs, validating and logging come on top, run times and memory too.\n"
         "A device that sustains 20 TFLOP/s (2 floating-point operations a multiply-add) trains\n"
-        f"all networks in {elsewhere}.\n"
+        f"all networks in {elsewhere}, one that sustains {day:.3g} in a day.\n"
         f"Downloads: semanir data sizes --scale {scale}"
     )
 

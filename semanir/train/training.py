@@ -21,8 +21,8 @@ from semanir.errors import InputError
 from semanir.files import sha256
 from semanir.inference import checkpoint
 from semanir.inference.shipped import facts
-from semanir.network import Network, build
-from semanir.network.config import ColumnarConfig, configure, to_dict
+from semanir.network import Network, build_from
+from semanir.network.config import ColumnarConfig, Config, configure, to_dict
 from semanir.train.average import moving_average
 from semanir.train.loop import train, validate
 from semanir.train.losses import make_loss
@@ -33,7 +33,7 @@ from semanir.train.state import Training, history, resume
 
 
 def make_training(
-    network_name: str,
+    which: str | Config,
     task: Task,
     recipe: Recipe,
     data: Sequence[tuple[Path, Path | None]],
@@ -46,15 +46,13 @@ def make_training(
 ) -> Training:
     """Network, optimizer and data of a training, seeded; nothing is written yet but `folder`.
 
-    data: the prepared sets with their degraded partners, see `TrainingPatches`.
-    code: hash of the code that trains; a state of other code is refused. init: weights to start
-    from, see `start_from`. switches: of the network, see `semanir.build`.
+    which: a preset, or the configuration of a network for the task. data: the prepared sets with
+    their degraded partners, see `TrainingPatches`. code: hash of the code that trains; a state of
+    other code is refused. init: weights to start from, see `start_from`. switches: of a preset, see
+    `semanir.build`.
     """
     torch.manual_seed(seed)
-    upscale = {"upscale": task.upscale} if task.upscale else {}
-    if isinstance(configure(network_name), ColumnarConfig) != bool(upscale):
-        raise InputError(f"{network_name} does not fit the task {task.name}")
-    network = build(network_name, channels=task.channels, **upscale, **switches)
+    network = build_from(fit(which, task, **switches) if isinstance(which, str) else which)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if init:
         start_from(network, init)
@@ -82,10 +80,18 @@ def make_training(
     }
     fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
     folder.mkdir(parents=True, exist_ok=True)
-    earlier = tuple(facts(init).get("trainings", [])) if init else ()
+    earlier = tuple(trainings_behind(init)) if init else ()
     return Training(
         network, average, optimizer, loss, pairs, recipe, seed, folder, fingerprint, earlier
     )
+
+
+def fit(preset: str, task: Task, **switches: Any) -> Config:
+    """A preset with the channels and the enlargement of a task; InputError if it is for others."""
+    upscale = {"upscale": task.upscale} if task.upscale else {}
+    if isinstance(configure(preset), ColumnarConfig) != bool(upscale):
+        raise InputError(f"{preset} does not fit the task {task.name}")
+    return configure(preset, channels=task.channels, **upscale, **switches)
 
 
 def start_from(network: Network, weights: Path) -> None:
@@ -103,6 +109,13 @@ def start_from(network: Network, weights: Path) -> None:
             "--model that it was trained with, or without --init"
         )
     network.load_state_dict(fitting, strict=False)
+
+
+def trainings_behind(weights: Path) -> list[dict[str, Any]]:
+    """What a weights file says of the trainings behind it, the last one last; see `made_by`."""
+    said = facts(weights)
+    known = {name: said[name] for name in ("task", "fingerprint") if name in said}
+    return said.get("trainings") or ([known] if known else [])
 
 
 def train_network(training: Training, weights: Path, *, task: str) -> dict[str, Any]:

@@ -150,8 +150,8 @@ def beside(finished, tmp_path):
 def test_other_commands_run(beside):
     """As typed, but in one process, since each of them would import torch anew."""
     assert failed([*runs("semanir "), *runs("python -m ")], beside) == {}
-    pictures = ("restored.png", "clean.png", "clean/1.png", "large.png")
-    for made in (*pictures, "gate.md", "reports/table04.html"):
+    pictures = ("restored.png", "clean.png", "clean/1.png", "large.png", "cleaner.png")
+    for made in (*pictures, "mine/weights.safetensors", "gate.md", "reports/table04.html"):
         assert (beside / made).stat().st_size, made
 
 

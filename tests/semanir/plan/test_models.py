@@ -46,7 +46,7 @@ def test_datasets_name_known_scales(monkeypatch):
 def test_scales_name_known_models_and_tasks():
     for name, scale in models.scales().items():
         assert set(scale["networks"]) <= set(PAPER_MODELS)
-        assert name == "release" or set(scale["networks"]) == set(PAPER_MODELS)
+        assert name in ("release", "gpu") or set(scale["networks"]) == set(PAPER_MODELS)
         for stand_ins in (scale.get("stand_in", {}), scale.get("trained_stand_in", {})):
             assert set(stand_ins) <= set(families())
             assert {get_set(dataset).role for dataset in stand_ins.values()} <= {"test"}
