@@ -14,7 +14,7 @@ from reports.pages.template import write_page
 from reports.tables import complexity, efficiency, memory
 from reports.tables.latex import as_latex
 from reports.tables.layouts import arrange, column_of, columns_of, header, layouts, ranks
-from reports.tables.text import as_csv, as_markdown, difference, number, printed
+from reports.tables.text import as_csv, as_markdown, difference, number, printed, released
 from reports.tables.verdicts import JudgedCell, count_verdicts, coverage, judge_table
 from semanir.files import write_text
 from semanir.names import known_name
@@ -78,6 +78,7 @@ def provenance(judged: JudgedCell, ends: tuple[float, float] | None) -> str:
             else None,
             "protocol": facts.get("protocol"),
             **{shown: _score(judged, name) for name, shown in OTHER_METRICS.items()},
+            "network of the release scale, same images": released(judged) or None,
             "network": _network(facts),
             "seeds": facts["seeds"],
             "spread over seeds": f"{judged.spread:.3g}" if judged.spread else None,
@@ -169,8 +170,11 @@ def render(table: str, scale: str, scores: pd.DataFrame, out: Path, source: str 
         "section": SECTIONS[table](cells(table), results) if table in SECTIONS else None,
         "prints_ssim": any(one.cell.metric == "SSIM" for one in judged),
         "measured": any(one.verdict in legend.MEASURED for one in judged),
+        "released_stamp": get_scale("release")["stamp"]
+        if any(one.released is not None for one in judged)
+        else "",
     }
-    helpers = {f.__name__: f for f in (number, difference, printed, both_ssims)}
+    helpers = {f.__name__: f for f in (number, difference, printed, released, both_ssims)}
     write_page(out / f"{table}.html", "table.html.j2", **context, **helpers)
     write_text(out / f"{table}.csv", as_csv(scale, judged, ends))
     write_text(out / f"{table}.md", as_markdown(context))

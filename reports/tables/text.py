@@ -13,7 +13,7 @@ FIELDS = [
     *("table", "row", "column", "method", "task", "dataset", "setting", "metric", "unit"),
     *("printed", "measured", "difference", "verdict", "reason", "scale", "measured_on", "images"),
     *("seeds", "spread", "low", "high", "ssim_matlab", "ssim_zero_padded", "protocol", "network"),
-    *("record", "source"),
+    *("released", "record", "source"),
 ]
 
 LEGEND = (
@@ -25,6 +25,11 @@ LEGEND = (
 def number(judged: JudgedCell) -> str:
     """The measured value with the decimals of the printed one; empty if nothing was measured."""
     return "" if judged.measured is None else f"{judged.measured:.{judged.decimals}f}"
+
+
+def released(judged: JudgedCell) -> str:
+    """What the network of the release scale reaches, "" where it was not measured."""
+    return "" if judged.released is None else f"{judged.released:.{judged.decimals}f}"
 
 
 def difference(judged: JudgedCell) -> str:
@@ -86,6 +91,7 @@ def as_csv(
                 },
                 "protocol": facts.get("protocol", ""),
                 "network": facts.get("network", ""),
+                "released": "" if judged.released is None else f"{judged.released:.6f}",
                 "record": facts.get("record", ""),
             }
         )
@@ -115,4 +121,6 @@ def short(judged: JudgedCell | None, context: dict[str, Any]) -> str:
     if judged.verdict not in MEASURED:
         return value
     change = f" ({difference(judged)})" if judged.difference is not None else ""
-    return f"{value} / {number(judged)}{change} {OF_CELL[judged.verdict].symbol} {judged.verdict}"
+    small = f", {released(judged)} release scale" if released(judged) else ""
+    verdict = OF_CELL[judged.verdict]
+    return f"{value} / {number(judged)}{change} {verdict.symbol} {verdict.name}{small}"

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,14 @@ from data_prep.tasks import families
 from reports import legend
 from semanir.plan.answers import Answer
 from semanir.plan.cells import COUNTED, QUALITY, Cell
-from semanir.plan.models import get_model, get_scale, model_of_method, trained_models
+from semanir.plan.models import (
+    RELEASED,
+    get_model,
+    get_scale,
+    is_ours,
+    model_of_method,
+    trained_models,
+)
 from semanir.plan.plan import Plan
 
 COLUMN_OF_METRIC = {"PSNR": "psnr", "SSIM": "ssim_matlab"}
@@ -20,11 +27,16 @@ UNIT = {"params": 1e6, "FLOPs": 1e9}  # printed in millions and in 10^9
 TOLERANCE = {"PSNR": 0.02, "SSIM": 0.0006}  # dB; released weights under the exact protocol
 
 
+Rows = dict[tuple[str, str], list[dict[str, Any]]]
+
+
 @dataclass(frozen=True)
 class JudgedCell:
     """A printed cell with its measurement. measured and difference are in the cell's unit.
 
     scores: every metric of the same images by its name in the results, whatever the cell prints.
+    released: what the network that comes with the project reaches on the same images, in cells of
+    our networks.
     """
 
     cell: Cell
@@ -36,6 +48,7 @@ class JudgedCell:
     scores: dict[str, float] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     stand_in: bool = False
+    released: float | None = None
 
     @property
     def decimals(self) -> int:
@@ -47,14 +60,27 @@ def judge_table(cells: Iterable[Cell], scale: str, results: pd.DataFrame) -> lis
     rows, free, accepted = by_place(results), Plan(scale), Plan(scale, noncommercial=True)
     # what was counted of a system is shown: whoever counted it had accepted its licence
     counted = set(results.loc[results["metric"].isin(COUNTED), "model"])
-    return [
-        judge(cell, (accepted if model in counted else free).answer(cell), scale, rows)
-        for cell in cells
-        for model in [model_of_method().get(cell.method)]
-    ]
+    judged = []
+    for cell in cells:
+        model = model_of_method().get(cell.method)
+        place = (accepted if model in counted else free).answer(cell)
+        one = judge(cell, place, scale, rows)
+        judged.append(replace(one, released=_released(cell, place, rows)))
+    return judged
 
 
-Rows = dict[tuple[str, str], list[dict[str, Any]]]
+def _released(cell: Cell, place: Answer, rows: Rows) -> float | None:
+    """What the network that comes with the project reaches on the images of a cell of ours."""
+    if not is_ours(cell.method) or cell.metric not in QUALITY or not place.datasets:
+        return None
+    found = {
+        row["dataset"]: row["value"]
+        for row in rows.get((RELEASED, place.level), [])
+        if row["metric"] == COLUMN_OF_METRIC[cell.metric] and row["dataset"] in place.datasets
+        # one network for this level, or for all
+        if row["task"].rpartition("-")[0] == cell.task
+    }
+    return float(np.mean(list(found.values()))) if set(found) == set(place.datasets) else None
 
 
 def by_place(results: pd.DataFrame) -> Rows:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from semanir.attention.constant import is_traced, outside_inference
 
+
 class ParameterCache:
     """Values by key, each valid while its parameters are unchanged. Never copied or saved.
 

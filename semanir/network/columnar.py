@@ -8,7 +8,7 @@ from semanir.attention.constant import constant
 from semanir.network.base import Network
 from semanir.network.config import ColumnarConfig
 from semanir.network.layers import Stage, channel_norm, initialise, zero
-from semanir.network.windows import pad_reflect
+from semanir.network.windows import channels_last, pad_reflect
 
 RGB_MEAN = (0.4488, 0.4371, 0.4040)  # DIV2K, subtracted before and added after (sister)
 
@@ -68,7 +68,7 @@ class Columnar(Network):
         mean = _mean(config.channels, images.device, images.dtype)
         x = pad_reflect(images - mean, window)
 
-        shallow = self.conv_first(x)
+        shallow = channels_last(self.conv_first(channels_last(x)))
         deep = channel_norm(self.norm_first, shallow)
         for stage in self.stages:
             deep = stage(deep, config.k if k is None else k)

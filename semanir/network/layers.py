@@ -141,17 +141,16 @@ class Stage(nn.Module):
         window = min(self.window, height), min(self.window, width)
         padded = pad_reflect(x, window)
         size = padded.shape[-2], padded.shape[-1]
-        shift = [
-            w // 2 if self.shifted and length > w else 0
-            for w, length in zip(window, size, strict=True)
-        ]
+        shift = (
+            window[0] // 2 if self.shifted and size[0] > window[0] else 0,
+            window[1] // 2 if self.shifted and size[1] > window[1] else 0,
+        )
 
         # regular windows of a rolled map, and labels of the tokens that may see each other
-        rolled = padded.roll((-shift[0], -shift[1]), (2, 3)) if any(shift) else padded
-        tokens = partition(rolled, window)  # [B,N,C]
+        tokens = partition(padded, window, shift)  # [B,N,C]
         valid = None
         if any(shift):
-            labels = region_labels(size, window, (shift[0], shift[1]), x.device)
+            labels = region_labels(size, window, shift, x.device)
             valid = labels.repeat(x.shape[0], 1)  # [B,N]
 
         dictionary = AllKeys(valid) if self.keys == "all" else self._dictionary(tokens, k, valid)
@@ -160,8 +159,7 @@ class Stage(nn.Module):
                 dictionary = self._dictionary(tokens, k, valid)
             tokens = layer(tokens, dictionary, window)
 
-        out = unpartition(tokens, window, size)
-        out = out.roll((shift[0], shift[1]), (2, 3)) if any(shift) else out
+        out = unpartition(tokens, window, size, shift)
         return x + self.conv(out[..., :height, :width])
 
     def _dictionary(self, tokens: Tensor, k: int, valid: Tensor | None) -> Dictionary:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from semanir.network.base import Network
 from semanir.network.config import UShapeConfig
 from semanir.network.layers import Stage, channel_norm, initialise, zero
-from semanir.network.windows import pad_reflect
+from semanir.network.windows import channels_last, pad_reflect
 
 
 class UShape(Network):
@@ -74,7 +74,7 @@ class UShape(Network):
         padded = pad_reflect(images, (multiple, multiple))
         k = self.config.k if k is None else k
 
-        shallow = self.conv_first(padded)
+        shallow = channels_last(self.conv_first(channels_last(padded)))
         x = shallow if self.norm_first is None else channel_norm(self.norm_first, shallow)
 
         # down: each level's output is kept for its skip connection

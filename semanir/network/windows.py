@@ -9,19 +9,34 @@ from torch import Tensor
 from semanir.attention.constant import constant
 
 
-def partition(x: Tensor, window: tuple[int, int]) -> Tensor:
-    """[S,C,H,W] with H, W multiples of the window -> tokens [B,N,C], images outermost."""
-    s, c, height, width = x.shape
+def partition(x: Tensor, window: tuple[int, int], shift: tuple[int, int] = (0, 0)) -> Tensor:
+    """[S,C,H,W] with H, W multiples of the window -> tokens [B,N,C], images outermost.
+
+    The windows are those of the map rolled by -shift.
+    """
+    x = _rolled(x.permute(0, 2, 3, 1), (-shift[0], -shift[1]))  # [S,H,W,C]
+    s, height, width, c = x.shape
     h, w = window
-    x = x.view(s, c, height // h, h, width // w, w)
-    return x.permute(0, 2, 4, 3, 5, 1).reshape(-1, h * w, c)
+    x = x.reshape(s, height // h, h, width // w, w, c)
+    return x.transpose(2, 3).reshape(-1, h * w, c)
 
 
-def unpartition(tokens: Tensor, window: tuple[int, int], size: tuple[int, int]) -> Tensor:
-    """Inverse of `partition` for a feature map of `size` (H, W)."""
+def unpartition(
+    tokens: Tensor, window: tuple[int, int], size: tuple[int, int], shift: tuple[int, int] = (0, 0)
+) -> Tensor:
+    """Inverse of `partition` for a feature map of `size` (H, W), channels last in memory."""
     (h, w), (height, width), c = window, size, tokens.shape[-1]
     x = tokens.view(-1, height // h, width // w, h, w, c)
-    return x.permute(0, 5, 1, 3, 2, 4).reshape(-1, c, height, width)
+    return _rolled(x.transpose(2, 3).reshape(-1, height, width, c), shift).permute(0, 3, 1, 2)
+
+
+def _rolled(x: Tensor, shift: tuple[int, int]) -> Tensor:
+    return x.contiguous().roll(shift, (1, 2)) if any(shift) else x
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """The same feature map with its channels side by side in memory, as tokens and oneDNN want."""
+    return x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)  # as vmap can do it too
 
 
 def pad_reflect(x: Tensor, multiple: tuple[int, int]) -> Tensor:
@@ -29,11 +44,12 @@ def pad_reflect(x: Tensor, multiple: tuple[int, int]) -> Tensor:
 
     Works for any size: where the padding exceeds the image, the reflection goes on to and fro.
     """
-    for dim, m in ((2, multiple[0]), (3, multiple[1])):
+    x = x.permute(0, 2, 3, 1)
+    for dim, m in ((1, multiple[0]), (2, multiple[1])):
         size = x.shape[dim]
         if size % m:
             x = x.index_select(dim, _reflected(size, size + m - size % m, x.device))
-    return x
+    return x.permute(0, 3, 1, 2)
 
 
 @constant

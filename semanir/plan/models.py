@@ -51,6 +51,11 @@ def get_model(name: str) -> dict[str, Any]:
     return models[known_name(name, models, "model")]
 
 
+def is_ours(method: str) -> bool:
+    """Whether a printed method is a network that this project trains."""
+    return model_of_method().get(method) in trained_models()
+
+
 @cache
 def model_of_method() -> dict[str, str]:
     models = own_models() | systems()

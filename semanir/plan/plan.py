@@ -16,12 +16,13 @@ from semanir import paths
 from semanir.names import known_name
 from semanir.plan import answers
 from semanir.plan.answers import Answer
-from semanir.plan.cells import COUNTED, Cell, cells, tables
+from semanir.plan.cells import COUNTED, QUALITY, Cell, cells, tables
 from semanir.plan.models import (
     RELEASED,
     base_model,
     get_model,
     get_scale,
+    is_ours,
     own_models,
     trained_models,
 )
@@ -238,8 +239,16 @@ class Plan:
     def records(self, names: Iterable[str]) -> list[str]:
         """Every record that some tables are rendered from."""
         names = list(names)
+        families = {
+            cell.task
+            for table in names
+            for cell in cells(table)
+            if is_ours(cell.method) and cell.metric in QUALITY
+        }
+        released = [run for run in self.released_runs if get_task(run.task).family in families]
         evidence = [EVIDENCE[name].format(scale=self.scale) for name in names if name in EVIDENCE]
-        return [run.record for run in self.runs(names)] + self.counts(names) + evidence
+        runs = dict.fromkeys([*self.runs(names), *released])
+        return [run.record for run in runs] + self.counts(names) + evidence
 
     def train_records(self, names: Iterable[str]) -> list[str]:
         """The records of all trainings, the ablations' too: course and cost of each."""

@@ -148,3 +148,14 @@ def test_weights_load_with_other_switches(tmp_path):
     with torch.inference_mode():
         torch.testing.assert_close(loaded(x), network(x, 8), atol=1e-4, rtol=1e-4)
         assert not torch.allclose(network(x, 8), network(x), atol=1e-2)
+
+
+@pytest.mark.parametrize("model", [n for n, e in ABLATIONS.items() if "weights_of" not in e])
+def test_an_ablation_starts_from_the_weights_of_what_it_changes(model):
+    networks = []
+    for name in (models.base_model(model), model):
+        torch.manual_seed(3)
+        preset, switches = Plan("mini").network(name)
+        upscale = {"upscale": 2} if preset.startswith("semanir-b") else {}
+        networks.append(semanir.build(preset, **upscale, **switches).state_dict())
+    torch.testing.assert_close(*networks, rtol=0, atol=0)

@@ -16,7 +16,7 @@ from semanir.plan.plan import Plan
     ("config", "line"),
     [
         ("scale=smok", "unknown scale 'smok'; did you mean smoke?"),
-        ("scale=bogus", "unknown scale 'bogus'; valid: smoke, mini"),
+        ("scale=xyzzy", "unknown scale 'xyzzy'; valid: smoke, mini"),
         ("scale=", "unknown scale ''; valid: smoke, mini"),
         ("without=live1,set_12", "unknown dataset in without 'set_12'; did you mean set12 or "),
         ("scal=smoke", "unknown option of --config 'scal'; did you mean scale?"),

@@ -60,9 +60,9 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
     const Tensor rest = residual ? residual->contiguous() : Tensor();
     const float *biases = added.const_data_ptr<float>(), *old = residual ? rest.const_data_ptr<float>() : nullptr;
     float* to = out.mutable_data_ptr<float>();
-    const int64_t M = held.rows(), blocks = (M + BLOCK - 1) / BLOCK;
-    for_each(blocks, held.kernel.scratch(), [&](int64_t block, float* scratch) {
-      held.kernel.forward(block * BLOCK, std::min(M, (block + 1) * BLOCK), biases, old, to, scratch);
+    const int64_t M = held.rows(), step = 8 * BLOCK;
+    for_each((M + step - 1) / step, held.kernel.scratch(), [&](int64_t task, float* scratch) {
+      held.kernel.forward(task * step, std::min(M, (task + 1) * step), biases, old, to, scratch);
     });
     ctx->save_for_backward({held.x, weight, gain.value_or(Tensor()), shift.value_or(Tensor())});
     ctx->saved_data["bias"] = bias.has_value();

@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 
 #include "simd.h"
 
 namespace semanir {
 
+constexpr int FEW = 16;  // keys that are looked at one by one
 constexpr int32_t LOWEST = static_cast<int32_t>(0x807fffff);  // -inf as an ordered integer
 
 inline int32_t ordered(float x) {
@@ -27,6 +29,7 @@ inline float from_ordered(int32_t key) {
 
 #if defined(__AVX512F__)
 
+// floats as ordered integers, up to the next whole vector; the least above -inf and the largest
 inline void order(const float* row, int64_t size, int32_t* keys, int32_t* least, int32_t* most) {
   __m512i low = _mm512_set1_epi32(0x7fffffff), high = _mm512_set1_epi32(LOWEST);
   for (int64_t at = 0; at < size; at += 16) {
@@ -36,7 +39,8 @@ inline void order(const float* row, int64_t size, int32_t* keys, int32_t* least,
     __m512i key = _mm512_mask_xor_epi32(_mm512_set1_epi32(LOWEST), m, bits, flip);
     _mm512_storeu_si512(keys + at, key);
     high = _mm512_max_epi32(high, key);
-    low = _mm512_min_epi32(low, key);
+    const __mmask16 finite = _mm512_cmpgt_epi32_mask(key, _mm512_set1_epi32(LOWEST));
+    low = _mm512_mask_min_epi32(low, finite, low, key);
   }
   *least = _mm512_reduce_min_epi32(low);
   *most = _mm512_reduce_max_epi32(high);
@@ -48,6 +52,28 @@ inline int64_t count_from(const int32_t* keys, int64_t size, int32_t threshold) 
   for (int64_t at = 0; at < size; at += 16)
     count += __builtin_popcount(_mm512_cmpge_epi32_mask(_mm512_loadu_si512(keys + at), limit));
   return count;
+}
+
+// the `rank`-th largest of the keys in [low, high), of which there are up to FEW
+inline int32_t nth(const int32_t* keys, int64_t size, int32_t low, int32_t high, int64_t rank) {
+  const __m512i from = _mm512_set1_epi32(low), to = _mm512_set1_epi32(high);
+  alignas(64) int32_t few[2 * FEW];
+  _mm512_store_si512(few, _mm512_set1_epi32(LOWEST));
+  int64_t count = 0;
+  for (int64_t at = 0; at < size; at += 16) {
+    const __m512i key = _mm512_loadu_si512(keys + at);
+    const __mmask16 here = _mm512_mask_cmplt_epi32_mask(_mm512_cmpge_epi32_mask(key, from), key, to);
+    _mm512_storeu_si512(few + count, _mm512_mask_compress_epi32(_mm512_set1_epi32(LOWEST), here, key));
+    count += __builtin_popcount(here);
+  }
+  const __m512i all = _mm512_load_si512(few), one = _mm512_set1_epi32(1);
+  __m512i larger = _mm512_setzero_si512();  // than each of them
+  for (int j = 0; j < FEW; ++j) {
+    const __mmask16 less = _mm512_cmplt_epi32_mask(all, _mm512_set1_epi32(few[j]));
+    larger = _mm512_mask_add_epi32(larger, less, larger, one);
+  }
+  const __mmask16 top = _mm512_cmplt_epi32_mask(larger, _mm512_set1_epi32(static_cast<int32_t>(rank)));
+  return _mm512_mask_reduce_min_epi32(top, all);
 }
 
 // the places of all keys above `threshold` and of the first `room` that equal it
@@ -73,7 +99,8 @@ inline void order(const float* row, int64_t size, int32_t* keys, int32_t* least,
   int32_t low = 0x7fffffff, high = LOWEST;
   for (int64_t j = 0; j < size; ++j) {
     keys[j] = ordered(row[j]);
-    low = std::min(low, keys[j]), high = std::max(high, keys[j]);
+    low = keys[j] > LOWEST ? std::min(low, keys[j]) : low;
+    high = std::max(high, keys[j]);
   }
   for (int64_t j = size; j < (size + 15) / 16 * 16; ++j) keys[j] = LOWEST;
   *least = low, *most = high;
@@ -83,6 +110,14 @@ inline int64_t count_from(const int32_t* keys, int64_t size, int32_t threshold) 
   int32_t count = 0;
   for (int64_t j = 0; j < size; ++j) count += keys[j] >= threshold;
   return count;
+}
+
+inline int32_t nth(const int32_t* keys, int64_t size, int32_t low, int32_t high, int64_t rank) {
+  int32_t few[FEW], *end = few;
+  for (int64_t j = 0; j < size; ++j)
+    if (keys[j] >= low && keys[j] < high) *end++ = keys[j];
+  std::nth_element(few, few + rank - 1, end, std::greater<>());
+  return few[rank - 1];
 }
 
 inline int64_t places(const int32_t* keys, int64_t size, int32_t threshold, int64_t room, int32_t* to) {
@@ -106,29 +141,41 @@ inline int32_t select_row(const float* row, int64_t size, int k, int32_t* out, i
   int32_t least, most;
   order(row, size, keys, &least, &most);
 
-  // count(low) >= k > count(high) closes in on the k-th largest key, count(low) = k ends it early
+  // count(low) >= k > count(high) closes in on the k-th largest key until few are left between them;
+  // count(low) = k ends it early
   int64_t low = LOWEST + 1, high = static_cast<int64_t>(most) + 1;
   int64_t above_low = count_from(keys, size, LOWEST + 1), above_high = 0;
   if (above_low > k) low = std::max<int64_t>(low, least);
-  for (int step = 0; above_low > k && high - low > 1; ++step) {
+  float weight = 1;  // of the end that the last steps have not moved: it draws ever closer
+  bool rising = true;
+  for (int step = 0; above_low > k && above_low - above_high > FEW && high - low > 1; ++step) {
     int64_t middle = low + (high - low) / 2;
-    if (step < 16) {  // values are spread more evenly than their bits
+    if (step < 24) {  // values are spread more evenly than their bits
       const float a = from_ordered(static_cast<int32_t>(low));
       const float b = from_ordered(static_cast<int32_t>(high - 1));
-      const float share = step % 3 == 2 ? 0.5f
-                                        : static_cast<float>(above_low - k) /
-                                              static_cast<float>(above_low - above_high);
-      middle = std::clamp<int64_t>(ordered(a + (b - a) * share), low + 1, high - 1);
+      const float below = static_cast<float>(above_low - k) * (rising ? 1 : weight);
+      const float above = static_cast<float>(k - above_high) * (rising ? weight : 1);
+      middle = std::clamp<int64_t>(ordered(a + (b - a) * (below / (below + above))), low + 1, high - 1);
     }
     const int64_t above = count_from(keys, size, static_cast<int32_t>(middle));
-    if (above >= k)
+    weight = rising == (above >= k) ? weight * 0.4f : 1;
+    rising = above >= k;
+    if (rising)
       low = middle, above_low = above;
     else
       high = middle, above_high = above;
   }
-  const bool ties = above_low > k;
-  const int64_t count = ties ? places(keys, size, static_cast<int32_t>(low), k - above_high, chosen)
-                             : places(keys, size, static_cast<int32_t>(low - 1), 0, chosen);
+  int64_t count;
+  if (above_low <= k) {
+    count = places(keys, size, static_cast<int32_t>(low - 1), 0, chosen);
+  } else {
+    int32_t kth = static_cast<int32_t>(low);
+    if (high - low > 1) {
+      kth = nth(keys, size, kth, static_cast<int32_t>(high), k - above_high);
+      above_high = count_from(keys, size, kth + 1);
+    }
+    count = places(keys, size, kth, k - above_high, chosen);
+  }
   std::copy(chosen, chosen + count, out);
   std::fill(out + count, out + k, static_cast<int32_t>(size));
   return static_cast<int32_t>(count);

@@ -1,0 +1,61 @@
+"""Weights that are shipped with their scores and trainings."""
+
+import pytest
+
+from semanir.cli import ship
+from semanir.errors import InputError
+from semanir.inference import checkpoint
+from semanir.inference.shipped import facts
+from semanir.network import build
+from semanir.plan.record import write_record
+from semanir.plan.runs import Run
+
+TASK = "denoise_gray-blind"
+TRAINING = {"task": TASK, "datasets": ["bsd400_gray_180"], "levels": [0, 55], "iterations": 4750}
+TRAINING |= {"batch": 4, "patch": 64, "lr": 1e-3, "loss": "l1", "fingerprint": "f00"}
+
+
+@pytest.fixture
+def evaluated(tmp_path, monkeypatch):
+    """A training of 90 seconds and its evaluation, in an empty project."""
+    monkeypatch.chdir(tmp_path)
+    run = Run("release", TASK, "semanir-u", 0)
+    network = build("semanir-u-tiny", channels=1)
+    first = {**TRAINING, "task": "denoise_gray-sigma25", "levels": [], "minutes": 50}
+    (tmp_path / run.weights).parent.mkdir(parents=True)
+    checkpoint.save(tmp_path / run.weights, network, task=TASK, trainings=[first, TRAINING])
+    write_record(tmp_path / run.train_record, "train", run.identity, "train", seconds_this_time=90)
+    for one, means in (
+        (run, {"sigma15": 32.5004, "sigma25": 30.25}),
+        (run.of_input, {"sigma15": 24.7, "sigma25": 20.3}),
+    ):
+        rows = [
+            {"dataset": "set12", "level": level, "image": str(up), "psnr": psnr + up}
+            for level, psnr in means.items()
+            for up in (1, -1)
+        ]
+        write_record(tmp_path / one.record, "eval", one.identity, "evaluate", scores=rows)
+    return tmp_path / run.record
+
+
+def test_what_is_shipped_says_how_it_was_trained_and_how_good_it_is(evaluated, capsys):
+    ship.main([str(evaluated)])
+    path = evaluated.parents[5] / f"semanir/weights/{TASK}.safetensors"
+    assert capsys.readouterr().out.strip() == f"semanir/weights/{TASK}.safetensors"
+    about = facts(path)
+    place = {"dataset": "set12", "images": 2}
+    assert about["scores"] == [
+        {**place, "level": "sigma15", "psnr": 32.5, "input": 24.7},
+        {**place, "level": "sigma25", "psnr": 30.25, "input": 20.3},
+    ]
+    assert [one["minutes"] for one in about["trainings"]] == [50, 2]
+    assert about["trainings"][1] == {**TRAINING, "minutes": 2}
+    trained = checkpoint.load(Run("release", TASK, "semanir-u", 0).weights)
+    assert checkpoint.digest(checkpoint.load(path)) == checkpoint.digest(trained)
+
+
+def test_networks_of_others_are_not_shipped(tmp_path):
+    run = Run("release", TASK, "input", 0)
+    write_record(tmp_path / "r.json", "eval", run.identity, "evaluate", scores=[])
+    with pytest.raises(InputError, match="input, which is not trained here"):
+        ship.ship(tmp_path / "r.json")

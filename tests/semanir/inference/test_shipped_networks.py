@@ -1,0 +1,24 @@
+"""The networks that come with the project, and their cards."""
+
+import pytest
+
+from semanir.cli import cards_page
+from semanir.inference import checkpoint
+from semanir.inference.shipped import WEIGHTS, facts, parameters, shipped
+
+
+def test_the_cards_are_those_of_the_files():
+    assert (WEIGHTS / "README.md").read_text(encoding="utf-8") == cards_page.page()
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_every_shipped_network_is_small_and_better_than_its_input(name):
+    path = shipped()[name]
+    network = checkpoint.load(path)
+    assert parameters(path) == sum(p.numel() for p in network.parameters()) <= 900_000
+    assert path.stat().st_size <= 3_000_000
+    about = facts(path)
+    assert about["task"] == name and about["trainings"][-1]["task"] == name
+    assert about["scores"]
+    for score in about["scores"]:
+        assert score["psnr"] > score["input"] + 1, score
