@@ -187,8 +187,9 @@ def channel_norm(norm: nn.LayerNorm, x: Tensor) -> Tensor:
 def initialise(network: nn.Module) -> None:
     """Truncated normal of 0.02 for linear layers (sister); convolutions keep torch's default.
 
-    Queries, keys and values start at 1 / sqrt(width) (ours). At 0.02 all scores are nearly equal at
-    first; narrow networks then train for long, or for good, without using their attention.
+    Queries, keys and values start at 1 / sqrt(width), and keys as queries (ours), so that tokens
+    attend to similar ones from the first iteration. At 0.02 all scores are nearly equal; narrow
+    networks then train for long, or for good, without using their attention.
     """
     for module in network.modules():
         if isinstance(module, nn.Linear):
@@ -197,7 +198,10 @@ def initialise(network: nn.Module) -> None:
                 nn.init.zeros_(module.bias)
     for module in network.modules():
         if isinstance(module, KeySemanticAttention):
-            nn.init.trunc_normal_(module.qkv.weight, std=module.qkv.in_features**-0.5)
+            weight, width = module.qkv.weight, module.qkv.in_features
+            nn.init.trunc_normal_(weight, std=width**-0.5)
+            with torch.no_grad():
+                weight[width : 2 * width] = weight[:width]
 
 
 def zero(conv: nn.Conv2d) -> None:

@@ -206,6 +206,10 @@ def test_initial_values():
     )
     attending = {id(m.qkv) for m in network.modules() if hasattr(m, "qkv")}
     assert attending
+    for module in linear:
+        if id(module) in attending:
+            queries, keys, values = module.weight.chunk(3)
+            assert torch.equal(queries, keys) and not torch.equal(queries, values)
     in_widths = [m.weight * m.in_features**0.5 for m in linear if id(m) in attending]
     others = [m.weight for m in linear if id(m) not in attending]
     for weights, deviation in ((in_widths, 1.0), (others, 0.02)):
