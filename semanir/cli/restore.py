@@ -175,9 +175,10 @@ def _load(
 def _note_range(path: Path, level: int | None) -> None:
     """Say so where a network saw no such level in training."""
     trainings = facts(path).get("trainings") or [{}]
-    first, last = trainings[-1].get("levels") or (level, level)
-    if level is not None and not first <= level <= last:
-        _note(f"warning: {path.name} was trained on levels {first} to {last}, not on {level}")
+    levels = trainings[-1].get("levels")
+    if level is not None and levels and not levels[0] <= level <= levels[1]:
+        span = f"{levels[0]} to {levels[1]}"
+        _note(f"warning: {path.name} was trained on levels {span}, not on {level}")
 
 
 @cache
