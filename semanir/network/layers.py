@@ -187,8 +187,8 @@ def channel_norm(norm: nn.LayerNorm, x: Tensor) -> Tensor:
 def initialise(network: nn.Module) -> None:
     """Truncated normal of 0.02 for linear layers (sister); convolutions keep torch's default.
 
-    Queries start as a rotation of the tokens, and keys as queries (ours): scores are dot products of
-    the tokens, and each attends to similar ones from the first iteration. Values start at
+    Queries start as a rotation of the tokens, and keys as queries (ours): scores are dot products
+    of tokens, each of which attends to similar ones from the first iteration. Values start at
     1 / sqrt(width). At 0.02 all scores are nearly equal; narrow networks then train for long, or
     for good, without using their attention.
     """
