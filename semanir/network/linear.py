@@ -1,4 +1,4 @@
-"""Linear layers that are quick on CPUs: compiled for training, with packed weights for inference."""
+"""Linear layers for CPUs: compiled for training, with packed weights for inference."""
 
 import platform
 
