@@ -34,7 +34,7 @@ class _SplitHeads(torch.autograd.Function):
         return _split(qkv, heads)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
         b, h, n, d = grads[0].shape
         if not torch.is_grad_enabled() and _side_by_side(grads):
             width = 3 * h * d

@@ -70,11 +70,12 @@ class KeySemanticAttention(nn.Module):
         x: Tensor,
         dictionary: Keys,
         window: tuple[int, int],
+        before: nn.LayerNorm | None = None,
         residual: Tensor | None = None,
     ) -> Tensor:
-        """Tokens x [B,N,C] of windows (h, w), h * w = N -> [B,N,C], with the residual added."""
+        """Attention of before(x) plus residual: tokens x [B,N,C] of windows (h, w), h * w = N."""
         b, n, c = x.shape
-        q, k, v = split_heads(self.qkv(x), self.heads)  # [B,H,N,D]
+        q, k, v = split_heads(self.qkv(x, before=before), self.heads)  # [B,H,N,D]
         if self.logit_scale is not None:
             # attend() divides by sqrt(D), so the cosine's own scale is multiplied by it here
             scale = self.logit_scale.clamp(max=4.6052).exp() * q.shape[-1] ** 0.5
@@ -102,7 +103,10 @@ class Layer(nn.Module):
         if self.post_norm:
             x = x + self.norm1(self.attention(x, dictionary, window))
             return x + self.norm2(self._feed_forward(x))
-        x = self.attention(self.norm1(x), dictionary, window, residual=x)
+        if self.attention.qkv.compiles(x):
+            x = self.attention(x, dictionary, window, before=self.norm1, residual=x)
+        else:  # whoever hooks into the attention sees normalised tokens
+            x = self.attention(self.norm1(x), dictionary, window, residual=x)
         return self._feed_forward(x, before=self.norm2, residual=x)
 
     def _feed_forward(

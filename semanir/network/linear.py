@@ -1,6 +1,7 @@
-"""Linear layers that are quick on CPUs: compiled for training, with packed weights for inference."""
+"""Linear layers for CPUs: compiled for training, with packed weights for inference."""
 
 import platform
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -38,17 +39,27 @@ class Linear(nn.Linear):
         self, x: Tensor, before: Before | None = None, residual: Tensor | None = None
     ) -> Tensor:
         """before(x) [...,inputs] times the weights, plus residual [...,outputs]."""
-        plain = x.dtype == self.weight.dtype == torch.float32 and x.is_cpu
-        plain = plain and not torch.is_autocast_enabled("cpu")
-        if plain and _may_compile(self.weight):
+        if self.compiles(x):
             return self._compiled(x, before, residual)
         x = x if before is None else before(x)
-        if plain and CAN_PACK and may_cache(self.weight):
+        if CAN_PACK and self._is_plain(x) and may_cache(self.weight):
             packed = self._cache.get("weight", [self.weight], self._pack)
             out = torch.ops.mkldnn._linear_pointwise(x, packed, self.bias, "none", [], "")
         else:
             out = super().forward(x)
         return out if residual is None else residual + out
+
+    def compiles(self, x: Tensor) -> bool:
+        """Whether inputs take the compiled pass: gradients are recorded, by autograd alone."""
+        if not torch.is_grad_enabled() or not self._is_plain(x) or is_traced():
+            return False
+        module = kernels()
+        return module is not None and module.instruction_set != "DEFAULT"
+
+    def _is_plain(self, x: Tensor) -> bool:
+        in_float = x.dtype == self.weight.dtype == torch.float32
+        known = type(self.weight) in (nn.Parameter, Tensor)
+        return x.is_cpu and in_float and known and not torch.is_autocast_enabled("cpu")
 
     def _pack(self) -> Tensor:
         packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(self.weight.detach(), PACKED_ROWS)
@@ -59,16 +70,6 @@ class Linear(nn.Linear):
         if isinstance(before, nn.LayerNorm):
             gain, shift, epsilon = before.weight, before.bias, before.eps
         kind = _BEFORE[type(before)]
-        module = kernels()
-        out: Tensor = module.linear(  # type: ignore[union-attr]
-            x, self.weight, self.bias, gain, shift, residual, kind, epsilon
-        )
+        module: Any = kernels()
+        out: Tensor = module.linear(x, self.weight, self.bias, gain, shift, residual, kind, epsilon)
         return out
-
-
-def _may_compile(weight: Tensor) -> bool:
-    """Whether nobody but autograd records what is computed, and the kernels are worth it."""
-    if not torch.is_grad_enabled() or type(weight) not in (nn.Parameter, Tensor) or is_traced():
-        return False
-    module = kernels()
-    return module is not None and module.instruction_set != "DEFAULT"

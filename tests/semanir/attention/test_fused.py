@@ -136,8 +136,9 @@ OWN = torch.backends.cpu.get_cpu_capability().lower()  # whose kernels this proc
 def test_other_instruction_sets(instructions):
     """The tests of the kernels, compiled once for each version of their source, and kept."""
     files = [__file__.replace("fused", name) for name in ("fused", "select", "dictionary")]
+    files.append(str(REPOSITORY / "tests/semanir/network/test_linear.py"))
     command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", *files]
-    names = "reference or select or strided or repeatable or number or keys or window"
+    names = "reference or select or strided or repeatable or number or keys or window or float64"
     command += ["-m", "not slow", "-k", names]
     environment = {**os.environ, "ATEN_CPU_CAPABILITY": instructions, "PYTHONPATH": str(REPOSITORY)}
     run = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True)

@@ -16,8 +16,10 @@ constexpr bool HAS_DENSE = false;
 
 constexpr int TOGETHER = 8;  // queries of a block
 
-// From here on all scores of all keys cost less than those of the dictionary's keys one by one.
-inline bool dense_pays(int64_t tokens, int64_t most) { return HAS_DENSE && most * 3 >= tokens; }
+// Where all scores of all keys cost less than those of the dictionary's keys one by one.
+inline bool dense_pays(int64_t tokens, int64_t most) {
+  return HAS_DENSE && tokens > 64 && most * 3 >= tokens;
+}
 
 // Bit j of word g: whether a query has the key g * L + j. words [G]
 inline void set_bits(const Keys& keys, int64_t query, uint16_t* words) {

@@ -35,13 +35,14 @@ struct Held {
        double epsilon, bool backward)
       : x(x_.contiguous()), weight(weight_.contiguous()) {
     const int64_t O = weight.size(0), K = weight.size(1);
-    gain = padded_copy(gain_, K), shift = padded_copy(shift_, K);
+    if (before == Before::norm) gain = padded_copy(gain_, K), shift = padded_copy(shift_, K);
+    const auto data = [](const Tensor& t) { return t.defined() ? t.const_data_ptr<float>() : nullptr; };
     panels = at::empty({backward ? padded(K) * O : padded(O) * K}, at::kFloat);
     float* to = panels.mutable_data_ptr<float>();
     const float* from = weight.const_data_ptr<float>();
     backward ? to_panels(from, K, 1, K, O, to) : to_panels(from, O, K, 1, K, to);
     kernel = {K, O, before,
-              {gain.const_data_ptr<float>(), shift.const_data_ptr<float>(), static_cast<float>(epsilon)},
+              {data(gain), data(shift), static_cast<float>(epsilon)},
               x.const_data_ptr<float>(), panels.const_data_ptr<float>()};
   }
   int64_t rows() const { return x.numel() / kernel.inputs; }

@@ -75,7 +75,7 @@ std::tuple<Tensor, Tensor> attend_forward(Tensor q, Tensor k, Tensor v, const Te
 
   with_vectors(D, [&](auto vectors) {
     constexpr int NV = decltype(vectors)::value;
-    const int64_t size = dense ? dense_scratch<NV>(N, D) : scratch_size<NV>(N, K, 2);
+    const int64_t size = dense ? dense_scratch<NV>(N, D) : forward_scratch<NV>(N, K);
     for_each(B * H * parts, size, [&](int64_t task, float* scratch) {
       const int64_t part = task % parts, h = task / parts % H, b = task / parts / H;
       const int64_t from = N * part / parts, to = N * (part + 1) / parts;

@@ -52,12 +52,6 @@ inline I mul(I a, I b) { return _mm512_mullo_epi32(a, b); }
 inline F to_float(I x) { return _mm512_cvtepi32_ps(x); }
 inline I to_int(F x) { return _mm512_cvtps_epi32(x); }
 inline F floor(F x) { return _mm512_roundscale_ps(x, 0x09); }
-inline void store_pointers(float** to, float* base, I bytes) {
-  const __m512i start = _mm512_set1_epi64(reinterpret_cast<int64_t>(base));
-  const __m256i low = _mm512_castsi512_si256(bytes), high = _mm512_extracti64x4_epi64(bytes, 1);
-  _mm512_storeu_si512(to, _mm512_add_epi64(start, _mm512_cvtepi32_epi64(low)));
-  _mm512_storeu_si512(to + 8, _mm512_add_epi64(start, _mm512_cvtepi32_epi64(high)));
-}
 // from[at[j]] one by one: gather instructions are many times slower than this on processors that were
 // patched against Downfall, and a detour through memory waits for the stores
 inline __m128 pick_four(const float* from, const int32_t* at) {
@@ -125,13 +119,6 @@ inline I mul(I a, I b) { return _mm256_mullo_epi32(a, b); }
 inline F to_float(I x) { return _mm256_cvtepi32_ps(x); }
 inline I to_int(F x) { return _mm256_cvtps_epi32(x); }
 inline F floor(F x) { return _mm256_floor_ps(x); }
-inline void store_pointers(float** to, float* base, I bytes) {
-  const __m256i start = _mm256_set1_epi64x(reinterpret_cast<int64_t>(base));
-  const __m128i low = _mm256_castsi256_si128(bytes), high = _mm256_extracti128_si256(bytes, 1);
-  __m256i* out = reinterpret_cast<__m256i*>(to);
-  _mm256_storeu_si256(out, _mm256_add_epi64(start, _mm256_cvtepi32_epi64(low)));
-  _mm256_storeu_si256(out + 1, _mm256_add_epi64(start, _mm256_cvtepi32_epi64(high)));
-}
 // from[at[j]] one by one, as above
 inline __m128 pick_four(const float* from, const int32_t* at) {
   return _mm_set_ps(from[at[3]], from[at[2]], from[at[1]], from[at[0]]);
@@ -218,9 +205,6 @@ inline I mul(I a, I b) { return make<I>([&](int j) { return a.x[j] * b.x[j]; });
 inline F to_float(I x) { return make<F>([&](int j) { return static_cast<float>(x.x[j]); }); }
 inline I to_int(F x) { return make<I>([&](int j) { return static_cast<int32_t>(std::lrintf(x.x[j])); }); }
 inline F floor(F x) { return make<F>([&](int j) { return std::floor(x.x[j]); }); }
-inline void store_pointers(float** to, float* base, I bytes) {
-  for (int j = 0; j < L; ++j) to[j] = base + bytes.x[j] / static_cast<int32_t>(sizeof(float));
-}
 inline F pick(const float* from, const int32_t* at) {
   return make<F>([=](int j) { return from[at[j]]; });
 }
