@@ -62,18 +62,13 @@ def _scales() -> Iterator[str]:
 def _about_weights(path: Path) -> str:
     try:
         about = facts(path)
-        channels = about["config"]["channels"]
-        scores = [
-            f"{one['level']} {one['input']:.1f} -> {one['psnr']:.2f}" for one in _first(about)
-        ]
+        kind = "grey" if about["config"]["channels"] == 1 else "colour"
+        scores = about.get("scores", [])
+        first = [one for one in scores if one["dataset"] == scores[0]["dataset"]]
+        shown = first[len(first) // 2] if first else None
     except (InputError, KeyError, TypeError):
         return "broken; install the package again"
-    kind = "grey" if channels == 1 else "colour"
-    of = f" dB on {_first(about)[0]['dataset']}" if scores else ""
-    return f"{kind:6} {', '.join(scores)}{of}"
-
-
-def _first(about: dict[str, Any]) -> list[dict[str, Any]]:
-    """The scores on the first of the test sets."""
-    scores = about.get("scores", [])
-    return [one for one in scores if one["dataset"] == scores[0]["dataset"]]
+    if shown is None:
+        return kind
+    gain = f"{shown['input']:.2f} -> {shown['psnr']:.2f} dB"
+    return f"{kind:7} {shown['dataset']} {shown['level']}: {gain}"

@@ -15,7 +15,6 @@ files are left out, and files of other kinds are named.
 # torch is imported where it is used: help and lists answer at once
 import argparse
 import sys
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,10 +41,10 @@ def add(commands: Any) -> None:
     command.add_argument("-o", "--output", type=Path, required=True, help="picture or folder")
     command.add_argument("--task", help=f"{', '.join(TASKS)}; see semanir list")
     command.add_argument(
-        "--sigma", type=_level("sigma"), help="denoise: deviation of the noise, of 255"
+        "--sigma", type=whole(0, 255), help="denoise: deviation of the noise, of 255 (any)"
     )
-    command.add_argument("--scale", type=_level("scale"), help="sr: enlargement")
-    command.add_argument("--qf", type=_level("qf"), help="jpeg: quality factor of the file")
+    command.add_argument("--scale", type=_enlargement, help="sr: enlargement")
+    command.add_argument("--qf", type=whole(1, 100), help="jpeg: quality factor (any)")
     command.add_argument("--weights", type=Path, metavar="FILE", help="instead of shipped ones")
     command.add_argument("--k", type=whole(1), help="keys per query (default: the network's)")
     command.add_argument(
@@ -68,19 +67,15 @@ def add(commands: Any) -> None:
     )
 
 
-def _level(option: str) -> Callable[[str], str]:
-    groups = next(groups for groups, own, _ in TASKS.values() if own == option)
-
-    def level(text: str) -> str:
-        valid = [str(value) for value in families()[groups[0]]["levels"].values()]
-        if text not in valid:
-            raise argparse.ArgumentTypeError(f"must be one of {', '.join(valid)}, got {text!r}")
-        return text
-
-    return level
+def _enlargement(text: str) -> int:
+    valid = families()["sr"]["levels"].values()
+    if text not in map(str, valid):
+        options = ", ".join(map(str, valid))
+        raise argparse.ArgumentTypeError(f"must be one of {options}, got {text!r}")
+    return int(text)
 
 
-def _levels(args: argparse.Namespace) -> dict[str, str | None]:
+def _levels(args: argparse.Namespace) -> dict[str, int | None]:
     return {option: getattr(args, option) for option in LEVEL_OPTIONS}
 
 
@@ -134,6 +129,8 @@ def _restore_all(
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: torch finds no GPU here; leave it out")
     networks = [_load(path, tasks, args.backend, device) for path in weights]
+    for path in weights:
+        _note_range(path, args.sigma if args.sigma is not None else args.qf)
     is_folder, terminal = args.input.is_dir(), sys.stderr.isatty()
     options = {"k": args.k, "tile": args.tile, "overlap": args.overlap}
     options["progress"] = terminal and not is_folder
@@ -173,6 +170,15 @@ def _load(
         _note(f"warning: {path} was trained on {task}, which is not what --task says")
     network = load(path, device=device, **({"backend": backend} if backend else {}))
     return TrainedNetwork(network, task or (tasks[0] if tasks else ""))
+
+
+def _note_range(path: Path, level: int | None) -> None:
+    """Say so where a network saw no such level in training."""
+    trainings = facts(path).get("trainings") or [{}]
+    levels = trainings[-1].get("levels")
+    if level is not None and levels and not levels[0] <= level <= levels[1]:
+        span = f"{levels[0]} to {levels[1]}"
+        _note(f"warning: {path.name} was trained on levels {span}, not on {level}")
 
 
 @cache

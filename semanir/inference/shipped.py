@@ -63,12 +63,14 @@ def _at_level(
     family = known[0].rpartition("-")[0]
     levels = families()[family]["levels"]
     values = ", ".join(map(str, levels.values()))
+    blind = [name for name in known if name.endswith(f"-{BLIND}")]
     if level is None:
-        blind = [name for name in known if name.endswith(f"-{BLIND}")]
         if not blind and len(known) > 1:
             raise InputError(f"--task {family} needs --{option}, one of {values}")
         return blind or known
     if level_name.format(level) not in levels:
+        if blind:  # takes those between, too
+            return blind
         raise InputError(f"--{option} must be one of {values}, got {level}")
     wanted = (level_name.format(level), BLIND)
     return [name for end in wanted for name in known if name.rpartition("-")[2] == end]

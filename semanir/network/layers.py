@@ -187,8 +187,10 @@ def channel_norm(norm: nn.LayerNorm, x: Tensor) -> Tensor:
 def initialise(network: nn.Module) -> None:
     """Truncated normal of 0.02 for linear layers (sister); convolutions keep torch's default.
 
-    Queries, keys and values start at 1 / sqrt(width) (ours). At 0.02 all scores are nearly equal at
-    first; narrow networks then train for long, or for good, without using their attention.
+    Queries start as a rotation of the tokens, and keys as queries (ours): scores are dot products
+    of tokens, each of which attends to similar ones from the first iteration. Values start at
+    1 / sqrt(width). At 0.02 all scores are nearly equal; narrow networks then train for long, or
+    for good, without using their attention.
     """
     for module in network.modules():
         if isinstance(module, nn.Linear):
@@ -197,7 +199,11 @@ def initialise(network: nn.Module) -> None:
                 nn.init.zeros_(module.bias)
     for module in network.modules():
         if isinstance(module, KeySemanticAttention):
-            nn.init.trunc_normal_(module.qkv.weight, std=module.qkv.in_features**-0.5)
+            weight, width = module.qkv.weight, module.qkv.in_features
+            nn.init.trunc_normal_(weight, std=width**-0.5)
+            queries = nn.init.orthogonal_(torch.empty(width, width))
+            with torch.no_grad():
+                weight[: 2 * width] = torch.cat([queries, queries])
 
 
 def zero(conv: nn.Conv2d) -> None:

@@ -31,12 +31,15 @@ def test_help_and_lists_come_without_torch(command):
 
 
 def test_the_list_is_what_there_is(shipped, capsys):
-    save(shipped / "denoise_gray-sigma25.safetensors", build("semanir-u-tiny", channels=1))
+    levels = ({"level": "sigma15", "psnr": 32.0}, {"level": "sigma25", "psnr": 30.214})
+    scores = [{"dataset": "set12", "images": 12, "input": 20.37} | level for level in levels]
+    about = {"task": "denoise_gray-blind", "scores": scores}
+    save(shipped / "denoise_gray-blind.safetensors", build("semanir-u-tiny", channels=1), **about)
     (shipped / "sr-x2.safetensors").write_bytes(b"broken")
     semanir("list")
     shown = capsys.readouterr().out
     assert len(shown.splitlines()) < 40 and max(map(len, shown.splitlines())) <= 80
-    assert re.search(r"denoise_gray-sigma25 +grey, 0\.\d MiB", shown)
+    assert re.search(r"denoise_gray-blind +grey +set12 sigma25: 20\.37 -> 30\.21 dB", shown)
     assert re.search(r"sr-x2 +broken; install", shown)
     assert re.search(r"semanir-s +11\.9 M +super-resolution", shown)  # the paper prints 11.87 M
     for word in (*PRESETS, *BACKENDS, *TASKS, "--sigma 15|25|50", "--qf 10|20|30|40"):

@@ -194,9 +194,9 @@ def test_gradients_reach_every_parameter(name, switches):
 
 
 def test_initial_values():
-    """Linear layers: normal of 0.02, or 1 / sqrt(width) for queries, keys and values, biases zero.
+    """Linear layers: normal of 0.02, values of 1 / sqrt(width), keys are queries, a rotation.
 
-    LayerNorms: one; output: zero.
+    Biases and output are zero, LayerNorms one.
     """
     torch.manual_seed(0)
     network = build("semanir-u-tiny", dims=(64, 96), heads=(2, 2))
@@ -206,6 +206,12 @@ def test_initial_values():
     )
     attending = {id(m.qkv) for m in network.modules() if hasattr(m, "qkv")}
     assert attending
+    for module in linear:
+        if id(module) in attending:
+            queries, keys, values = module.weight.detach().chunk(3)
+            assert torch.equal(queries, keys) and not torch.equal(queries, values)
+            identity = torch.eye(module.in_features)
+            torch.testing.assert_close(queries @ queries.T, identity, rtol=0, atol=1e-5)
     in_widths = [m.weight * m.in_features**0.5 for m in linear if id(m) in attending]
     others = [m.weight for m in linear if id(m) not in attending]
     for weights, deviation in ((in_widths, 1.0), (others, 0.02)):
