@@ -1,7 +1,7 @@
 """What a network is, costs and was trained on.
 
   semanir info semanir-u --input 3x256x256
-  semanir info denoise_gray-sigma25
+  semanir info denoise_gray-blind
   semanir info results/smoke/train/sr-x2/semanir-s/seed0/weights.safetensors
 
 Multiply-adds are counted as fvcore does, for one input of channels x height x width.

@@ -34,7 +34,7 @@ class Recipe:
     accumulate: int = 1  # parts that a batch is cut into, so that it fits into memory (ours)
     precision: str = "float32"  # "tf32": products of a GPU; "bf16": autocast to bfloat16 (ours)
     loss: str = "l1"
-    optimizer: str = "adamw"
+    optimizer: str = "adamw"  # "muon": for the layers' matrices, AdamW for the rest (ours)
     weight_decay: float = 1e-4  # sister
     betas: tuple[float, float] = (0.9, 0.999)  # sister
     clip_norm: float = 1.0  # gradients are scaled down to this norm (ours); 0 = never
@@ -45,7 +45,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         known_name(self.loss, ("l1", "charbonnier", "smooth_l1_vgg"), "loss")
-        known_name(self.optimizer, ("adamw", "adam"), "optimizer")
+        known_name(self.optimizer, ("adamw", "adam", "muon"), "optimizer")
         known_name(self.schedule, ("halvings", "cosine"), "schedule")
         known_name(self.precision, ("float32", "tf32", "bf16"), "precision")
         if not self.datasets or isinstance(self.datasets, str):

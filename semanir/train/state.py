@@ -16,6 +16,7 @@ from semanir.errors import InputError
 from semanir.files import blamed_on, replacing, write_text
 from semanir.network import Network
 from semanir.train.losses import Loss
+from semanir.train.optimizers import Together
 from semanir.train.patches import TrainingPatches
 from semanir.train.recipe import Recipe
 
@@ -30,7 +31,7 @@ class Training:
 
     network: Network
     average: AveragedModel | None
-    optimizer: torch.optim.Optimizer
+    optimizer: torch.optim.Optimizer | Together
     loss: Loss
     pairs: TrainingPatches
     recipe: Recipe

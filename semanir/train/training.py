@@ -26,7 +26,7 @@ from semanir.network.config import ColumnarConfig, Config, configure, to_dict
 from semanir.train.average import moving_average
 from semanir.train.loop import train, validate
 from semanir.train.losses import make_loss
-from semanir.train.optimizers import OPTIMIZERS
+from semanir.train.optimizers import make_optimizer
 from semanir.train.patches import TrainingPatches
 from semanir.train.recipe import Recipe
 from semanir.train.state import Training, history, resume
@@ -59,13 +59,7 @@ def make_training(
     network.to(device).train()
     average = moving_average(network, recipe.average) if recipe.average else None
     torch.set_float32_matmul_precision("high" if recipe.precision == "tf32" else "highest")
-    optimizer = OPTIMIZERS[recipe.optimizer](
-        network.parameters(),
-        lr=recipe.lr,
-        betas=recipe.betas,
-        weight_decay=recipe.weight_decay,
-        fused=True,
-    )
+    optimizer = make_optimizer(network, recipe)
     loss = make_loss(recipe.loss, device)
     pairs = TrainingPatches(data, task, recipe.holdout, recipe.patch, recipe.levels)
     identity = {

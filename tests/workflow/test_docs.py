@@ -137,9 +137,9 @@ def beside(finished, tmp_path):
     shutil.copy(folder / "reports/accepted/smoke.csv", folder / "ACCEPTED.csv")
     grey = folder / "data_prep/embedded/test_gray"
     picture = Image.open(next(grey.glob("*.png"))).crop((0, 0, 64, 64))
-    for name in ("noisy.png", "small.jpg", "scans/1.png"):
+    for name in ("noisy.png", "blocky.jpg", "small.png", "small.jpg", "scans/1.png", "mosaic.png"):
         (folder / name).parent.mkdir(exist_ok=True)
-        picture.save(folder / name)
+        picture.convert("RGB" if "mosaic" in name else "L").save(folder / name)
     record = "eval/jpeg_color-blind/input/seed0.json"
     (folder / "results/mini" / record).parent.mkdir(parents=True)
     text = text_of(results / record).replace('"smoke"', '"mini"')
@@ -151,7 +151,8 @@ def beside(finished, tmp_path):
 def test_other_commands_run(beside):
     """As typed, but in one process, since each of them would import torch anew."""
     assert failed([*runs("semanir "), *runs("python -m ")], beside) == {}
-    pictures = ("restored.png", "clean.png", "clean/1.png", "large.png", "cleaner.png")
+    pictures = ("restored.png", "clean.png", "smooth.png", "large.png", "colour.png")
+    pictures += ("clean/1.png", "three-times.png", "larger.png", "cleaner.png")
     for made in (*pictures, "mine/weights.safetensors", "gate.md", "reports/table04.html"):
         assert (beside / made).stat().st_size, made
 
