@@ -47,7 +47,11 @@ class Linear(nn.Linear):
             out = torch.ops.mkldnn._linear_pointwise(x, packed, self.bias, "none", [], "")
         else:
             out = super().forward(x)
-        return out if residual is None else residual + out
+        if residual is None:
+            return out
+        if torch.is_grad_enabled() or out.dtype != residual.dtype:
+            return residual + out
+        return out.add_(residual)  # without gradients nothing else holds it
 
     def compiles(self, x: Tensor) -> bool:
         """Whether inputs take the compiled pass: gradients are recorded, by autograd alone."""
