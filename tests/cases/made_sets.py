@@ -10,14 +10,14 @@ from semanir.files import sha256
 from semanir.train.patches import TrainingPatches
 
 
-def write_set(folder, photographs):
-    """A prepared set: PNGs and their index. photographs: name -> uint8 image."""
+def write_set(folder, photographs, facts=None):
+    """PNGs and their index; photographs: name -> uint8 image, facts: name -> more of its entry."""
     folder.mkdir(parents=True, exist_ok=True)
     index = []
     for name, image in photographs.items():
         Image.fromarray(image).save(folder / name)
         entry = {"file": name, "sha256": sha256(folder / name), "shape": list(image.shape)}
-        index.append(entry)
+        index.append(entry | (facts or {}).get(name, {}))
     (folder / "index.json").write_text(json.dumps(index))
     return folder
 

@@ -48,13 +48,10 @@ def pairs_in(folder, dataset, count=None):
 
 
 def refused(folder, dataset, *parts, count=None):
-    """One line that begins with the set's name and has these parts."""
-    with pytest.raises(InputError) as error:
+    """The message begins with the set's name and has these parts."""
+    with pytest.raises(InputError, match=f"^{dataset}: ") as error:
         pairs_in(folder, dataset, count)
-    message = str(error.value)
-    assert message.startswith(f"{dataset}: ") and "\n" not in message
-    for part in parts:
-        assert part in message
+    assert all(part in str(error.value) for part in parts), str(error.value)
 
 
 FRAMES = ["GOPR0384_11_00-000001.png", "GOPR0384_11_00-000002.png", "GOPR0410_11_00-000001.png"]
@@ -104,10 +101,10 @@ def test_each_archive_is_paired(tmp_path, layout, top):
     dataset, pairs = write_layout(tmp_path, layout, top)
     assert pairs_in(tmp_path, dataset, len(pairs)) == sorted(pairs)
     for files in map(set, zip(*pairs, strict=True)):
-        assert len({flat_name(PurePosixPath(file)) for file in files}) == len(files)
+        names = [flat_name(PurePosixPath(file)) for file in files]
+        assert len(set(names)) == len(names)
+        assert set(names) == set(FRAMES) or not dataset.startswith("gopro")
     assert flat_name(PurePosixPath("blur/000001.png")) == "000001.png"
-    if dataset.startswith("gopro"):
-        assert [flat_name(PurePosixPath(degraded)) for degraded, _ in pairs] == FRAMES
 
 
 def test_the_first_rule_that_finds_anything_is_used(tmp_path):
@@ -298,9 +295,8 @@ def test_a_link_that_leads_out_is_refused(pre_split, tmp_path_factory, kind):
     path.rename(inside)
     path.symlink_to(inside)
     assert len(pairs_in(pre_split, "hide", 3)) == 3
-    outside = inside.rename(tmp_path_factory.mktemp("outside") / "2.png")
     path.unlink()
-    path.symlink_to(outside)
+    path.symlink_to(inside.rename(tmp_path_factory.mktemp("outside") / "2.png"))
     refused(pre_split, "hide", f"HIDE/{kind}/2.png leads out of {pre_split}")
 
 
@@ -349,14 +345,12 @@ def test_sizes_are_those_of_transweather(height, width):
 
 @pytest.mark.parametrize("shape", [(33, 47, 3), (600, 1100, 3), (1100, 30, 3), (32, 48, 3)])
 def test_resizing_is_pillows_lanczos(shape):
+    """Of colour of 8 bits alone."""
     image = pixels(*shape)
     height, width = size_in_transweather(*shape[:2])
     resized = resize_as_transweather(image)
     assert (resized is image) == ((height, width) == shape[:2])
     assert np.array_equal(resized, Image.fromarray(image).resize((width, height), Image.LANCZOS))
-
-
-def test_only_colour_of_8_bits_is_resized():
-    for image in (pixels(8, 8), np.zeros((8, 8, 3), np.float32)):
-        with pytest.raises(InputError, match=re.escape(f"got {image.dtype} {image.shape}")):
-            resize_as_transweather(image)
+    for wrong in (image[..., 0], image.astype(np.float32)):
+        with pytest.raises(InputError, match=re.escape(f"got {wrong.dtype} {wrong.shape}")):
+            resize_as_transweather(wrong)

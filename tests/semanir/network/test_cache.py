@@ -25,7 +25,6 @@ def flip(module):
 
 @pytest.mark.parametrize("change", [scale, flip, torch.nn.Module.double])
 def test_values_follow_their_parameters(change):
-    """More ways in which parameters change are in test_contexts.py."""
     bias, linear, x = PositionBias(2), PackedLinear(6, 4), torch.randn(7, 6)
     with torch.no_grad():
         assert bias((3, 5)) is bias((3, 5))

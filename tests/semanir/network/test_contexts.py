@@ -196,7 +196,6 @@ def test_networks_are_stacked_by_vmap():
 
 
 def test_counts_do_not_depend_on_what_is_cached():
-    """Of multiply-adds, and of the bytes that a pass holds."""
     network, counts = ushape().eval(), set()
     for _ in range(3):
         with FlopCounterMode(display=False) as counter, torch.no_grad():

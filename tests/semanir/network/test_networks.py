@@ -94,8 +94,6 @@ def u1_by_hand(n, x, k):
 
 
 THREE = {"dims": (8, 12, 16), "heads": (2, 2, 2)}
-
-
 WIRED = {
     "columnar": (columnar_by_hand, "semanir-s-tiny", {"skip": "none"}),
     "grey": (columnar_by_hand, "semanir-s-tiny", {"skip": "none", "channels": 1}),
@@ -180,11 +178,11 @@ def test_one_dictionary_per_stage(name, monkeypatch):
     assert used == [entry for entry in built for _ in range(3)]
 
 
-GRADIENTS = [("semanir-s-tiny", {"upscale": 4}), ("semanir-u-tiny", {})]
 OTHER = {"layout": "U1", "attention": "cosine", "norm": "post"}
+GRADIENTS = [("semanir-s-tiny", {"upscale": 4}), ("semanir-u-tiny", {}), ("semanir-u-tiny", OTHER)]
 
 
-@pytest.mark.parametrize(("name", "switches"), [*GRADIENTS, ("semanir-u-tiny", OTHER)], ids=str)
+@pytest.mark.parametrize(("name", "switches"), GRADIENTS, ids=str)
 def test_gradients_reach_every_parameter(name, switches):
     network = tiny(name, **switches)
     out = network(images(1, 3, 20, 20))
