@@ -24,11 +24,10 @@ def test_collect_gives_hand_computed_means_in_sorted_rows(tmp_path):
         ("set_a", "sigma50", 24.5, 0.75, 0.76),
         ("set_b", "sigma50", 27.0, 0.70, 0.73),
     ]
+    scores_of_input = [("set_a", "sigma15", 20.25, 0.5, 0.6)]
     paths = [
         eval_record(tmp_path, "denoise_gray-blind", "semanir-u", scores),
-        eval_record(
-            tmp_path, "denoise_gray-blind", "input", [("set_a", "sigma15", 20.25, 0.5, 0.6)]
-        ),
+        eval_record(tmp_path, "denoise_gray-blind", "input", scores_of_input),
         count_record(tmp_path, "semanir-b"),
     ]
     results = collect(paths)
@@ -61,13 +60,10 @@ def test_collect_gives_hand_computed_means_in_sorted_rows(tmp_path):
 
 def test_collect_keeps_an_infinite_psnr(tmp_path):
     """In the results, through results.csv, and to the gain."""
-    scores = [("embedded_rgb", "x2", math.inf, 1.0, 1.0), ("embedded_rgb", "x2", 30.0, 0.9, 0.9)]
-    paths = [
-        eval_record(tmp_path, "sr-x2", "semanir-s", scores),
-        eval_record(tmp_path, "sr-x2", "input", [("embedded_rgb", "x2", 30.0, 0.9, 0.9)]),
-    ]
-    results = collect(paths)
-    psnr = results[results["metric"] == "psnr"].set_index("model")["value"]
+    equal, other = (("embedded_rgb", "x2", psnr, 1.0, 1.0) for psnr in (math.inf, 30.0))
+    paths = [eval_record(tmp_path, "sr-x2", "semanir-s", [equal, other])]
+    paths.append(eval_record(tmp_path, "sr-x2", "input", [other]))
+    psnr = collect(paths).query("metric == 'psnr'").set_index("model")["value"]
     assert psnr["semanir-s"] == math.inf
     write_results(paths, tmp_path / "results.csv")
     back = means(read_results(tmp_path / "results.csv"))
@@ -81,9 +77,8 @@ def test_results_csv_holds_what_was_collected(everything, tmp_path):
     with (tmp_path / "results.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == len(read_records(everything))
-    params = [
-        r for r in rows if (r["model"], r["level"], r["metric"]) == ("semanir-s", "x2", "params")
-    ]
+    place = ("semanir-s", "x2", "params")
+    params = [row for row in rows if (row["model"], row["level"], row["metric"]) == place]
     assert [float(row["value"]) for row in params] == [11_869_775]
     assert {row["seed"] for row in rows} == {"0", ""}
     assert {row["images"] for row in rows} == {"", "3"}  # of times, their rounds
@@ -129,10 +124,9 @@ def test_broken_results_are_named(everything, tmp_path):
     with pytest.raises(InputError, match=r"results\.csv has no column task"):
         read_results(path)
     for column, text in (("value", "high"), ("seed", "first"), ("k", "0.5"), ("", "")):
-        if column:
-            results.assign(**{column: text}).to_csv(path, index=False)
-        else:
-            path.write_text(text)
+        results.assign(**{column: text}).to_csv(path, index=False) if column else path.write_text(
+            ""
+        )
         with pytest.raises(InputError, match=r"broken results .*results\.csv"):
             read_results(path)
 

@@ -44,9 +44,9 @@ def test_exponents_and_their_verdicts():
     assert memory.exponent(["N=512", "N=1024"], [1.0, 4.0]) == 2
     assert memory.exponent(["k=32", "k=512"], [1.0, 16.0]) == 1
     numbers = [cell for cell in cells("table01") if cell.kind == "number"]
-    found = {
-        (f"N={n}", "mask"): {"bytes": float(n * n)} for n in (4096, 8192)
-    } | {(f"N={n}", "gather"): {"bytes": float(n)} for n in (4096, 8192)}  # fmt: skip
+    found = {}
+    for n in (4096, 8192):
+        found |= {(f"N={n}", "mask"): {"bytes": n * n}, (f"N={n}", "gather"): {"bytes": n}}
     lines = {line["method"]: line for line in memory.growth(numbers, found)}
     assert lines["Torch-Mask"]["verdict"] == "same growth"
     assert lines["Torch-Gather"]["verdict"] == "grows less"

@@ -79,12 +79,8 @@ def test_what_gives_no_spread_is_refused(tmp_path, monkeypatch, scale, count, me
     assert not (tmp_path / "spreads").exists()
 
 
-# --- files in git ----------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("path", sorted(spreads.SPREADS.glob("*.csv")), ids=lambda p: p.stem)
 def test_spreads_in_git_are_well_formed(path):
-    """Of a scale, of every network it trains, positive, each cell once."""
     lines = pd.read_csv(path, comment="#", keep_default_na=False)
     assert path.stem in scales() and list(lines.columns) == COLUMNS
     assert not lines.duplicated(COLUMNS[:5]).any()
