@@ -99,16 +99,27 @@ def test_planning_and_rendering_never_import_torch(room):
             assert not torch.search(text), f"{room}: {name}"
 
 
+# modules: what loading them does not load
+LATE = {
+    "semanir.evaluate.metrics": "torch",
+    "data_prep.prepare": "torch skimage",
+    "semanir.plan.runs, reports.tables.tables, semanir.cli, data_prep.degrade": "requests",
+    "semanir.attention.dispatch": "semanir.attention.gpu",
+}
+
+
+@pytest.mark.parametrize("modules", LATE)
+def test_what_few_need_is_imported_late(modules):
+    done = python(f"import sys, {modules}; print({{*{LATE[modules].split()}}} & {{*sys.modules}})")
+    assert done.stdout == b"set()\n", done.stderr
+
+
 def test_the_snakefile_and_all_verbs_load_without_torch_and_pandas():
     """And without requests: planning must not pay for them."""
     text = (REPOSITORY / "Snakefile").read_text(encoding="utf-8")
     imports = re.findall(r"^(?:from|import) (?:semanir|reports).*$", text, re.MULTILINE)
     assert len(imports) >= 3
-    program = """
-from semanir import cli
-cli.make_parser()
-heavy = {'torch', 'pandas', 'requests', 'matplotlib'} & set(sys.modules)
-assert not heavy, heavy
-"""
-    done = python("\n".join(["import sys", *imports]) + program)
+    heavy = "assert not {'torch', 'pandas', 'requests', 'matplotlib'} & {*sys.modules}"
+    lines = ["import sys", *imports, "from semanir import cli", "cli.make_parser()", heavy]
+    done = python("\n".join(lines))
     assert done.returncode == 0, done.stderr

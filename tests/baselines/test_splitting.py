@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from small_networks import enlarged
 
 from baselines.splitting import SPLITS, largest_piece
 
@@ -12,10 +13,6 @@ EVERY = {
     "partitions": {"side": 30, "shave": "tenth", "multiple": 4, "mode": "symmetric"},
     "overlapping_crops": {"side": 48},
 }
-
-
-def enlarged(x, scale):
-    return x.repeat_interleave(scale, -1).repeat_interleave(scale, -2)
 
 
 def piece_numbers(split, size, scale=1, **numbers):
