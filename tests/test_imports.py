@@ -8,10 +8,9 @@ from checkout import REPOSITORY, python
 
 from semanir.plan.source_hash import PACKAGES, module_path, read_module
 
-BASEMENT = {
-    f"semanir.{name}" for name in ("arguments", "errors", "files", "memory", "names", "paths")
-}
+BASEMENT = {f"semanir.{n}" for n in ("arguments", "errors", "files", "memory", "names", "paths")}
 NETWORKS = {"data_prep", "semanir.attention", "semanir.network", "semanir.inference"}
+TRAINED = {*NETWORKS, "baselines", "semanir.evaluate"}
 # room: the rooms that its modules may import, beside itself and the basement
 ALLOWED = {
     "basement": set(),
@@ -23,9 +22,7 @@ ALLOWED = {
     "semanir.plan": {"data_prep", "baselines.registry"},
     "semanir.evaluate": {*NETWORKS, "baselines", "semanir.plan.models"},
     "semanir.train": {*NETWORKS, "semanir.evaluate.metrics"},
-    "semanir.measure": {
-        *(*NETWORKS, "baselines", "semanir.evaluate", "semanir.train", "semanir.plan")
-    },
+    "semanir.measure": {*TRAINED, "semanir.train", "semanir.plan"},
     "reports": {"data_prep", "baselines.registry", "semanir.plan"},
 }
 LIGHT = ("data_prep", "semanir.plan", "reports")  # never torch, not even inside a function

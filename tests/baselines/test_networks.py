@@ -143,15 +143,13 @@ def test_horizontal_strips_of_cat_are_vertical_ones_of_the_transposed_image():
     torch.testing.assert_close(other(x.transpose(1, 2)), one(x).transpose(1, 2))
 
 
-@pytest.mark.parametrize(
-    ("sparse", "size"), [(False, (16, 24)), (True, (16, 24)), (True, (18, 23))]
-)
-def test_blocks_of_art_are_dense_or_sparse(sparse, size):
+@pytest.mark.parametrize(("sparse", "h", "w"), [(False, 16, 24), (True, 16, 24), (True, 18, 23)])
+def test_blocks_of_art_are_dense_or_sparse(sparse, h, w):
     """A window of 8, or every fourth token of the image; padding is nobody's key."""
     block = art_block(heads=2, sparse=sparse)
-    y, x = torch.meshgrid(*map(torch.arange, size), indexing="ij")
+    y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
     same = (y % 4 == 9 % 4) & (x % 4 == 13 % 4) if sparse else (y // 8 == 1) & (x // 8 == 1)
-    assert torch.equal(footprint(block, (*size, 48), (9, 13)), same)
+    assert torch.equal(footprint(block, (h, w, 48), (9, 13)), same)
 
 
 def art_block(heads, sparse):
@@ -175,15 +173,15 @@ def test_padding_of_art_changes_no_weight():
 
 
 @pytest.mark.parametrize(
-    ("index", "place", "rows"), [(0, 5, range(4, 8)), (1, 5, range(2, 6)), (1, 0, range(0, 2))]
+    ("index", "place", "ends"), [(0, 5, (4, 8)), (1, 5, (2, 6)), (1, 0, (0, 2))]
 )
-def test_windows_of_xformer_shift_in_every_other_block(index, place, rows):
+def test_windows_of_xformer_shift_in_every_other_block(index, place, ends):
     block = Xformer(dim=8, heads=(1, 1, 1, 1), window=4, refinement=1).encoder1[index].double()
 
     def last(x):
         return block(x.movedim(-1, 1)).movedim(1, -1)
 
-    inside = torch.isin(torch.arange(12), torch.tensor(rows))
+    inside = torch.isin(torch.arange(12), torch.arange(*ends))
     reached = footprint(last, (12, 12, 8), (place, place))
     assert torch.equal(reached, inside[:, None] & inside)
 

@@ -41,9 +41,8 @@ def textures(names, height=40, width=48, seed=0, frequency=0.35):
 
 def ponds(folder, **options):
     """A prepared set of five ponds and one wine."""
-    return write_set(
-        folder, textures([*(f"pond_{i}.png" for i in range(5)), "wine_0.png"], **options)
-    )
+    names = [*(f"pond_{i}.png" for i in range(5)), "wine_0.png"]
+    return write_set(folder, textures(names, **options))
 
 
 def static(names, height, width, seed=0):

@@ -145,14 +145,12 @@ def longer_than_declared(data):
     return data.replace(struct.pack("<I", 50_000), struct.pack("<I", 10))
 
 
+EVERY = ("zip", "tar.gz", "rar")
 DAMAGES = {
-    "truncated": (("zip", "tar.gz", "rar"), lambda data: data[:60_000], "damaged"),
-    "another format": (("zip", "tar.gz", "rar"), lambda data: b"<html>" * 99, "damaged"),
-    "nothing": (("zip", "tar.gz", "rar"), lambda data: b"", "damaged"),
-    "a bit": (
-        *(("zip", "tar.gz", "rar"), lambda d: d[:5000] + bytes([d[5000] ^ 1]) + d[5001:]),
-        "damaged",
-    ),
+    "truncated": (EVERY, lambda data: data[:60_000], "damaged"),
+    "another format": (EVERY, lambda data: b"<html>" * 99, "damaged"),
+    "nothing": (EVERY, lambda data: b"", "damaged"),
+    "a bit": (EVERY, lambda d: d[:5000] + bytes([d[5000] ^ 1]) + d[5001:], "damaged"),
     "too long": (("zip",), longer_than_declared, "damaged"),
     "encrypted": (("zip",), in_both_headers(6, 1), r"a\.png.* is encrypted"),
     "unknown method": (("zip",), in_both_headers(8, 99), "compression"),

@@ -101,9 +101,8 @@ def test_weights_and_the_course_of_a_training(tmp_path):
 
 def test_page_figures_and_numbers_are_written(tmp_path):
     scores = [("set12", "sigma15", 30, 0.9, 0.9)]
-    records = [
-        eval_record(tmp_path, "denoise_gray-blind", m, scores) for m in ("semanir-u", "input")
-    ]
+    both, task = ("semanir-u", "input"), "denoise_gray-blind"
+    records = [eval_record(tmp_path, task, model, scores) for model in both]
     records += denoised(tmp_path, GAINS)
     records.append(train_record(tmp_path, "semanir-s", [(40, 30), (80, 31)]))
     family = ablations.render("smoke", read_records(records), tmp_path)

@@ -124,9 +124,7 @@ def test_broken_results_are_named(everything, tmp_path):
     with pytest.raises(InputError, match=r"results\.csv has no column task"):
         read_results(path)
     for column, text in (("value", "high"), ("seed", "first"), ("k", "0.5"), ("", "")):
-        results.assign(**{column: text}).to_csv(path, index=False) if column else path.write_text(
-            ""
-        )
+        path.write_text(results.assign(**{column: text}).to_csv(index=False) if column else "")
         with pytest.raises(InputError, match=r"broken results .*results\.csv"):
             read_results(path)
 

@@ -83,8 +83,7 @@ def test_times_of_the_back_ends_are_collected(tmp_path):
     results = collect([put(tmp_path, "bench", device="cpu", layers=layers)])
     rows = results[["model", "level", "metric", "value", "k"]].to_numpy().tolist()
     assert rows == [
-        ["dense", "N=64 k=8", "forward_ms", 2.0, 8],
-        ["mask", "N=64 k=8", "forward_ms", 3.0, 8],
+        [name, "N=64 k=8", "forward_ms", t, 8] for name, t in (("dense", 2), ("mask", 3))
     ]
 
 

@@ -10,7 +10,6 @@ from gate_cases import SD, compared, lines_of, spreads_of, verdicts
 
 from reports.collect import COLUMNS, METRICS, read_records
 from reports.gate import compare
-from reports.gate.spreads import Spread
 from semanir.plan.cells import COUNTED
 
 
@@ -37,22 +36,6 @@ def test_a_drop_counts_where_chance_does_not_explain_it(sd, seeds, changes):
 
 def moved(lines, change):
     return lines.assign(value=lines["value"] + change)
-
-
-@pytest.mark.parametrize("seeds", [1, 3])
-@pytest.mark.parametrize("sd", [0.0, 0.005, 0.02, 0.1, 0.4])
-def test_chance_of_training_fails_one_cell_of_a_thousand(seeds, sd):
-    """Spreads measured with six degrees of freedom, as they are; then trainings of true spread.
-
-    One in a hundred is what may fail; four standard errors of 20,000 cells are added.
-    """
-    rng = np.random.default_rng(0)
-    cells, degrees = 20_000, 6
-    measured = sd * (rng.chisquare(degrees, cells) / degrees) ** 0.5
-    moved = rng.normal(0, sd, (2, cells, seeds)).mean(-1)
-    chance = measured * Spread(1.0, degrees).half_width(seeds, 1 - 2 * compare.CHANCE)
-    fails = moved[0] - moved[1] < -np.maximum(0.05, chance)
-    assert np.mean(fails) < compare.CHANCE + 4 * (compare.CHANCE / cells) ** 0.5 < 0.01
 
 
 def test_whose_spread_a_cell_has():

@@ -113,6 +113,8 @@ def test_counts_of_the_whole_paper():
 
 SR = "RCAN|SAN|HAN|IPT|SwinIR|CAT-A|ART|EDT|SemanIR-S|SemanIR-B"
 WINDOWS = "window 8|window 16|window 32"
+GREY = ("Classic5", "LIVE1", "Urban100")
+PARTS = {"sr": "×4 SR: ", "denoise_gray": "Denoising σ=50: "}
 ROWS = {
     "table01": "N=512|N=1024|N=2048|N=4096|N=8192|k=32|k=64|k=128|k=256|k=512",
     "table02": "DeblurGAN|Nah et al.|DeblurGAN-v2|SRN|Gao et al.|DBGAN|MT-RNN|DMPHN|Suin et al."
@@ -127,9 +129,7 @@ ROWS = {
     "table10": "|".join(f"{name} ×{scale}" for scale in (2, 4) for name in SR.split("|")),
     "table11": "stages|layers per stage",
     "table12": "MSA|W-MSA|SemanIR MSA",
-    "extra_jpeg_gray": "|".join(
-        f"{name} QF{n}0" for name in ("Classic5", "LIVE1", "Urban100") for n in range(1, 5)
-    ),
+    "extra_jpeg_gray": "|".join(f"{name} QF{n}0" for name in GREY for n in range(1, 5)),
     "extra_sr_x3": "RCAN ×3|SAN ×3|HAN ×3|NLSA ×3|IPT ×3|SwinIR ×3|CAT-A ×3|ART ×3|EDT ×3"
     "|SemanIR-S ×3|SemanIR-B ×3",
     "extra_denoise": "†IRCNN|RNAN|IPT",
@@ -137,9 +137,7 @@ ROWS = {
 
 LABELS = {
     "table01": lambda c: c["setting"],
-    "table03": lambda c: (
-        {"sr": "×4 SR: ", "denoise_gray": "Denoising σ=50: "}[c["task"]] + c["method"]
-    ),
+    "table03": lambda c: PARTS[c["task"]] + c["method"],
     "table04": lambda c: f"{c['dataset']} {c['setting'].upper()}",
     "table05": lambda c: c["setting"].removeprefix("sigma25 ").replace("window", "window "),
     "table07": lambda c: "†" * (c["single_model"] == "yes") + c["method"],
@@ -147,10 +145,8 @@ LABELS = {
     "table11": lambda c: c["metric"].replace("_", " "),
     "extra_sr_x3": lambda c: f"{c['method']} ×3",
 }
-LABELS |= {
-    "extra_jpeg_gray": LABELS["table04"],
-    **{"table06": LABELS["table05"], "extra_denoise": LABELS["table07"]},
-}
+LIKE = {"extra_jpeg_gray": "table04", "table06": "table05", "extra_denoise": "table07"}
+LABELS |= {table: LABELS[other] for table, other in LIKE.items()}
 
 
 def with_metrics(*names):
@@ -179,7 +175,7 @@ def pairs(text):
 
 
 TABLE6 = ("McMaster", "CBSD68", "Kodak24", "Urban100")
-PARTS = "SemanIR-S: SemanIR-B: SemanIR:down SemanIR:up SemanIR:final"
+STRUCTURE = "SemanIR-S: SemanIR-B: SemanIR:down SemanIR:up SemanIR:final"
 # table: the fields its column headings give, and the columns of every row, left to right
 COLUMNS = {
     "table01": (("method",), [("Triton",), ("Torch-Gather",), ("Torch-Mask",)]),
@@ -191,7 +187,7 @@ COLUMNS = {
     "table07": (("task", "dataset", "setting", "metric"), NOISE),
     "table09": (("dataset",), [("Kodak",), ("McMaster",)]),
     "table10": (("dataset", "metric"), ENLARGED),
-    "table11": (("method", "setting"), pairs(PARTS)),
+    "table11": (("method", "setting"), pairs(STRUCTURE)),
     "table12": (("metric",), [("time_complexity",), ("space_complexity",)]),
     "extra_jpeg_gray": by_method(JPEG_GRAY),
     "extra_sr_x3": (("dataset", "metric"), ENLARGED),

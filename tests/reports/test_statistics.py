@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 import simulated
 from scipy import stats
-from simulated import Design
 
 from reports.statistics import comparison
 from reports.statistics.comparison import Crossed
@@ -124,14 +123,6 @@ def test_images_restored_perfectly():
     (one,) = compare(frame)
     assert not one.known and one.mean == np.inf
     assert Family([one]).conclude(one).name == "inconclusive"
-
-
-def test_simulated_mean_squares_are_those_of_simulated_tables():
-    """The mean squares that simulated.py draws, against tables of seeds, images and rest."""
-    design, rng = Design(3, 12, 0.1, 0.2, 0.05), np.random.default_rng(0)
-    drawn, made = design.draw(rng, 20_000), Crossed.of(design.tables(rng, 20_000))
-    for name in ("of_seeds", "of_images", "rest", "mean"):
-        assert stats.ks_2samp(getattr(drawn, name), getattr(made, name)).pvalue > 0.001
 
 
 def test_intervals_cover_as_stated():

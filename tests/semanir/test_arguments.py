@@ -145,9 +145,7 @@ def test_numbers_that_are_none(capsys, command, value):
     assert repr(value) in refused(capsys, command)
 
 
-@pytest.mark.parametrize(
-    ("command", "value"), [pytest.param(*case, id=case[0]) for case in WORDS + FILES]
-)
+@pytest.mark.parametrize(("command", "value"), WORDS + FILES)
 def test_wrong_names_and_files_are_named(capsys, place, command, value):
     assert value in refused(capsys, command)
 

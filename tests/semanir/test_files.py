@@ -134,9 +134,7 @@ def test_a_full_disk_by_a_stub(tmp_path, monkeypatch, number):
     assert names_in(tmp_path) == []
 
 
-@pytest.mark.parametrize(
-    "error", [PermissionError(errno.EACCES, "Permission denied", "in.png"), RuntimeError("odd")]
-)
+@pytest.mark.parametrize("error", [PermissionError(errno.EACCES, "no", "in.png"), RuntimeError()])
 def test_other_errors_of_a_block_stay_what_they_are(tmp_path, error):
     """An input that cannot be read is no fault of the output."""
     with pytest.raises(type(error)) as raised, replacing(tmp_path / "file"):
@@ -202,11 +200,9 @@ def run(body, encoding="utf-8", **options):
     return python(program, env={"PYTHONIOENCODING": encoding}, **streams)
 
 
-@pytest.mark.parametrize(
-    ("encoding", "shown"), [("utf-8", b"na\xc3\xafve"), ("ascii", b"na\\xefve")]
-)
+@pytest.mark.parametrize(("encoding", "shown"), [("utf-8", b"\xc3\xafve"), ("ascii", b"\\xefve")])
 def test_names_that_a_terminal_lacks_are_escaped(encoding, shown):
-    ended = run("[print('na\\xefve \\udce9', file=f) for f in (sys.stdout, sys.stderr)]", encoding)
+    ended = run("[print('\\xefve \\udce9', file=f) for f in (sys.stdout, sys.stderr)]", encoding)
     assert ended.returncode == 0 and ended.stdout == ended.stderr == shown + b" \\udce9\n"
 
 

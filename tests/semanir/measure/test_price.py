@@ -71,9 +71,7 @@ def timed(monkeypatch, start=0.0):
     """Instead of timings: 7.2 s a step, 36 s a megapixel; yields what is restored."""
     asked = []
     monkeypatch.setattr(costs, "step", lambda *options: (10.0, 7.2))
-    monkeypatch.setattr(
-        costs, "seconds_a_megapixel", lambda *options: asked.append(options) or 36.0
-    )
+    monkeypatch.setattr(costs, "seconds_a_megapixel", lambda *given: asked.append(given) or 36.0)
     monkeypatch.setattr(costs, "seconds_to_start", lambda: start)
     return asked
 

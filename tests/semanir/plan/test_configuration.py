@@ -1,11 +1,9 @@
 """Names and options that users give: accepted, or refused with the nearest valid ones."""
 
 import os
-import re
 
 import pytest
 
-from data_prep.tasks import get_task
 from semanir.names import UnknownNameError, known_name
 from semanir.plan import cells as printed
 from semanir.plan import configuration, models
@@ -59,25 +57,6 @@ def test_options_reach_the_plan_and_the_commands_of_jobs(monkeypatch):
         systems="--systems dncnn restormer",
     )
     assert dict(os.environ) == before
-
-
-@pytest.mark.parametrize(
-    ("look_up", "names"),
-    [
-        (models.get_scale, "scale 'smoek'; did you mean smoke?"),
-        (models.get_model, "model 'semanir-x'; did you mean semanir-u or semanir-s or semanir-b?"),
-        (models.get_model, "model 'swinr'; did you mean swinir"),
-        (cells, "table 'table13'; did you mean table1"),
-        (lambda name: Plan("smoke").records([name]), "table 'tabel10'; did you mean table"),
-        (get_task, "task 'sr-x5'; did you mean sr-x"),
-        (get_task, "task 'sr-blind'"),
-        (get_task, "task 'denoise_gray'; did you mean denoise_g"),
-        (Plan("smoke").recipe, "task 'zzz'; valid: denoise_gray-sigma15, "),
-    ],
-)
-def test_an_unknown_name_is_one_line_with_the_nearest(look_up, names):
-    with pytest.raises(UnknownNameError, match=re.escape(f"unknown {names}")):
-        look_up(names.split("'")[1])
 
 
 def test_names_are_picked_or_refused():
