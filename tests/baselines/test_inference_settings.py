@@ -11,16 +11,13 @@ from torch import nn
 
 from baselines import adapt, networks
 from baselines.inference_settings import InferenceSettings, inference_settings
-from baselines.registry import COMMERCIAL, get_system, schema, systems, weights_for
+from baselines.registry import get_system, schema, systems, weights_for
 from baselines.splitting import SPLITS
 from semanir.cli import systems_page
 from semanir.errors import InputError
 from semanir.network import flops
 
-
-@pytest.fixture(autouse=True)
-def accepted(monkeypatch):
-    monkeypatch.setenv(COMMERCIAL, "true")
+pytestmark = pytest.mark.usefixtures("noncommercial")
 
 
 class Recorder(nn.Module):

@@ -41,9 +41,7 @@ deepjoint:demosaick=0.561 transweather:weather=38.052
 NETWORKS = [name for name, entry in systems().items() if "network" in entry]
 
 
-@pytest.fixture(autouse=True)
-def accepted(monkeypatch):
-    monkeypatch.setenv(COMMERCIAL, "true")
+pytestmark = pytest.mark.usefixtures("noncommercial")
 
 
 @cache

@@ -94,7 +94,6 @@ def test_the_crop_at_the_edge_takes_over_in_the_middle_of_what_is_shared(columns
 
 
 def test_largest_pieces():
-    """What has to fit into memory at once."""
     assert largest_piece({}, 321, 481) == (321, 481)
     quarters = {"recursive_quarters": {"shave": 10, "min_size": 160000}}
     assert largest_piece(quarters, 900, 1000) == (240, 265)

@@ -82,13 +82,6 @@ def linear(layer, x):
     return x @ array(layer.weight).T + array(layer.bias)
 
 
-def normalised(x, norm):
-    """Layer normalisation of [N,C], written out."""
-    centred = x - x.mean(-1, keepdims=True)
-    scale = np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5)
-    return centred / scale * array(norm.weight) + array(norm.bias)
-
-
 def keys_by_hand(attention, x):
     """[h,w,C] -> [N,C]: every whole R x R square of tokens, in reading order, as one token."""
     r = attention.reduction
@@ -99,7 +92,11 @@ def keys_by_hand(attention, x):
         np.einsum("ocij,ijc->o", kernel, x[y : y + r, z : z + r]) + bias
         for y, z in product(*(range(0, side - r + 1, r) for side in x.shape[:2]))
     ]
-    return normalised(np.stack(squares), attention.norm)
+    return array(
+        F.layer_norm(
+            torch.from_numpy(np.stack(squares)), [x.shape[-1]], *attention.norm.parameters()
+        )
+    )
 
 
 def attended_by_hand(attention, x, queries):

@@ -340,7 +340,6 @@ def test_sizes_are_those_of_transweather(height, width):
 
 @pytest.mark.parametrize("shape", [(33, 47, 3), (600, 1100, 3), (1100, 30, 3), (32, 48, 3)])
 def test_resizing_is_pillows_lanczos(shape):
-    """Of colour of 8 bits alone."""
     image = pixels(*shape)
     height, width = size_in_transweather(*shape[:2])
     resized = resize_as_transweather(image)

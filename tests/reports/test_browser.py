@@ -75,7 +75,6 @@ def test_a_page_loads_alone_fits_and_is_accessible(browser, page, table, size, d
 
 
 def test_provenance_is_reached_by_keyboard_and_gives_the_focus_back(browser, page):
-    """Tab to the table, arrows to a cell, Enter opens, Escape closes: the cell has the focus."""
     from selenium.webdriver.common.keys import Keys
 
     browser.open(page("table10"))
@@ -170,7 +169,6 @@ def test_a_column_sorts_up_down_and_as_printed_within_blocks(browser, page):
 
 
 def test_verdicts_filter_cells_and_rows(browser, page):
-    """Counts on the buttons are the cells that stay; two pressed show both; none shows all."""
     browser.open(page("table10"))
     cell, word = "#printed td > button", "#printed td > button .vh"
     everything = len(cells("table10"))
@@ -195,7 +193,6 @@ def test_verdicts_filter_cells_and_rows(browser, page):
 
 
 def test_the_switch_shows_printed_measured_or_difference(browser, page):
-    """Radio buttons: arrow keys switch; sorting follows what is shown."""
     from selenium.webdriver.common.keys import Keys
 
     browser.open(page("table03"))
@@ -218,7 +215,6 @@ def test_the_switch_shows_printed_measured_or_difference(browser, page):
 
 
 def test_without_a_script_everything_is_shown(browser, page):
-    """Values, verdicts and titles; no button that would do nothing."""
     browser.open(page("table10"), script=False)
     try:
         assert len(browser.find("#printed td[title]")) == len(cells("table10"))

@@ -124,7 +124,6 @@ def test_memory_of_a_gpu_is_shown_beside_that_of_this_machine(tmp_path):
 
 
 def test_page_of_figure_4(tmp_path):
-    """Two figures, text of the record as text, the same bytes every time."""
     path = activation_record(tmp_path)
     path.write_text(path.read_text().replace("astronaut", "<b>photo</b>"))
     figure04.render(path, tmp_path)

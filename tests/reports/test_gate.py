@@ -20,7 +20,6 @@ pytest_plugins = "gate_cases"
 
 
 def test_accepted_results_pass(results, command, tmp_path):
-    """A round trip under every kind of metric; what is accepted may be named by its file."""
     path = results()
     cells = len(pd.read_csv(path).drop_duplicates(["task", "model", "dataset", "level", "metric"]))
     code, out, _ = command("accept", "--scale", "smoke", "--results", path)
@@ -114,7 +113,6 @@ def test_bad_accepted_results_are_refused(results, command, tmp_path, name, text
 
 
 def test_what_is_not_accepted(results, command, tmp_path):
-    """What is no number, and results of another scale; a candidate that is not there."""
     code, _, error = command("accept", "--results", results((math.nan, 27.5, 31.25, 24.0)))
     assert code == 2
     assert "1 values that are no number, such as denoise_gray-blind, semanir-u, set_a" in error

@@ -88,7 +88,6 @@ def test_annotations_are_workflow_commands():
 
 
 def test_annotations_come_by_option_and_on_github(check, tmp_path, monkeypatch):
-    """There the Markdown goes to the summary of the step, after what is in it."""
 
     def commands(*options):
         return [line for line in check(*options) if line.startswith("::")]

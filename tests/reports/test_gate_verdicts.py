@@ -58,10 +58,8 @@ def test_whose_spread_a_cell_has():
 
 def weights_of(*values, model="semanir-u"):
     """Lines that say what trainings of some seeds gave."""
-    lines = [
-        lines_of({"": value}, metric="weights", seed=str(seed), model=model)
-        for seed, value in enumerate(values)
-    ]
+    place = {"metric": "weights", "model": model}
+    lines = [lines_of({"": value}, seed=str(n), **place) for n, value in enumerate(values)]
     return pd.concat([lines_of({}), *lines]).assign(dataset="", level="")
 
 

@@ -46,7 +46,8 @@ def rendered(tmp_path, monkeypatch):
 def test_gains_by_hand(tmp_path):
     """Blind and single-level networks alike are compared with the input of the blind task."""
     blind, single = "denoise_gray-blind", "denoise_gray-sigma50"
-    scores = [
+    paths = [count_record(tmp_path, "semanir-s")]
+    for task, model, seed, psnr in (
         (blind, "input", 0, {"sigma15": 24, "sigma50": 14}),
         (blind, "semanir-u", 0, {"sigma15": 30, "sigma50": 23}),
         (single, "semanir-u", 0, {"sigma50": 24}),
@@ -54,9 +55,7 @@ def test_gains_by_hand(tmp_path):
         ("sr-x2", "input", 0, {"x2": 28.5}),
         ("sr-x2", "semanir-s", 0, {"x2": 28.25}),
         ("sr-x4", "semanir-s", 0, {"x4": 25}),
-    ]
-    paths = [count_record(tmp_path, "semanir-s")]
-    for task, model, seed, psnr in scores:
+    ):
         images = [("set", level, value, 0, 0) for level, value in psnr.items()]
         paths.append(eval_record(tmp_path, task, model, images, seed=seed))
     gains = index.gains(collect(paths))
@@ -71,7 +70,6 @@ def test_gains_by_hand(tmp_path):
 
 
 def test_the_index_shows_coverage(results_csv, tmp_path):
-    """One row a table with the counts of its own page, all in one page."""
     out = tmp_path / "index.html"
     index.render("smoke", results_csv, out)
     text = out.read_text(encoding="utf-8")
@@ -111,7 +109,6 @@ def test_a_gain_without_its_input_is_a_dash(rendered, tmp_path):
 
 
 def test_what_comes_from_data_is_escaped(rendered, tmp_path):
-    """Machine, network, image, level: all that a record may call as it likes."""
     evil = "\"'><img src=x onerror=alert(1)>&"
     provenance = PROVENANCE | {"machine": evil, "commit": evil, "versions": {"torch": evil}}
     scores = [("embedded_rgb", "x2", 20, 0, 0)]
@@ -213,18 +210,12 @@ def test_what_is_measured_as_printed_is_no_gap(tmp_path):
 
 
 def test_machines_are_counted_by_record(tmp_path):
-    """Two records of one machine and one of another; what a record does not say is empty."""
     other = PROVENANCE | {"machine": "B", "created": "2026-03-04T00:00:00+00:00"}
     del (bare := dict(other))["threads"]
     scores = [("embedded_rgb", "x2", psnr, 0, 0) for psnr in (20, 21)]
-    paths = [
-        eval_record(tmp_path, "sr-x2", model, scores, provenance=made)
-        for model, made in (
-            ("input", bare),
-            ("semanir-s", PROVENANCE),
-            ("semanir-b", PROVENANCE | {"created": "2026-01-05"}),
-        )
-    ]
+    later = PROVENANCE | {"created": "2026-01-05"}
+    made = {"input": bare, "semanir-s": PROVENANCE, "semanir-b": later}
+    paths = [eval_record(tmp_path, "sr-x2", m, scores, provenance=p) for m, p in made.items()]
     first, second = index.makers(read_records(paths))
     assert (first["machine"], first["records"]) == (PROVENANCE["machine"], 2)
     assert (first["first"], first["last"], first["threads"]) == ("2026-01-02", "2026-01-05", 1)
@@ -240,7 +231,6 @@ def test_times_have_their_ratio(tmp_path):
 
 
 def test_accepted_results_of_other_machines_are_linked(rendered, results_csv, monkeypatch):
-    """Those of other scales, with their source as text; nothing without any."""
     accepted = [
         Accepted("mini-box", "mini", "Measured on <b>A & B</b>", results_csv),
         Accepted("smoke-box", "smoke", "", results_csv),
@@ -255,7 +245,6 @@ def test_accepted_results_of_other_machines_are_linked(rendered, results_csv, mo
 
 
 def test_claims_are_shown_as_soon_as_there_are_some(rendered, results_csv, tmp_path):
-    """No section without claims.csv, counts of its verdicts with it."""
     assert index.claims(tmp_path) == {} and "claims.html" not in rendered(results_csv)
     (tmp_path / "claims.csv").write_text(
         "kind,verdict\nclaim,does not hold\nclaim,holds\nclaim,holds\nfinding,holds\n"

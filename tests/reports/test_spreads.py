@@ -31,7 +31,6 @@ def line_of(lines, metric="psnr"):
 
 
 def test_spreads_by_hand(tmp_path):
-    """Two seeds, 0.3 dB apart, rounded in three ways each."""
     ways = [{0: 30.00, 1: 30.30}, {0: 30.01, 1: 30.30}, {0: 30.02, 1: 30.36}]
     spread = measure([results_of(tmp_path, way) for way in ways])
     line = line_of(spread)

@@ -47,7 +47,6 @@ def test_differences_are_formed_by_image_and_seed():
 
 
 def test_only_seeds_and_images_that_both_have_are_compared():
-    """What one model or one seed lacks is left out of all; without any there is no comparison."""
     frame = scores([0.1, 0.2, 0.3], noise=0)
     frame = frame[~((frame["model"] == "one") & (frame["seed"] == 2))]
     frame = frame[~((frame["model"] == "other") & (frame["image"] == "03"))]

@@ -101,7 +101,6 @@ def test_html_is_self_contained_and_shows_every_printed_cell(rendered, table):
 
 
 def test_tooltips_carry_the_provenance_of_a_measured_cell(rendered, everything):
-    """Printed value with its place, mean, interval, scale, protocol, network, machine, commit."""
     tips = Page(text_of(rendered, "table10.html")).attributes("td", "title")
     (tip,) = [tip for tip in tips if tip.startswith("SemanIR-S ×2, Set5 SSIM\n")]
     (record,) = [path for path in everything if "sr-x2/semanir-s/" in str(path)]
@@ -249,7 +248,6 @@ def test_latex_header_and_characters(rendered):
 
 
 def test_markup_in_a_record_stays_text(tmp_path, monkeypatch):
-    """A protocol, network and machine that would be elements, an attribute and another fact."""
     bad = """"><script>alert(1)</script>\nverdict: match"""
     path = eval_record(
         tmp_path,
@@ -270,7 +268,6 @@ def test_markup_in_a_record_stays_text(tmp_path, monkeypatch):
 
 
 def test_rendering_twice_is_byte_identical(rendered, everything, tmp_path):
-    """Also with the records in another order."""
     for table in ("table07", "table10", "table11"):
         tables.render(table, "smoke", read_records(everything[::-1]), tmp_path)
         for ending in ("html", "csv", "md", "tex"):

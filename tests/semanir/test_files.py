@@ -65,14 +65,12 @@ def test_names_that_are_no_text_become_escapes_in_files(tmp_path):
     assert json.loads((tmp_path / "a.json").read_bytes()) == ["caf\udce9"]
 
 
-def by_safetensors(path):
-    with replacing(path) as partial:
-        save_file({"a": torch.zeros(3)}, partial)
+def by(write):
+    def write_whole(path):
+        with replacing(path) as partial:
+            write(partial)
 
-
-def by_numpy(path):
-    with replacing(path) as partial, partial.open("wb") as file:
-        np.save(file, np.zeros(50_000))
+    return write_whole
 
 
 def by_training(path):
@@ -84,10 +82,10 @@ def by_training(path):
 tiny = partial(build, "semanir-u-tiny", channels=1)
 WRITERS = {
     "text": lambda path: write_text(path, "text" * 70_000),
-    "array": by_numpy,
+    "array": by(lambda path: np.zeros(50_000).tofile(path)),
     "photograph": lambda path: write_image(path, NOISE),
     "weights": lambda path: checkpoint.save(path, tiny()),
-    "weights by safetensors": by_safetensors,
+    "weights by safetensors": by(lambda path: save_file({"a": torch.zeros(3)}, path)),
     "training": by_training,
 }
 
@@ -243,12 +241,8 @@ def test_errors_end_in_one_line(capsys, error, line):
     assert line in shown and shown.startswith("error: ") and shown.count("\n") == 1
 
 
-def entries(path):
-    return files.read_list(path, {"file": str}, "mend it")
-
-
-def json_dict(path):
-    return files.read_json(path, dict, "mend it")
+json_dict = partial(files.read_json, kind=dict, next_step="mend it")
+entries = partial(files.read_list, fields={"file": str}, next_step="mend it")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from checkout import REPOSITORY
 SCRIPT = REPOSITORY / ".ci" / "policy.py"
 faults = run_path(str(SCRIPT))["faults"]
 HOST = "https://photographs.example.net/a"
+GENERATED = ("data/a.txt", "results/a/results.csv", "reports/table04.html", "weights.safetensors")
 HOME, REGISTRY = "/ho" + "me/someone", "--index-" + "url"  # in parts: this file is looked at, too
 
 
@@ -34,12 +35,11 @@ HOME, REGISTRY = "/ho" + "me/someone", "--index-" + "url"  # in parts: this file
         ("a.yml", "a: [", "does not parse"),
         ("a.cff", "", "holds nothing"),
         ("a.json", "{,}", "does not parse"),
-        ("data/a.txt", "x", "is generated"),
-        ("results/smoke/results.csv", "x", "is generated"),
-        ("reports/table04.html", "x", "is generated"),
-        ("reports/paper/table04.csv", "x", ""),
-        ("weights.safetensors", "x", "is generated"),
-        ("semanir/weights/a.safetensors", "x", ""),
+        *((name, "x", "is generated") for name in GENERATED),
+        *(
+            (name, "x", "")
+            for name in ("reports/paper/table04.csv", "semanir/weights/a.safetensors")
+        ),
         ("a.png", "x" * 1_000_001, "more than 1000000"),
         ("semanir/weights/a.safetensors", "x" * 1_000_001, ""),
         ("semanir/weights/a.safetensors", "x" * 3_000_001, "more than 3000000"),

@@ -73,22 +73,6 @@ def test_half_precision_and_strided_inputs(backend):
     assert_close({"out": got}, {"out": expected["out"]}, 0.03)
 
 
-@pytest.mark.parametrize("biased", [False, True])
-def test_permutations_commute_only_without_a_position_bias(biased):
-    """Sec. 3.2 of the paper: f(Tx) = Tf(x) for every permutation T of the tokens of a window."""
-    n, order = 16, torch.randperm(16)
-    tokens, (q, k, v) = torch.randn(1, n, 8), torch.randn(3, 1, 2, n, 4)
-    table = torch.randn(2, 49) if biased else None
-
-    def run(order):
-        dictionary = build_dictionary(tokens[:, order], 5)
-        inputs = (x[:, :, order] for x in (q, k, v))
-        return attend(*inputs, dictionary, table, (4, 4), backend="reference")
-
-    difference = (run(order) - run(torch.arange(n))[:, :, order]).abs().max()
-    assert (difference < 1e-6) != biased
-
-
 @pytest.mark.parametrize(("k", "name"), [(3, "gather"), (4, "mask")])
 def test_auto_gathers_only_a_small_part(k, name, monkeypatch):
     (q, _, _), _, _, _ = make(((8, 15), 1, 4, ""))

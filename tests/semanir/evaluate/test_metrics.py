@@ -1,6 +1,7 @@
 """Metrics against independent implementations and printed numbers."""
 
 import math
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -8,13 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from made_sets import write_set
 from mirrored import photographs, read, small_of_set5
-from photographs import EMBEDDED
+from photographs import EMBEDDED, pixels
 from scipy.ndimage import convolve
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from data_prep.resize import imresize, modcrop
 from data_prep.tasks import get_task, task_names
+from semanir.evaluate.evaluation import score_images
 from semanir.evaluate.metrics import PROTOCOLS, on_full_range, score
 
 METRICS = ["psnr", "ssim_matlab", "ssim_zero_padded"]
@@ -29,10 +32,6 @@ def pair(shape, seed=0):
     coarse = rng.randint(0, 256, (shape[0] // 4 + 2, shape[1] // 4 + 2, *shape[2:]))
     clean = coarse.repeat(4, axis=0).repeat(4, axis=1)[: shape[0], : shape[1]].astype(np.uint8)
     return (clean + rng.normal(0, 20, shape)).clip(0, 255).astype(np.uint8), clean
-
-
-def shape_of(protocol, side=40):
-    return (side, side + 3, 3)[: 2 if protocol.endswith("gray") else 3]
 
 
 def slow_ssim(a, b, mode):
@@ -52,7 +51,8 @@ def slow_ssim(a, b, mode):
 @pytest.mark.parametrize("side", [31, 44, 97])
 def test_every_protocol_equals_its_definition(protocol, side):
     """Borders and channels as the papers have them; SSIM by scikit-image, and by convolutions."""
-    output, target = pair(shape_of(protocol, side), seed=side)
+    shape = (side, side + 3, 3)[: 2 if protocol.endswith("gray") else 3]
+    output, target = pair(shape, seed=side)
     c = BORDERS.get(protocol, 0)
     x, y = (image[c : side - c, c : side + 3 - c].astype(float) for image in (output, target))
     if protocol in LUMA:
@@ -214,3 +214,28 @@ def test_legacy_weather_psnr_is_the_code_of_transweather():
     assert scores["psnr_transweather_legacy"] == pytest.approx(expected, abs=1e-4)
     assert clipped["psnr_transweather_legacy"] != pytest.approx(expected)
     assert scores["psnr_rgb"] == score(restored, clean, "denoise_color")["psnr"]
+
+
+@pytest.mark.parametrize("grey", ["a.png", "neither"])
+def test_grey_files_are_scored_in_both_conventions(tmp_path, monkeypatch, grey):
+    monkeypatch.chdir(tmp_path)
+    large = {name: pixels(32, 32, 3, seed=seed) for seed, name in enumerate(("a.png", "b.png"))}
+    large["a.png"][:] = large["a.png"][..., :1]
+    small = {name: image[::2, ::2] for name, image in large.items()}
+    write_set(Path("data/sets/two"), large, {grey: {"grey": True}})
+    write_set(Path("data/degraded/sr/two/x2"), small, {name: {"clean": name} for name in small})
+
+    def enlarge(image, level):
+        return image.repeat(2, 0).repeat(2, 1), None
+
+    found = list(score_images(enlarge, get_task("sr-x2"), [("two", "x2")]))
+    full = {entry["image"]: entry.get("psnr_grey_full_range") for entry in found}
+    if grey == "neither":
+        assert full == {"a": None, "b": None}
+        return
+    psnr = {entry["image"]: entry["psnr"] for entry in found}
+    restored, target = enlarge(small["a.png"], "")[0], large["a.png"]
+    # the grey values themselves, not their Y
+    error = np.mean((restored.astype(float) - target)[2:-2, 2:-2] ** 2)
+    assert full["a"] == pytest.approx(10 * np.log10(255**2 / error), abs=1e-9)
+    assert psnr == {"a": score(restored, target, "sr-x2")["psnr"], "b": full["b"]}

@@ -67,7 +67,6 @@ def test_the_crop_is_the_square_of_the_grid_that_varies_most():
 
 
 def test_one_run_for_each_family_that_the_tables_train():
-    """Found again from the cells: the first trained answer of a family in printed order."""
     for scale in ("smoke", "mini"):
         first = {}
         for table in default_tables():
@@ -161,7 +160,6 @@ def test_a_record_holds_the_three_crops_and_their_psnr(enlarging):
 
 
 def test_other_systems_stand_beside_the_network(enlarging, tmp_path, capsys):
-    """One that returns the clean image: infinite PSNR, and its own line of the results."""
     with pytest.raises(SystemExit):
         cli.main([*COMMAND, "--model", "input"])
     assert "input is not trained here" in capsys.readouterr().err
@@ -202,7 +200,6 @@ def test_numbers_on_the_page_come_from_the_results(tmp_path):
 
 
 def test_a_page_is_rendered_and_escapes_what_comes_from_data(tmp_path):
-    """Names with markup stay text, in attributes as well; nothing is fetched."""
     evil = '"><script>alert(1)</script>&'
     path = visual_record(tmp_path, image=evil)
     write_results([path], tmp_path / "results.csv")

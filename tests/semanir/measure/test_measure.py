@@ -8,7 +8,6 @@ import torch
 from small_networks import shrink
 from torch import nn
 
-from baselines.registry import COMMERCIAL
 from semanir import cli
 from semanir.errors import InputError
 from semanir.evaluate.systems import network_of
@@ -19,10 +18,7 @@ from semanir.measure.inputs import parse_input
 from semanir.measure.runtime import memory, runtime
 from semanir.network import flops
 
-
-@pytest.fixture(autouse=True)
-def accepted(monkeypatch):
-    monkeypatch.setenv(COMMERCIAL, "true")
+pytestmark = pytest.mark.usefixtures("noncommercial")
 
 
 # Table 3 and the README of the authors, in 10^9 multiply-adds, and the counter that gives them
@@ -55,7 +51,6 @@ COUNTED = [named.split() for named in re.split("  |\n", NETWORKS)]
 
 @pytest.mark.parametrize(("name", "shape"), COUNTED)
 def test_both_counters_agree(name, shape, monkeypatch):
-    """On meta tensors, and by fvcore on a pass that it computes."""
     if not name.startswith("semanir"):
         shrink(monkeypatch, name.partition(":")[0])
     found = count(name, parse_input(shape), fvcore=True)
@@ -74,7 +69,6 @@ class Of(nn.Module):
 
 
 def test_counts_by_hand():
-    """A convolution, a linear layer, an attention and a normalisation."""
 
     def known(x, conv, norm, linear):
         tokens = norm(conv(x).flatten(2).mT)
@@ -156,15 +150,12 @@ MEASURES = {
 }
 
 
-def replace_networks(monkeypatch, **made):
-    for module in (counts, measured_runtime):
-        monkeypatch.setattr(module, "network_of", lambda name, *options: made[name].eval())
-
-
 @pytest.mark.parametrize("what", MEASURES)
 def test_inputs_that_a_network_does_not_take_are_refused(monkeypatch, what):
     """One channel spread over three runs, but is not what was asked for."""
-    replace_networks(monkeypatch, made=spreading(margin=7), fine=nn.Conv2d(1, 1, 3, padding=1))
+    made = {"made": spreading(margin=7), "fine": nn.Conv2d(1, 1, 3, padding=1)}
+    for module in (counts, measured_runtime):
+        monkeypatch.setattr(module, "network_of", lambda name, *options: made[name].eval())
     for names in (["fine", "made"], ["made", "fine"]):
         with pytest.raises(InputError, match="made takes --input 3xHxW"):
             runtime(names, (1, 16, 16), seconds=0, least=2)
@@ -204,7 +195,6 @@ def test_inputs_that_are_none_are_refused():
 
 
 def test_every_count_of_the_paper_is_recorded():
-    """What reports/tables/tables.py looks for is what `record` writes."""
     for model in ("swinir", "semanir-s"):
         rows = {(row["variant"], row["metric"]): row for row in count_rows(model)}
         assert ("x4", "params") in rows

@@ -3,7 +3,6 @@
 # S images, C channels, H x W feature map
 """
 
-import json
 from itertools import pairwise
 
 import numpy as np
@@ -14,12 +13,9 @@ from PIL import Image
 from tiny_networks import TINY, both_tiny, images, seeded, tiny
 from torch import nn
 
-import semanir.network.layers as layers_module
 from semanir.errors import InputError
 from semanir.names import UnknownNameError
 from semanir.network import build
-from semanir.network.config import configure, from_dict, to_dict
-from semanir.network.layers import Stage
 
 SIZES = [(1, 1), (1, 9), (3, 5), (7, 8), (8, 8), (9, 8), (13, 21), (16, 24), (17, 2)]
 SHAPES = [("semanir-s-tiny", {"upscale": scale}) for scale in (2, 3, 4)]
@@ -128,7 +124,6 @@ def test_padding_is_reflection_of_the_image(name):
 
 @both_tiny
 def test_weights_do_not_depend_on_the_window(name):
-    """They load into a network with another, which counts up to the size of the image."""
     weights = tiny(name, window=4).state_dict()
     outputs = []
     for window in (4, 8, 16, 32):
@@ -155,27 +150,6 @@ def test_every_switch_changes_the_output(name):
             assert (plain(x) - switched(x)).abs().max() > 1e-4, switch
             if "k" in switch:  # that of a call replaces that of the configuration
                 assert torch.equal(plain(x, switch["k"]), switched(x))
-
-
-@both_tiny
-def test_one_dictionary_per_stage(name, monkeypatch):
-    built, used = [], []
-    build_dictionary, attend = layers_module.build_dictionary, layers_module.attend
-
-    def noting_build(*given, **rest):
-        built.append((given[1], build_dictionary(*given, **rest)))
-        return built[-1][1]
-
-    def noting_attend(*given, **rest):
-        used.append((7, given[3]))
-        return attend(*given, **rest)
-
-    monkeypatch.setattr(layers_module, "build_dictionary", noting_build)
-    monkeypatch.setattr(layers_module, "attend", noting_attend)
-    network = tiny(name, layers=3)
-    network(images(1, 3, 16, 16), 7).sum().backward()
-    assert len(built) == sum(isinstance(module, Stage) for module in network.modules())
-    assert used == [entry for entry in built for _ in range(3)]
 
 
 OTHER = {"layout": "U1", "attention": "cosine", "norm": "post"}
@@ -253,11 +227,3 @@ def test_impossible_configurations_are_refused(options, message):
     with pytest.raises(InputError, match=message) as error:
         build(**{"name": "semanir-u", **upscale, **options})
     assert isinstance(error.value, UnknownNameError) == ("'" in message)
-
-
-@pytest.mark.parametrize("name", ["semanir-s", "semanir-u"])
-def test_configuration_survives_json(name):
-    config = configure(name, window=16, k=77, channels=1)
-    again = from_dict(json.loads(json.dumps(to_dict(config))))
-    assert again == config and (again.window, again.k, again.channels) == (16, 77, 1)
-    assert configure(name) != config

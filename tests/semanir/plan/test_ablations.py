@@ -65,7 +65,6 @@ def test_weights_of_another_model_are_read_from_its_training():
 
 
 def test_recipes_of_ablations():
-    """Fixed top-k is the largest of the scale's; one model per trained k has that one."""
 
     def topk(model):
         return Plan("mini").recipe("denoise_gray-sigma25", model)["topk"]

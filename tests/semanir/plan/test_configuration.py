@@ -43,7 +43,6 @@ def test_the_scale_is_smoke_where_none_is_asked_for():
 
 
 def test_options_reach_the_plan_and_the_commands_of_jobs(monkeypatch):
-    """Quoted for the shell; no environment variable is changed."""
     before = dict(os.environ)
     config = {"scale": "mini", "without": "live1,bsd68", "systems": "dncnn,restormer"}
     config |= {"mirror": "/my mirror", "weights_dir": "w", "accept_noncommercial": "True"}

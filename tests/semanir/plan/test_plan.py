@@ -68,7 +68,6 @@ def test_the_input_is_scored_once_however_many_seeds_a_scale_has(monkeypatch):
 
 
 def test_systems_are_evaluated_where_a_scale_or_the_user_names_them():
-    """None at smoke, which has no network; their weights are downloaded with the photographs."""
     asked = Plan("smoke", systems=("dncnn",))
     assert set(asked.runs(["table07"])) - set(SMOKE.runs(["table07"])) == {
         Run("smoke", f"denoise_{channels}-{level}", "dncnn", 0)
@@ -90,7 +89,6 @@ def test_weights_are_those_of_the_task_or_of_its_family():
 
 
 def test_licences_for_non_commercial_use_must_be_accepted(monkeypatch):
-    """For counts as for weights; the environment variable accepts as the plan does."""
     monkeypatch.delenv(COMMERCIAL, raising=False)
     cell = find("table03", method="Restormer", metric="FLOPs")
     counted = Answer("restormer", level="denoise_gray", metric="FLOPs")

@@ -31,7 +31,6 @@ def test_a_record_comes_back_as_it_was_written(tmp_path):
 
 
 def test_an_infinite_psnr_is_kept(tmp_path):
-    """Equal images have one."""
     write_record(tmp_path / "a.json", "eval", IDENTITY, "evaluate", scores=[{"psnr": math.inf}])
     assert read_record(tmp_path / "a.json")["scores"] == [{"psnr": math.inf}]
 
@@ -86,7 +85,6 @@ assert not {"threads", "instruction_set", "accelerator"} & set(facts)
 
 
 def test_what_cannot_be_known_is_said_so(tmp_path, monkeypatch):
-    """Of a package that is not installed, of a folder without git."""
     assert record._version("no-such-package") == "not installed"
     monkeypatch.setattr(record, "ROOT", tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))

@@ -65,7 +65,6 @@ STALE = {name: stages for names, stages in TABLE for name in names.split()}
 
 @pytest.mark.parametrize("name", STALE)
 def test_a_change_makes_exactly_its_stages_stale(tree, name):
-    """A comment at the end of a file; undone, all hashes are what they were."""
     before, path = hashes(tree), tree / name
     assert len(set(before.values())) == len(ENTRIES) == 10
     assert all(re.fullmatch(r"[0-9a-f]{12}", value) for value in before.values())
