@@ -13,6 +13,7 @@ from PIL import Image, JpegImagePlugin
 from skimage.color import rgb2ycbcr
 from slow_references import slow_malvar
 
+from data_prep import degradations
 from data_prep.degradations import DEGRADATIONS, awgn, bayer, downscale, jpeg, malvar, mosaic
 from data_prep.images import check_image, luma, match_channels, read_image, to_grey, to_y
 from data_prep.resize import imresize
@@ -24,6 +25,8 @@ from semanir.names import UnknownNameError
 
 def test_tasks_name_degradations_that_are_there():
     assert {entry["degradation"] for entry in families().values()} == set(DEGRADATIONS)
+    with pytest.raises(UnknownNameError, match="did you mean awgn"):
+        degradations.degradation("awgm")
 
 
 @pytest.mark.parametrize("sigma", [15, 50, 0.5, 0])

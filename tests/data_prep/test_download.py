@@ -83,6 +83,8 @@ def test_files_of_the_list_are_found_in_a_subfolder(place):
     write("listed/Set [1]/original")
     download("listed")
     assert listed("listed") == PHOTOGRAPHS
+    prepare("listed", place / "out")
+    assert len(load_index(place / "out")) == len(PHOTOGRAPHS)
 
 
 def test_wrong_bytes_are_refused_with_their_address(served):

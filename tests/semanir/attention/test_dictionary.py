@@ -6,6 +6,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from semanir.attention import NonFiniteTokensError, build_dictionary, dictionary
 from semanir.measure.timing import peak_bytes
@@ -104,6 +106,17 @@ def test_only_allowed_keys_are_selected(k, include_self):
     ):
         built = build_dictionary(tokens.float(), k, include_self=include_self, valid=valid)
         check(built, sorted_keys(tokens, k, include_self, allowed), 48)
+
+
+@settings(max_examples=80)
+@given(st.data())
+def test_any_small_window(data):
+    n, c, k = (data.draw(st.integers(1, high)) for high in (20, 4, 25))
+    tokens = whole_tokens(1, n, c, seed=data.draw(st.integers(0, 99)), values=1)
+    include_self = data.draw(st.booleans())
+    labels = torch.tensor([data.draw(st.lists(st.integers(0, 2), min_size=n, max_size=n))])
+    built = build_dictionary(tokens.float(), k, include_self=include_self, valid=labels)
+    check(built, sorted_keys(tokens, k, include_self, same(labels)), n)
 
 
 WIDTHS = [(17, 30), (33, 33), (63, 180), (65, 16), (77, 183), (100, 31), (130, 60), (257, 9)]

@@ -78,8 +78,9 @@ def load(network, x):
 
 
 def edit(network, x):
+    """The same numbers in another order, and then others, in place."""
     for parameter in network.parameters():
-        parameter.data.mul_(1.1)
+        parameter.data.copy_(parameter.data.flip(0))
     return network
 
 

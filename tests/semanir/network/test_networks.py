@@ -3,6 +3,7 @@
 # S images, C channels, H x W feature map
 """
 
+import json
 from itertools import pairwise
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import nn
 from semanir.errors import InputError
 from semanir.names import UnknownNameError
 from semanir.network import build
+from semanir.network.config import configure, from_dict, to_dict
 
 SIZES = [(1, 1), (1, 9), (3, 5), (7, 8), (8, 8), (9, 8), (13, 21), (16, 24), (17, 2)]
 SHAPES = [("semanir-s-tiny", {"upscale": scale}) for scale in (2, 3, 4)]
@@ -178,6 +180,13 @@ def test_initial_values():
     assert not any(m.bias.any() for m in linear if m.bias is not None)
     assert not network.conv_last.weight.any() and not network.conv_last.bias.any()
     assert all((norm.weight == 1).all() for norm in norms)
+
+
+@pytest.mark.parametrize("name", ["semanir-s", "semanir-u"])
+def test_configuration_survives_json(name):
+    config = configure(name, window=16, k=77, channels=1)
+    again = from_dict(json.loads(json.dumps(to_dict(config))))
+    assert again == config and (again.window, again.k, again.channels) == (16, 77, 1)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from data_prep.tasks import get_task
 from semanir.names import UnknownNameError, known_name
 from semanir.plan import cells as printed
 from semanir.plan import configuration, models
@@ -59,6 +60,13 @@ def test_options_reach_the_plan_and_the_commands_of_jobs(monkeypatch):
 
 
 def test_names_are_picked_or_refused():
+    for look_up, name in (
+        *((models.get_scale, "smoek"), (models.get_model, "semanir-x"), (cells, "table13")),
+        *((get_task, "sr-x5"), (get_task, "sr-blind"), (Plan("smoke").recipe, "zzz")),
+        (lambda table: Plan("smoke").records([table]), "tabel10"),
+    ):
+        with pytest.raises(UnknownNameError, match=f"^unknown .* '{name}'"):
+            look_up(name)
     assert known_name("b", ["a", "b"], "letter") == "b"
     many = [f"name{number}" for number in range(1, 5)]
     with pytest.raises(UnknownNameError, match=r"^unknown kind 'name'; did you mean (\w+ or ){2}"):
