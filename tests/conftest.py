@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from filelock import FileLock
 from hypothesis import HealthCheck, settings
 from made_records import records_of
 
+from baselines.registry import COMMERCIAL
 from reports.collect import write_results
 from reports.tables.layouts import layouts
 
@@ -61,34 +62,26 @@ def mirror() -> Path:
     return folder
 
 
-def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], str]) -> Path:
-    """A folder `name` that one worker fills by `make` and all others wait for.
-
-    `make` returns what went wrong, "" if nothing: then every test that asks fails with it, and
-    none tries again.
-    """
-    base = factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        base = base.parent
-    folder, told = base / name, base / f"{name}.told"
-    with FileLock(base / f"{name}.lock"):
-        if not told.exists():
-            folder.mkdir()
-            told.write_text(make(folder), encoding="utf-8")
-    assert not (fault := told.read_text(encoding="utf-8")), fault
-    return folder
-
-
-def all_and_gate(folder: Path) -> str:
-    """Fill `folder` with a copy of the project in which `all` and `gate` have run."""
-    run = snakemake(copy_of_repository(folder), "all", "gate")
-    return run.stdout[-3000:] + run.stderr[-3000:] if run.returncode else ""
-
-
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy in which `all` and `gate` have run, one for all workers: to read, not to change."""
-    return made_once(tmp_path_factory, "finished", all_and_gate)
+    """A copy in which `all` and `gate` have run, to read, not to change.
+
+    One worker makes it, all others wait for it; where it fails every test that asks fails with
+    what was said, and none tries again.
+    """
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder, told = base / "finished", base / "finished.told"
+    with FileLock(base / "finished.lock"):
+        if not told.exists():
+            folder.mkdir()
+            run = snakemake(copy_of_repository(folder), "all", "gate")
+            said = run.stdout[-3000:] + run.stderr[-3000:] if run.returncode else ""
+            told.write_text(said, encoding="utf-8")
+    fault = told.read_text(encoding="utf-8")
+    assert not fault, fault
+    return folder
 
 
 @pytest.fixture
@@ -109,6 +102,12 @@ def results_csv(everything, tmp_path) -> Path:
     """Their results.csv."""
     write_results(everything, tmp_path / "results.csv")
     return tmp_path / "results.csv"
+
+
+@pytest.fixture
+def noncommercial(monkeypatch) -> None:
+    """Whoever runs the tests has accepted licences for non-commercial use."""
+    monkeypatch.setenv(COMMERCIAL, "true")
 
 
 @pytest.fixture

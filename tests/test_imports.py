@@ -8,10 +8,9 @@ from checkout import REPOSITORY, python
 
 from semanir.plan.source_hash import PACKAGES, module_path, read_module
 
-BASEMENT = {
-    f"semanir.{name}" for name in ("arguments", "errors", "files", "memory", "names", "paths")
-}
+BASEMENT = {f"semanir.{n}" for n in ("arguments", "errors", "files", "memory", "names", "paths")}
 NETWORKS = {"data_prep", "semanir.attention", "semanir.network", "semanir.inference"}
+TRAINED = {*NETWORKS, "baselines", "semanir.evaluate"}
 # room: the rooms that its modules may import, beside itself and the basement
 ALLOWED = {
     "basement": set(),
@@ -23,9 +22,7 @@ ALLOWED = {
     "semanir.plan": {"data_prep", "baselines.registry"},
     "semanir.evaluate": {*NETWORKS, "baselines", "semanir.plan.models"},
     "semanir.train": {*NETWORKS, "semanir.evaluate.metrics"},
-    "semanir.measure": {
-        *(*NETWORKS, "baselines", "semanir.evaluate", "semanir.train", "semanir.plan")
-    },
+    "semanir.measure": {*TRAINED, "semanir.train", "semanir.plan"},
     "reports": {"data_prep", "baselines.registry", "semanir.plan"},
 }
 LIGHT = ("data_prep", "semanir.plan", "reports")  # never torch, not even inside a function
@@ -99,16 +96,27 @@ def test_planning_and_rendering_never_import_torch(room):
             assert not torch.search(text), f"{room}: {name}"
 
 
+# modules: what loading them does not load
+LATE = {
+    "semanir.evaluate.metrics": "torch",
+    "data_prep.prepare": "torch skimage",
+    "semanir.plan.runs, reports.tables.tables, semanir.cli, data_prep.degrade": "requests",
+    "semanir.attention.dispatch": "semanir.attention.gpu",
+}
+
+
+@pytest.mark.parametrize("modules", LATE)
+def test_what_few_need_is_imported_late(modules):
+    done = python(f"import sys, {modules}; print({{*{LATE[modules].split()}}} & {{*sys.modules}})")
+    assert done.stdout == b"set()\n", done.stderr
+
+
 def test_the_snakefile_and_all_verbs_load_without_torch_and_pandas():
     """And without requests: planning must not pay for them."""
     text = (REPOSITORY / "Snakefile").read_text(encoding="utf-8")
     imports = re.findall(r"^(?:from|import) (?:semanir|reports).*$", text, re.MULTILINE)
     assert len(imports) >= 3
-    program = """
-from semanir import cli
-cli.make_parser()
-heavy = {'torch', 'pandas', 'requests', 'matplotlib'} & set(sys.modules)
-assert not heavy, heavy
-"""
-    done = python("\n".join(["import sys", *imports]) + program)
+    heavy = "assert not {'torch', 'pandas', 'requests', 'matplotlib'} & {*sys.modules}"
+    lines = ["import sys", *imports, "from semanir import cli", "cli.make_parser()", heavy]
+    done = python("\n".join(lines))
     assert done.returncode == 0, done.stderr

@@ -6,20 +6,18 @@ Every number here is written down from the script that the comment names, not fr
 import numpy as np
 import pytest
 import torch
+from small_networks import enlarged
 from torch import nn
 
 from baselines import adapt, networks
 from baselines.inference_settings import InferenceSettings, inference_settings
-from baselines.registry import COMMERCIAL, get_system, schema, systems, weights_for
+from baselines.registry import get_system, schema, systems, weights_for
 from baselines.splitting import SPLITS
 from semanir.cli import systems_page
 from semanir.errors import InputError
 from semanir.network import flops
 
-
-@pytest.fixture(autouse=True)
-def accepted(monkeypatch):
-    monkeypatch.setenv(COMMERCIAL, "true")
+pytestmark = pytest.mark.usefixtures("noncommercial")
 
 
 class Recorder(nn.Module):
@@ -33,8 +31,7 @@ class Recorder(nn.Module):
     def forward(self, x, level=None):
         self.inputs.append(x.clone())
         self.levels.append(level)
-        out = x[:, : self.channels].repeat_interleave(self.scale, 2)
-        out = out.repeat_interleave(self.scale, 3)
+        out = enlarged(x[:, : self.channels], self.scale)
         return (out, None) if self.several else out
 
 
@@ -50,8 +47,6 @@ def run(name, size, level=0.0, x=None):
     assert out.shape == (1, settings.channels, size[0] * scale, size[1] * scale)
     return recorder.inputs, recorder.levels, out
 
-
-# --- sizes of what passes the network ------------------------------------------------------------
 
 # variant, picture, pieces that pass the network with what stands beside the colours; the script
 PIECES = """\
@@ -99,19 +94,15 @@ def test_pieces_are_those_of_the_scripts(line):
     name, size, *listed = line.partition("  ")[0].split()
     pieces, _, _ = run(name, sizes(size))
     expected = []
-    for piece in listed:
-        times, _, shape = piece.rpartition("*")
-        expected += [sizes(shape)] * int(times or 1)
+    listed = [piece.rpartition("*") for piece in listed]
+    expected = [shape for n, _, one in listed for shape in [sizes(one)] * int(n or 1)]
     assert [tuple(one.shape[1:]) for piece in pieces for one in piece.split(1)] == expected
 
 
 def test_no_system_is_forgotten():
-    """Every network has its pieces above."""
     with_variants = {name for name, entry in systems().items() if entry.get("variants")}
     assert {line.partition(":")[0] for line in PIECES.splitlines()} == with_variants
 
-
-# --- new pixels ----------------------------------------------------------------------------------
 
 # rows of a picture -> the rows added below
 ADDED = {
@@ -143,18 +134,13 @@ def test_new_pixels_are_those_of_the_scripts(name, height):
     assert torch.equal(out[0, 0, :: out.shape[2] // height, 0], numbers)
 
 
-# --- levels and ranges ---------------------------------------------------------------------------
-
-
 MAPS = {"denoise_gray": (51, 0.2), "denoise_color": (25, 25 / 255)}
 MAPS |= {"jpeg_gray": (10, 0.9), "jpeg_color": (40, 0.6)}
 
 
 @pytest.mark.parametrize("name", MAPS)
 def test_maps_of_drunet(name):
-    """main_dpir_denoising.py:129, noise_level_model / 255.; main_dpir_deblocking_grayscale.py:125
-    and _color.py:94, (100 - quality_factor) / 100.0.
-    """
+    """main_dpir_denoising.py:129, main_dpir_deblocking_grayscale.py:125 and _color.py:94."""
     level, value = MAPS[name]
     for piece in run(f"drunet:{name}", (64, 64), level)[0]:
         assert torch.equal(piece[:, -1], torch.full_like(piece[:, -1], value))
@@ -176,9 +162,6 @@ def test_ipt_works_on_0_to_255():
     torch.testing.assert_close(pieces[0][:1], x.clamp(0, 1) * 255)
     torch.testing.assert_close(out, x.clamp(0, 1))
     torch.testing.assert_close(run("ipt:x2", (48, 48), x=x)[0][0][:1], x * 255)
-
-
-# --- settings inside the networks ----------------------------------------------------------------
 
 
 def grl(window, down, stripe, **more):
@@ -233,8 +216,6 @@ def test_settings_inside_the_networks_are_those_of_the_scripts(name):
         assert (set(values) if isinstance(expected, set) else values) == expected, attribute
 
 
-# --- file names ----------------------------------------------------------------------------------
-
 # of a task, of its family, of its level; renamed from the url
 FILES = {
     ("cat", "sr-x4"): "SR_CAT_A_x4.pth",  # options/test/test_CAT_A_sr_x4.yml:80
@@ -259,9 +240,6 @@ FILES = {
 @pytest.mark.parametrize(("model", "task"), FILES)
 def test_weights_have_the_names_of_the_scripts(model, task):
     assert weights_for(model, task).path == f"data/weights/{model}/{FILES[model, task]}"
-
-
-# --- what a network takes ------------------------------------------------------------------------
 
 
 # for GRL: what models/networks/grl.py:479-489 cannot mirror to 128, 96, 32 and 144

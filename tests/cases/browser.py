@@ -57,21 +57,15 @@ class Browser:
 
     def requests(self):
         """Addresses asked for since the page was opened, without the page and data inside it."""
-        events = [
-            json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")
-        ]
-        sent = [
-            event["params"]["request"]["url"]
-            for event in events
-            if event["method"] == "Network.requestWillBeSent"
-        ]
-        return [url for url in sent if url != self.address and not url.startswith("data:")]
+        events = [json.loads(e["message"])["message"] for e in self.driver.get_log("performance")]
+        sent = [event for event in events if event["method"] == "Network.requestWillBeSent"]
+        urls = [event["params"]["request"]["url"] for event in sent]
+        return [url for url in urls if url != self.address and not url.startswith("data:")]
 
     def overflow(self):
         """By how many pixels the page is wider than its window."""
-        return self.run(
-            "const page = document.documentElement; return page.scrollWidth - page.clientWidth"
-        )
+        page = "document.documentElement"
+        return self.run(f"return {page}.scrollWidth - {page}.clientWidth")
 
     def axe(self):
         """What axe-core finds wrong with the page as it stands, a line an element.

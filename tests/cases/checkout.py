@@ -39,9 +39,8 @@ def python(program: str, *arguments: str | Path, **options: Any) -> subprocess.C
 def snakemake(folder: Path, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
     """What `snakemake --cores 2 ARGUMENTS` does in a copy; `extra` goes to the environment."""
     command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
-    return subprocess.run(
-        command, cwd=folder, env=ENVIRONMENT | extra, capture_output=True, text=True, check=False
-    )
+    environment = ENVIRONMENT | extra
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
 def said(folder: Path, *arguments: str, works: bool = True, **extra: str) -> str:

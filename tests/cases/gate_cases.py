@@ -40,9 +40,8 @@ def nothing_accepted(tmp_path, monkeypatch):
     """An empty folder of accepted files, known spreads, and no CI around the test."""
     monkeypatch.setattr("reports.collect.ACCEPTED", tmp_path / "accepted")
     (tmp_path / "accepted").mkdir()
-    monkeypatch.setattr(
-        "reports.gate.check.read_spreads", lambda scale, redrawn: spreads_of(redrawn=redrawn)
-    )
+    read = "reports.gate.check.read_spreads"
+    monkeypatch.setattr(read, lambda scale, redrawn: spreads_of(redrawn=redrawn))
     for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
         monkeypatch.delenv(name, raising=False)
 
@@ -89,10 +88,8 @@ def lines_of(values, *, model="semanir-u", metric="psnr", seed="0", task=BLIND, 
 
 def compared(accepted, candidate, spreads=None, **cell):
     """The compared cell, given its values or its lines."""
-    sides = [
-        side if isinstance(side, pd.DataFrame) else lines_of(side, **cell)
-        for side in (accepted, candidate)
-    ]
+    both = (accepted, candidate)
+    sides = [x if isinstance(x, pd.DataFrame) else lines_of(x, **cell) for x in both]
     (line,) = compare.compare(*sides, spreads or spreads_of())
     return line
 

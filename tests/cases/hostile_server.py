@@ -6,6 +6,7 @@ import socket
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from unittest.mock import Mock
 
 import pytest
 
@@ -131,9 +132,7 @@ def running():
 
 
 def block_sockets(monkeypatch):
-    def blocked(*arguments):
-        raise AssertionError(f"a socket was opened: {arguments}")
-
+    blocked = Mock(side_effect=AssertionError("a socket was opened"))
     monkeypatch.setattr(socket.socket, "connect", blocked)
     monkeypatch.setattr(socket, "getaddrinfo", blocked)
 

@@ -10,14 +10,14 @@ from semanir.files import sha256
 from semanir.train.patches import TrainingPatches
 
 
-def write_set(folder, photographs):
-    """A prepared set: PNGs and their index. photographs: name -> uint8 image."""
+def write_set(folder, photographs, facts=None):
+    """PNGs and their index; photographs: name -> uint8 image, facts: name -> more of its entry."""
     folder.mkdir(parents=True, exist_ok=True)
     index = []
     for name, image in photographs.items():
         Image.fromarray(image).save(folder / name)
         entry = {"file": name, "sha256": sha256(folder / name), "shape": list(image.shape)}
-        index.append(entry)
+        index.append(entry | (facts or {}).get(name, {}))
     (folder / "index.json").write_text(json.dumps(index))
     return folder
 
@@ -41,9 +41,8 @@ def textures(names, height=40, width=48, seed=0, frequency=0.35):
 
 def ponds(folder, **options):
     """A prepared set of five ponds and one wine."""
-    return write_set(
-        folder, textures([*(f"pond_{i}.png" for i in range(5)), "wine_0.png"], **options)
-    )
+    names = [*(f"pond_{i}.png" for i in range(5)), "wine_0.png"]
+    return write_set(folder, textures(names, **options))
 
 
 def static(names, height, width, seed=0):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from photographs import pixels
 from PIL import Image
 
 from semanir import cli
@@ -14,11 +15,6 @@ from semanir.network import build
 def names_in(folder):
     """Names of what lies in a folder, sorted."""
     return sorted(path.name for path in folder.iterdir())
-
-
-def pixels(*shape, dtype=np.uint8, seed=0):
-    """Random whole numbers of all values."""
-    return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, shape, dtype, True)
 
 
 def picture(path, *shape, **options):

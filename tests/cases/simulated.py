@@ -44,15 +44,6 @@ class Design:
         deviation = ((of_seeds + of_images - rest) / (s * i)) ** 0.5
         return Crossed(s, i, rng.normal(mean, deviation, shape), *squares)
 
-    def tables(self, rng: np.random.Generator, shape: int, mean: float = 0.0) -> np.ndarray:
-        """Differences [shape,S,I]."""
-        parts = (
-            rng.normal(0, self.seed_sd, (shape, self.seeds, 1)),
-            rng.normal(0, self.image_sd, (shape, 1, self.images)),
-            rng.normal(0, self.rest_sd, (shape, self.seeds, self.images)),
-        )
-        return mean + sum(parts)
-
 
 def designs(seeds, images):
     return [Design(seeds, images, *sds) for sds in itertools.product(SEED_SDS, IMAGE_SDS, REST_SDS)]
@@ -87,41 +78,30 @@ def percent(share):
 
 def coverage_table():
     """Lowest and highest coverage of 95 % intervals, in percent, over all spreads of a design."""
-    rng = np.random.default_rng(1)
-    rows = []
+    rng, rows = np.random.default_rng(1), []
     for seeds in SEEDS:
-        cells = []
-        for images in IMAGES:
-            found = [coverage(design, rng) for design in designs(seeds, images)]
-            cells.append(f"{100 * min(found):.1f} to {100 * max(found):.1f}")
-        rows.append([str(seeds), *cells])
+        found = [[coverage(d, rng) for d in designs(seeds, images)] for images in IMAGES]
+        rows.append([str(seeds), *(f"{100 * min(x):.1f} to {100 * max(x):.1f}" for x in found)])
     return table(["seeds", *(f"{images} images" for images in IMAGES)], rows)
 
 
 def power_table(comparisons=1):
     """Power in percent at 12 images, image and rest SD 0.1 dB; one real difference of some."""
-    rng = np.random.default_rng(2)
-    differences = (0.05, 0.1, 0.2, 0.5, 1.0)
-    rows = []
-    for seed_sd in (0.02, 0.1, 0.4):
-        for seeds in SEEDS:
-            design = Design(seeds, 12, seed_sd, 0.1, 0.1)
-            shares = [power(design, rng, d, ALPHA / comparisons) for d in differences]
-            rows.append([f"{seed_sd:g}", str(seeds), *map(percent, shares)])
+    rng, differences, rows = np.random.default_rng(2), (0.05, 0.1, 0.2, 0.5, 1.0), []
+    for seed_sd, seeds in itertools.product((0.02, 0.1, 0.4), SEEDS):
+        design = Design(seeds, 12, seed_sd, 0.1, 0.1)
+        shares = [power(design, rng, d, ALPHA / comparisons) for d in differences]
+        rows.append([f"{seed_sd:g}", str(seeds), *map(percent, shares)])
     return table(["seed SD [dB]", "seeds", *(f"{d:g} dB" for d in differences)], rows)
 
 
 def equality_table(margin=0.05):
     """How often two equal networks are found equal within the margin, in percent; 12 images."""
-    rng = np.random.default_rng(3)
-    rows = []
+    rng, sds, rows = np.random.default_rng(3), (0.005, 0.01, 0.02, 0.05), []
     for seeds in SEEDS:
-        shares = [
-            equal(Design(seeds, 12, sd, 0.02, 0.02), rng, 0.0, margin)
-            for sd in (0.005, 0.01, 0.02, 0.05)
-        ]
+        shares = [equal(Design(seeds, 12, sd, 0.02, 0.02), rng, 0.0, margin) for sd in sds]
         rows.append([str(seeds), *map(percent, shares)])
-    return table(["seeds", *(f"seed SD {sd:g}" for sd in (0.005, 0.01, 0.02, 0.05))], rows)
+    return table(["seeds", *(f"seed SD {sd:g}" for sd in sds)], rows)
 
 
 def gate_failures(spread, change, rng, draws=DRAWS):
@@ -148,17 +128,10 @@ def gate_table(scale="smoke"):
         spreads = [Spread(*row) for row in columns.itertuples(index=False)]
         false = np.array([gate_failures(one, 0.0, rng) for one in spreads])
         found = np.array([gate_failures(one, -0.1, rng) for one in spreads])
-        sds = known[kind]
-        rows.append(
-            [
-                name,
-                f"{sds.median():.4f}, {sds.max():.4f}",
-                f"{100 * false.max():.2f} %",
-                f"{100 * (1 - np.prod(1 - false)):.1f} %",
-                f"{(found > 0.99).sum()} of {len(found)}",
-                f"{100 * found.mean():.0f} %",
-            ]
-        )
+        sds, run = known[kind], 1 - np.prod(1 - false)
+        row = [name, f"{sds.median():.4f}, {sds.max():.4f}", f"{100 * false.max():.2f} %"]
+        row += [f"{100 * run:.1f} %", f"{(found > 0.99).sum()} of {len(found)}"]
+        rows.append([*row, f"{100 * found.mean():.0f} %"])
     head = ["chance", "SD [dB]: median, largest", "false alarm, worst cell", "a whole run, at most"]
     return table([*head, "cells that fail for sure at -0.1 dB", "power at -0.1 dB, mean"], rows)
 
@@ -174,10 +147,6 @@ def tables():
     return found | ({"Gate": gate_table()} if (SPREADS / "smoke.csv").is_file() else {})
 
 
-def main():
+if __name__ == "__main__":
     for title, text in tables().items():
         print(f"{title}\n\n{text}")
-
-
-if __name__ == "__main__":
-    main()

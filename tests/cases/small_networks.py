@@ -37,3 +37,8 @@ def shrink(monkeypatch, model: str, **options) -> None:
         return lambda **given: made(**(given | changed))
 
     monkeypatch.setattr(networks, "network_class", smaller)
+
+
+def enlarged(x, scale):
+    """Every pixel repeated, as a network without weights would enlarge."""
+    return x.repeat_interleave(scale, -1).repeat_interleave(scale, -2)

@@ -57,10 +57,8 @@ def small_registry(tmp_path, monkeypatch):
     monkeypatch.setattr("data_prep.fetch.ATTEMPTS", 1)
     manifests = tmp_path / "package/manifests"
     manifests.mkdir(parents=True)
-    lines = [
-        f"https://{HOST}/list/{name}\t{len(data)}\t{sha(data)}"
-        for name, data in PHOTOGRAPHS.items()
-    ]
+    facts = [(name, len(data), sha(data)) for name, data in PHOTOGRAPHS.items()]
+    lines = [f"https://{HOST}/list/{name}\t{size}\t{digest}" for name, size, digest in facts]
     (manifests / "listed.tsv").write_text("\n".join(["url\tbytes\tsha256", *lines]) + "\n")
     entries = {name: entry(**fields) for name, fields in DATASETS.items()}
     for module in ("datasets", "download", "inventory", "prepare"):

@@ -48,10 +48,8 @@ def source(kernel, dtype, chosen):
 
 def measured(kernel, dtype, chosen, warps, stages, architecture):
     """Bytes of stack, and counts of instructions by kind, from the machine code."""
-    target, options = (
-        GPUTarget("cuda", architecture, 32),
-        {"num_warps": warps, "num_stages": stages},
-    )
+    target, options = GPUTarget("cuda", architecture, 32), {"num_warps": warps}
+    options["num_stages"] = stages
     compiled = triton.compile(source(kernel, dtype, chosen), target, options)
     tools = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
     with tempfile.TemporaryDirectory() as folder:

@@ -20,16 +20,13 @@ BIN = Path(sys.executable).parent
 PROFILE = "profiles/default/config.yaml"
 
 
-def typed(
-    command: str, folder: Path, *first: Path, given: str = ""
-) -> subprocess.CompletedProcess[str]:
+def typed(command, folder: Path, *first: Path, given="") -> subprocess.CompletedProcess[str]:
     """What a shell in `folder` does with a command; the folders `first` come first on PATH.
 
     A copy of the project imports itself, and torch takes one thread.
     """
-    places = [*map(str, first), str(BIN), os.environ["PATH"]]
     environment = os.environ | {
-        "PATH": os.pathsep.join(places),
+        "PATH": os.pathsep.join([*map(str, first), str(BIN), os.environ["PATH"]]),
         "PYTHONPATH": os.pathsep.join((str(folder), str(REPOSITORY))),
         "OMP_NUM_THREADS": "1",
     }

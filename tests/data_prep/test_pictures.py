@@ -12,17 +12,10 @@ from photographs import pixels
 from picture_files import TEXT, chunk, exif_block, exif_in, write_png
 from PIL import Image, ImageCms
 
-from data_prep.pictures import (
-    Picture,
-    check_output,
-    decode,
-    encode,
-    read_picture,
-    resized,
-    shown_size,
-    write_picture,
-)
+from data_prep.pictures import Picture, check_output, read_picture, shown_size, write_picture
 from data_prep.pictures.density import Density
+from data_prep.pictures.encode import LONGEST_BLOCK
+from data_prep.pictures.picture import resized
 from semanir import memory
 from semanir.errors import InputError
 
@@ -91,7 +84,7 @@ def test_16_bits_of_every_kind_stay_what_they_are(tmp_path, monkeypatch, shape, 
     assert (tmp_path / "o.png").read_bytes()[24:26] == bytes([16, kind])
     decoded = cv2.imread(str(tmp_path / "o.png"), cv2.IMREAD_UNCHANGED).reshape(21, 13, -1)
     expected = np.dstack([image] * 3 + [clear]) if kind == 4 else samples  # as OpenCV reads grey
-    equal(decoded[..., decode.BGR[: decoded.shape[2]]] if kind else decoded, expected)
+    equal(decoded[..., [2, 1, 0, 3][: decoded.shape[2]]] if kind else decoded, expected)
     write_picture(tmp_path / "o.tif", picture)
     equal(tifffile.imread(tmp_path / "o.tif").reshape(samples.shape), samples)
 
@@ -146,7 +139,9 @@ def jpeg_of_12_bits(path):
 
 
 ONES, DEEP = np.ones((9, 11)), pixels(9, 11, 2, dtype=np.uint16)
+TWO = {"photometric": "minisblack", "extrasamples": [2], "planarconfig": "contig"}
 TABLE = np.arange(3 * 256, dtype=np.uint16).reshape(3, 256) * 85
+PALETTE = {"photometric": "palette", "colormap": TABLE}
 SHORT = chunk(b"PLTE", bytes(6))
 REFUSED = {
     "one further sample": ("a.tif", extra("unspecified"), "1 further sample "),
@@ -156,14 +151,8 @@ REFUSED = {
     "float32": ("a.tif", tiff(ONES.astype(np.float32)), "floating-point numbers of 32 bits"),
     "uint32": ("a.tif", tiff(ONES.astype(np.uint32)), "samples of 32 bits"),
     "BigTIFF": ("a.tif", tiff(pixels(9, 9), bigtiff=True, byteorder=">"), "big-endian BigTIFF"),
-    "palette of 16 bits": (
-        *("a.tif", tiff(pixels(9, 11), photometric="palette", colormap=TABLE)),
-        "a palette of 16 bits",
-    ),
-    "grey with alpha of 16 bits": (
-        *("a.tif", tiff(DEEP, photometric="minisblack", extrasamples=[2], planarconfig="contig")),
-        "16 bits of grey with alpha",
-    ),
+    "palette of 16 bits": ("a.tif", tiff(pixels(9, 11), **PALETTE), "a palette of 16 bits"),
+    "grey and alpha of 16 bits": ("a.tif", tiff(DEEP, **TWO), "16 bits of grey with alpha"),
     "Lab": ("a.tif", tiff(pixels(9, 11, 3), photometric="cielab"), "CIE Lab"),
     "inks": ("a.jpg", lambda path: Image.fromarray(pixels(9, 9, 4), "CMYK").save(path), "CMYK"),
     "animated PNG": ("a.png", animated, "2 pages or frames"),
@@ -255,7 +244,7 @@ def test_an_enlarged_picture_changes_its_sizes_alone(order):
 
 
 def test_exif_beyond_what_jpeg_holds_is_refused_before_any_work(tmp_path):
-    size, block = encode.LONGEST_BLOCK["JPEG"], exif_block(more=65000)
+    size, block = LONGEST_BLOCK["JPEG"], exif_block(more=65000)
     most, longer = (Picture(pixels(9, 11), exif=block.ljust(size + n, b"\0")) for n in (0, 1))
     write_picture(tmp_path / "o.jpg", most)
     assert exif_in(tmp_path / "o.jpg") == most.exif
@@ -419,7 +408,7 @@ def test_bands_of_rows_are_the_whole_picture(tmp_path, monkeypatch, mode):
     image.save(tmp_path / "a.png")
     whole = read_picture(tmp_path / "a.png")
     assert (whole.alpha is None) == (mode not in ("LA", "P", "RGBA"))
-    monkeypatch.setattr(decode, "BAND", 50)
+    monkeypatch.setattr("data_prep.pictures.decode.BAND", 50)
     parts = read_picture(tmp_path / "a.png")
     equal(parts.pixels, whole.pixels)
     equal(parts.alpha, whole.alpha)

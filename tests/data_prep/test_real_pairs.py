@@ -48,13 +48,10 @@ def pairs_in(folder, dataset, count=None):
 
 
 def refused(folder, dataset, *parts, count=None):
-    """One line that begins with the set's name and has these parts."""
-    with pytest.raises(InputError) as error:
+    """The message begins with the set's name and has these parts."""
+    with pytest.raises(InputError, match=f"^{dataset}: ") as error:
         pairs_in(folder, dataset, count)
-    message = str(error.value)
-    assert message.startswith(f"{dataset}: ") and "\n" not in message
-    for part in parts:
-        assert part in message
+    assert all(part in str(error.value) for part in parts), str(error.value)
 
 
 FRAMES = ["GOPR0384_11_00-000001.png", "GOPR0384_11_00-000002.png", "GOPR0410_11_00-000001.png"]
@@ -64,6 +61,7 @@ OTHER = "GOPR0372_07_00/{blur,blur_gamma,sharp}/000047.png"
 PEOPLE = "{1fromGOPR1096.png,70fromGOPR1109.png}"
 SMILES = "{beautiful_smile_00003.jpg,city_art_00007.jpg}"
 RAIN = [f"im_03{scene:02}_s{haze}_a04.png" for scene in (1, 2) for haze in (80, 85, 90)]
+SCENES = [name[:7] for name in RAIN]
 
 # set, its degraded and its clean files, and files that belong to none
 LAYOUTS = [
@@ -85,10 +83,7 @@ LAYOUTS = [
         *("raindrop_a", "test_a/data/{0,1,10}_rain.png", "test_a/gt/{0,1,10}_clean.png"),
         "{train,test_b}/{data/0_rain,gt/0_clean}.png",
     ),
-    (
-        *("outdoor_rain_test1", f"input/{{{','.join(RAIN)}}}"),
-        f"gt/{{{','.join(name[:7] for name in RAIN)}}}.png",
-    ),
+    ("outdoor_rain_test1", f"input/{{{','.join(RAIN)}}}", f"gt/{{{','.join(SCENES)}}}.png"),
 ]
 
 
@@ -104,10 +99,10 @@ def test_each_archive_is_paired(tmp_path, layout, top):
     dataset, pairs = write_layout(tmp_path, layout, top)
     assert pairs_in(tmp_path, dataset, len(pairs)) == sorted(pairs)
     for files in map(set, zip(*pairs, strict=True)):
-        assert len({flat_name(PurePosixPath(file)) for file in files}) == len(files)
+        names = [flat_name(PurePosixPath(file)) for file in files]
+        assert len(set(names)) == len(names)
+        assert set(names) == set(FRAMES) or not dataset.startswith("gopro")
     assert flat_name(PurePosixPath("blur/000001.png")) == "000001.png"
-    if dataset.startswith("gopro"):
-        assert [flat_name(PurePosixPath(degraded)) for degraded, _ in pairs] == FRAMES
 
 
 def test_the_first_rule_that_finds_anything_is_used(tmp_path):
@@ -245,10 +240,7 @@ REFUSED = [
         "HIDE/input/a.png and more/input/A.png would both be called A.png",
     ),
     ("flat", "{data,gt}/a.{jpg,png}", "data/a.jpg and data/a.png would both be called a.png"),
-    (
-        *("one name", "{data/1/x,data/2/y,gt/1/z,gt/2/z}.png"),
-        "gt/1/z.png and gt/2/z.png would both be called z.png",
-    ),
+    ("one name", "{data/1/x,data/2/y,gt/1/z,gt/2/z}.png", "gt/1/z.png and gt/2/z.png would both"),
     ("never", "{input,target}/in.png", "rule blur/ must match input/in.png exactly once"),
     ("twice", "{input,target}/in.png", "rule in must match input/in.png exactly once"),
 ]
@@ -298,9 +290,8 @@ def test_a_link_that_leads_out_is_refused(pre_split, tmp_path_factory, kind):
     path.rename(inside)
     path.symlink_to(inside)
     assert len(pairs_in(pre_split, "hide", 3)) == 3
-    outside = inside.rename(tmp_path_factory.mktemp("outside") / "2.png")
     path.unlink()
-    path.symlink_to(outside)
+    path.symlink_to(inside.rename(tmp_path_factory.mktemp("outside") / "2.png"))
     refused(pre_split, "hide", f"HIDE/{kind}/2.png leads out of {pre_split}")
 
 
@@ -354,9 +345,6 @@ def test_resizing_is_pillows_lanczos(shape):
     resized = resize_as_transweather(image)
     assert (resized is image) == ((height, width) == shape[:2])
     assert np.array_equal(resized, Image.fromarray(image).resize((width, height), Image.LANCZOS))
-
-
-def test_only_colour_of_8_bits_is_resized():
-    for image in (pixels(8, 8), np.zeros((8, 8, 3), np.float32)):
-        with pytest.raises(InputError, match=re.escape(f"got {image.dtype} {image.shape}")):
-            resize_as_transweather(image)
+    for wrong in (image[..., 0], image.astype(np.float32)):
+        with pytest.raises(InputError, match=re.escape(f"got {wrong.dtype} {wrong.shape}")):
+            resize_as_transweather(wrong)

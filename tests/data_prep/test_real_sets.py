@@ -66,13 +66,12 @@ def test_gopro_from_its_archive_layout_to_scores(change):
                 image = pixels(48, 64, 3, seed=seed + offset)
                 write(f"gopro/GOPRO_Large/{part}/{sequence}/{kind}/{number}", image)
     clean, degraded = make("gopro_test", "deblur", "motion")
-    assert [(line["file"], line["clean"]) for line in load_index(degraded)] == [
-        (name, name) for name in FRAMES
-    ]
+    index = load_index(degraded)
+    assert [(line["file"], line["clean"]) for line in index] == [(name, name) for name in FRAMES]
     for seed, name in enumerate(FRAMES):
-        np.testing.assert_array_equal(read_image(clean / name), pixels(48, 64, 3, seed=seed))
-        blurred = pixels(48, 64, 3, seed=seed + 100)
-        np.testing.assert_array_equal(read_image(degraded / name), blurred)
+        for folder, offset in ((clean, 0), (degraded, 100)):
+            expected = pixels(48, 64, 3, seed=seed + offset)
+            np.testing.assert_array_equal(read_image(folder / name), expected)
 
     task = get_task("deblur-motion")
     scores = score_images(lambda image, level: (image, None), task, [("gopro_test", "motion")])
@@ -123,12 +122,8 @@ def test_prepared_files_are_plain_whatever_the_sources_are(change):
     drawn, exif = Image.fromarray(pixels(48, 32, 3)).quantize(40), Image.Exif()
     exif[0x0112] = 6  # stored 48 wide and 32 high, shown upright
     stored = {"target": drawn.transpose(Image.Transpose.ROTATE_90).convert("RGB"), "input": drawn}
-    write_pair(
-        change,
-        lambda path: stored[path.parent.name].save(
-            path, **({"exif": exif.tobytes()} if path.parent.name == "target" else {})
-        ),
-    )
+    notes = {"target": {"exif": exif.tobytes()}, "input": {}}
+    write_pair(change, lambda p: stored[p.parent.name].save(p, **notes[p.parent.name]))
     for folder in make("hide", "deblur", "motion"):
         path = folder / "1.png"
         assert is_plain_png(path)

@@ -27,7 +27,6 @@ def accepted(tmp_path, monkeypatch):
 
 
 def test_results_survive_the_way_through_the_file(accepted, tmp_path):
-    """All of them; and the same results are the same file, whenever they were accepted."""
     path, results = accepted
     pd.testing.assert_frame_equal(read_results(path), results, check_dtype=False)
     before = path.read_bytes()
@@ -45,7 +44,6 @@ def test_the_gate_takes_it_as_accepted_results(accepted, tmp_path, capsys):
 
 
 def test_pages_are_those_of_the_results(accepted, tmp_path, monkeypatch):
-    """The same verdicts as from the records, every page with its source, none of dead links."""
     monkeypatch.setattr(layouts, "default_tables", lambda: ["table03", "table07"])
     path, results = accepted
     out = tmp_path / "reports/smoke-my-machine"
@@ -83,7 +81,6 @@ def test_a_torn_file_is_named(accepted, size):
 
 
 def test_a_name_that_does_not_fit_is_refused(accepted, tmp_path):
-    """A machine that would be no file name; a file named after another scale."""
     with pytest.raises(InputError, match=r"\.\./My Box"):
         accept("smoke", tmp_path / "results.csv", "../My Box")
     path, _ = accepted

@@ -50,7 +50,6 @@ HOW = [
 @pytest.mark.parametrize(("size", "dark"), HOW)
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_quiet_accessible_and_as_wide_as_its_window(browser, pages, name, size, dark):
-    """No console line, no request, nothing for axe, no horizontal overflow; data stays text."""
     browser.open(pages / f"{name}.html", size, dark=dark)
     browser.run("for (const d of document.querySelectorAll('details')) d.open = true")
     assert browser.console() == []
@@ -63,7 +62,6 @@ def test_a_page_is_quiet_accessible_and_as_wide_as_its_window(browser, pages, na
 
 
 def test_claims_are_filtered_by_verdict(browser, pages):
-    """By either column, with the keyboard; the count is said, and `all` brings everything back."""
     from selenium.webdriver.support.ui import Select
 
     browser.open(pages / "claims.html")
@@ -122,7 +120,6 @@ def test_the_slider_moves_with_the_keyboard(browser, pages, name):
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_the_edge_follows_the_pointer(browser, pages, size):
-    """Press anywhere on the picture and drag: the edge lies under the pointer."""
     from selenium.webdriver.common.action_chains import ActionChains
 
     browser.open(pages / "visual.html", size)
@@ -135,7 +132,6 @@ def test_the_edge_follows_the_pointer(browser, pages, size):
 
 
 def test_without_javascript_both_pictures_are_in_sight(browser, pages):
-    """Side by side, and no dead control."""
     browser.open(pages / "visual.html", script=False)
     restored, degraded = browser.find(".stack:first-child img")[:2]
     assert degraded.rect["x"] >= restored.rect["x"] + restored.rect["width"]

@@ -44,9 +44,9 @@ def test_exponents_and_their_verdicts():
     assert memory.exponent(["N=512", "N=1024"], [1.0, 4.0]) == 2
     assert memory.exponent(["k=32", "k=512"], [1.0, 16.0]) == 1
     numbers = [cell for cell in cells("table01") if cell.kind == "number"]
-    found = {
-        (f"N={n}", "mask"): {"bytes": float(n * n)} for n in (4096, 8192)
-    } | {(f"N={n}", "gather"): {"bytes": float(n)} for n in (4096, 8192)}  # fmt: skip
+    found = {}
+    for n in (4096, 8192):
+        found |= {(f"N={n}", "mask"): {"bytes": n * n}, (f"N={n}", "gather"): {"bytes": n}}
     lines = {line["method"]: line for line in memory.growth(numbers, found)}
     assert lines["Torch-Mask"]["verdict"] == "same growth"
     assert lines["Torch-Gather"]["verdict"] == "grows less"
@@ -83,8 +83,7 @@ def test_times_of_the_back_ends_are_collected(tmp_path):
     results = collect([put(tmp_path, "bench", device="cpu", layers=layers)])
     rows = results[["model", "level", "metric", "value", "k"]].to_numpy().tolist()
     assert rows == [
-        ["dense", "N=64 k=8", "forward_ms", 2.0, 8],
-        ["mask", "N=64 k=8", "forward_ms", 3.0, 8],
+        [name, "N=64 k=8", "forward_ms", t, 8] for name, t in (("dense", 2), ("mask", 3))
     ]
 
 
@@ -125,7 +124,6 @@ def test_memory_of_a_gpu_is_shown_beside_that_of_this_machine(tmp_path):
 
 
 def test_page_of_figure_4(tmp_path):
-    """Two figures, text of the record as text, the same bytes every time."""
     path = activation_record(tmp_path)
     path.write_text(path.read_text().replace("astronaut", "<b>photo</b>"))
     figure04.render(path, tmp_path)

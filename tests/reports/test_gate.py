@@ -20,7 +20,6 @@ pytest_plugins = "gate_cases"
 
 
 def test_accepted_results_pass(results, command, tmp_path):
-    """A round trip under every kind of metric; what is accepted may be named by its file."""
     path = results()
     cells = len(pd.read_csv(path).drop_duplicates(["task", "model", "dataset", "level", "metric"]))
     code, out, _ = command("accept", "--scale", "smoke", "--results", path)
@@ -38,15 +37,15 @@ def test_the_accepted_file_is_sorted_and_says_where_it_is_from(results, command)
     command("accept", "--results", path)
     text = file.read_text()
     head, lines = accepted.read_accepted(file)
+    ssim = "ssim 0.002 trained, 0.0001 untrained; count 0 trained, 0 untrained"
     assert head == {
         **{"scale": "smoke", "machine": "A Processor <at> 2 GHz & more, AVX2", "torch": "2.13.0"},
         **{"commit": "0123456789ab", "date": "2026-01-02"},
-        "tolerances": "psnr 0.05 trained, 0.001 untrained; ssim 0.002 trained, 0.0001 untrained; "
-        "count 0 trained, 0 untrained",
+        "tolerances": f"psnr 0.05 trained, 0.001 untrained; {ssim}",
     }
-    body = [line for line in text.splitlines() if not line.startswith("#")]
-    assert body[0] == "task,model,dataset,level,seed,metric,image,accepted"
-    assert body[1:] == sorted(body[1:])
+    heading, *body = [line for line in text.splitlines() if not line.startswith("#")]
+    assert heading == "task,model,dataset,level,seed,metric,image,accepted"
+    assert body == sorted(body)
     assert {
         "denoise_gray-blind,semanir-u,set_a,sigma50,0,psnr,0.png,26.0000",
         "denoise_gray-blind,semanir-u,set_a,sigma50,0,psnr,2.png,inf",
@@ -81,10 +80,6 @@ def test_differences_come_first_and_the_last_line_counts(results, command):
 
 HEAD = "task,model,dataset,level,seed,metric,image,accepted\n"
 GOOD = "denoise_gray-blind,semanir-u,set_a,sigma50,0,psnr,0.png,30\n"
-NO_NUMBER = [
-    ("smoke.csv", HEAD + GOOD.replace("30", value), "needs an accepted value")
-    for value in ("", "nan", "much")
-]
 
 
 @pytest.mark.parametrize(
@@ -96,20 +91,21 @@ NO_NUMBER = [
         ("smoke.csv", "", "broken accepted results"),
         ("smoke.csv", HEAD, "no lines"),
         ("smoke.csv", "task,model,accepted\nx,y,3\n", "no column dataset"),
-        *NO_NUMBER,
+        *(
+            ("smoke.csv", HEAD + GOOD.replace("30", value), "needs an accepted value")
+            for value in ("", "nan", "much")
+        ),
         ("smoke.csv", HEAD + GOOD + GOOD, "twice, such as denoise_gray-blind, semanir-u, set_a"),
         ("smoke.csv", "# scale: mini\n" + HEAD + GOOD, "smoke scale, mini"),
     ],
 )
-def test_bad_accepted_results_are_refused_in_one_line(
-    results, command, tmp_path, monkeypatch, name, text, message
-):
-    """And no report of an earlier run is left to be taken for this one."""
-    monkeypatch.chdir(tmp_path)
+def test_bad_accepted_results_are_refused(results, command, tmp_path, name, text, message):
+    """In one line, and no report of an earlier run is left to be taken for this one."""
+    path = tmp_path / name if name.endswith(".csv") else name
     if text is not None:
-        (tmp_path / name).write_text(text)
+        path.write_text(text)
     (old := tmp_path / "old.xml").write_text("passed")
-    asked = ("--accepted", name, "--candidate", results(), "--junit", old)
+    asked = ("--accepted", path, "--candidate", results(), "--junit", old)
     code, out, error = command("check", *asked)
     assert (code, out) == (2, [])
     assert message in error and error.count("\n") == 1
@@ -117,7 +113,6 @@ def test_bad_accepted_results_are_refused_in_one_line(
 
 
 def test_what_is_not_accepted(results, command, tmp_path):
-    """What is no number, and results of another scale; a candidate that is not there."""
     code, _, error = command("accept", "--results", results((math.nan, 27.5, 31.25, 24.0)))
     assert code == 2
     assert "1 values that are no number, such as denoise_gray-blind, semanir-u, set_a" in error
@@ -142,14 +137,8 @@ def test_a_broken_candidate_is_named_and_not_to_be_deleted(results, tmp_path):
     assert "semanir report results" in str(refused.value)
 
 
-# --- files in git --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "path", sorted(collect.ACCEPTED.glob("*.csv*")), ids=lambda p: p.name.partition(".")[0]
-)
+@pytest.mark.parametrize("path", sorted(collect.ACCEPTED.glob("*.csv*")), ids=lambda p: p.name)
 def test_accepted_results_in_git_are_well_formed(path):
-    """Known runs, finite numbers, a machine; networks and their inputs, counts and times."""
     head, lines = accepted.read_accepted(path)
     scale, _, machine = path.name.partition(".")[0].partition("-")
     assert head["scale"] == scale

@@ -78,7 +78,6 @@ def test_markdown_shows_what_is_worth_a_look_and_folds_the_rest(check, tmp_path)
 
 
 def test_annotations_are_workflow_commands():
-    """Lines of one command each, no more than GitHub shows."""
     line, better = (compared([30, 31, 32], [n, n + 1, n + 2]) for n in (29, 31))
     new = compare.compare(lines_of([]).reindex(columns=[*compare.KEY, "value"]), lines_of([3]))
     levels = [line.split(" ")[0] for line in text.annotations([better, *new])]
@@ -89,7 +88,6 @@ def test_annotations_are_workflow_commands():
 
 
 def test_annotations_come_by_option_and_on_github(check, tmp_path, monkeypatch):
-    """There the Markdown goes to the summary of the step, after what is in it."""
 
     def commands(*options):
         return [line for line in check(*options) if line.startswith("::")]

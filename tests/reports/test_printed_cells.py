@@ -42,7 +42,6 @@ TABLES = {
 }
 
 # metric: unit, decimals
-# metric: unit, decimals
 UNITS = dict.fromkeys(("architecture", "time_complexity", "space_complexity"), ("", None))
 UNITS |= {"PSNR": ("dB", 2), "SSIM": ("", 4), "stages": ("", 0), "layers_per_stage": ("", 0)}
 UNITS |= {"params": ("M", 2), "FLOPs": ("G", 2), "runtime": ("ms", 2), "memory": ("GB", 2)}
@@ -59,9 +58,6 @@ DATASETS = {
 def read(table):
     with (PAPER / f"{table}.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
-
-
-# --- form and values -------------------------------------------------------------------------
 
 
 def decimals(cell):
@@ -115,11 +111,10 @@ def test_counts_of_the_whole_paper():
     assert kinds == {"number": 786, "dash": 33, "oom": 3}
 
 
-# --- rows and columns ------------------------------------------------------------------------
-
-# The printed row labels, top to bottom.
 SR = "RCAN|SAN|HAN|IPT|SwinIR|CAT-A|ART|EDT|SemanIR-S|SemanIR-B"
 WINDOWS = "window 8|window 16|window 32"
+GREY = ("Classic5", "LIVE1", "Urban100")
+PARTS = {"sr": "×4 SR: ", "denoise_gray": "Denoising σ=50: "}
 ROWS = {
     "table01": "N=512|N=1024|N=2048|N=4096|N=8192|k=32|k=64|k=128|k=256|k=512",
     "table02": "DeblurGAN|Nah et al.|DeblurGAN-v2|SRN|Gao et al.|DBGAN|MT-RNN|DMPHN|Suin et al."
@@ -134,20 +129,15 @@ ROWS = {
     "table10": "|".join(f"{name} ×{scale}" for scale in (2, 4) for name in SR.split("|")),
     "table11": "stages|layers per stage",
     "table12": "MSA|W-MSA|SemanIR MSA",
-    "extra_jpeg_gray": "|".join(
-        f"{name} QF{n}0" for name in ("Classic5", "LIVE1", "Urban100") for n in range(1, 5)
-    ),
+    "extra_jpeg_gray": "|".join(f"{name} QF{n}0" for name in GREY for n in range(1, 5)),
     "extra_sr_x3": "RCAN ×3|SAN ×3|HAN ×3|NLSA ×3|IPT ×3|SwinIR ×3|CAT-A ×3|ART ×3|EDT ×3"
     "|SemanIR-S ×3|SemanIR-B ×3",
     "extra_denoise": "†IRCNN|RNAN|IPT",
 }
 
-# What a row label says about the cells of its row.
 LABELS = {
     "table01": lambda c: c["setting"],
-    "table03": lambda c: (
-        {"sr": "×4 SR: ", "denoise_gray": "Denoising σ=50: "}[c["task"]] + c["method"]
-    ),
+    "table03": lambda c: PARTS[c["task"]] + c["method"],
     "table04": lambda c: f"{c['dataset']} {c['setting'].upper()}",
     "table05": lambda c: c["setting"].removeprefix("sigma25 ").replace("window", "window "),
     "table07": lambda c: "†" * (c["single_model"] == "yes") + c["method"],
@@ -155,12 +145,8 @@ LABELS = {
     "table11": lambda c: c["metric"].replace("_", " "),
     "extra_sr_x3": lambda c: f"{c['method']} ×3",
 }
-for like, others in {
-    "table04": "extra_jpeg_gray",
-    "table05": "table06",
-    "table07": "extra_denoise",
-}.items():
-    LABELS[others] = LABELS[like]
+LIKE = {"extra_jpeg_gray": "table04", "table06": "table05", "extra_denoise": "table07"}
+LABELS |= {table: LABELS[other] for table, other in LIKE.items()}
 
 
 def with_metrics(*names):
@@ -170,18 +156,15 @@ def with_metrics(*names):
 # In Table 4 the dagger stands before QGAC, FBCNN, DRUNet and the first SemanIR.
 JPEG = "JPEG no|QGAC yes|FBCNN yes|DRUNet yes|SemanIR yes|SwinIR no|GRL-S no|SemanIR no"
 JPEG_GRAY = "JPEG no|DnCNN3 yes|DRUNet yes|SemanIR yes|GRL-S no|SwinIR no|ART no|CAT no|SemanIR no"
-NOISE = [("", "", "", "params")] + [
-    (task, name, f"sigma{level}", "PSNR")
-    for task, names in {
-        "denoise_color": "CBSD68 McMaster Urban100",
-        "denoise_gray": "Set12 BSD68 Urban100",
-    }.items()
-    for name, level in product(names.split(), (15, 25, 50))
+SIGMAS = ("sigma15", "sigma25", "sigma50")
+NOISE = [
+    ("", "", "", "params"),
+    *product(["denoise_color"], ("CBSD68", "McMaster", "Urban100"), SIGMAS, ["PSNR"]),
+    *product(["denoise_gray"], ("Set12", "BSD68", "Urban100"), SIGMAS, ["PSNR"]),
 ]
 ENLARGED = [("", "params"), *with_metrics("Set5", "Set14", "BSD100", "Urban100", "Manga109")]
 
 
-# table: the fields its column headings give, and the columns of every row, left to right
 def by_method(names):
     fields = ("method", "single_model", "metric")
     return fields, [(*name.split(), metric) for name, metric in with_metrics(*names.split("|"))]
@@ -191,6 +174,8 @@ def pairs(text):
     return [tuple(pair.split(":")) for pair in text.split()]
 
 
+TABLE6 = ("McMaster", "CBSD68", "Kodak24", "Urban100")
+STRUCTURE = "SemanIR-S: SemanIR-B: SemanIR:down SemanIR:up SemanIR:final"
 # table: the fields its column headings give, and the columns of every row, left to right
 COLUMNS = {
     "table01": (("method",), [("Triton",), ("Torch-Gather",), ("Torch-Mask",)]),
@@ -198,17 +183,11 @@ COLUMNS = {
     "table03": (("dataset", "metric"), pairs(":params :FLOPs :runtime Urban100:PSNR")),
     "table04": by_method(JPEG),
     "table05": (("method", "dataset"), pairs("SemanIR:Set12 SemanIR:BSD68 SemanIR:Urban100")),
-    "table06": (
-        ("method", "dataset"),
-        pairs("SemanIR:McMaster SemanIR:CBSD68 SemanIR:Kodak24 SemanIR:Urban100"),
-    ),
+    "table06": (("method", "dataset"), list(product(["SemanIR"], TABLE6))),
     "table07": (("task", "dataset", "setting", "metric"), NOISE),
     "table09": (("dataset",), [("Kodak",), ("McMaster",)]),
     "table10": (("dataset", "metric"), ENLARGED),
-    "table11": (
-        ("method", "setting"),
-        pairs("SemanIR-S: SemanIR-B: SemanIR:down SemanIR:up SemanIR:final"),
-    ),
+    "table11": (("method", "setting"), pairs(STRUCTURE)),
     "table12": (("metric",), [("time_complexity",), ("space_complexity",)]),
     "extra_jpeg_gray": by_method(JPEG_GRAY),
     "extra_sr_x3": (("dataset", "metric"), ENLARGED),
@@ -260,7 +239,6 @@ table12|SemanIR MSA|space_complexity|4HWC^2 + 2hkHWC
 
 @pytest.mark.parametrize("spot", SPOTS.split("\n")[1:-1])
 def test_spot_value(spot):
-    """The value of the one cell in a row among whose fields all the words stand."""
     table, row, words, value = spot.split("|")
     (cell,) = [c for c in read(table) if c["row"] == row and {*words.split()} <= {*c.values()}]
     assert cell["value"] == value

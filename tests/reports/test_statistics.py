@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 import simulated
 from scipy import stats
-from simulated import Design
 
 from reports.statistics import comparison
 from reports.statistics.comparison import Crossed
@@ -32,9 +31,6 @@ def compare(by_image, model="one", against="other"):
     return comparison.compare(comparison.by_model(by_image), model, against)
 
 
-# --- differences -----------------------------------------------------------------------------
-
-
 def test_differences_are_formed_by_image_and_seed():
     frame = scores([0.1, 0.2, 0.3])
     (one,) = compare(frame)
@@ -48,11 +44,9 @@ def test_differences_are_formed_by_image_and_seed():
     turned = one.turned
     assert (turned.model, turned.against, turned.by_seed) == ("other", "one", other.by_seed)
     assert (turned.low, turned.high) == pytest.approx((other.low, other.high))
-    assert (turned.low, turned.high) == (-one.high, -one.low)
 
 
 def test_only_seeds_and_images_that_both_have_are_compared():
-    """What one model or one seed lacks is left out of all; without any there is no comparison."""
     frame = scores([0.1, 0.2, 0.3], noise=0)
     frame = frame[~((frame["model"] == "one") & (frame["seed"] == 2))]
     frame = frame[~((frame["model"] == "other") & (frame["image"] == "03"))]
@@ -62,8 +56,6 @@ def test_only_seeds_and_images_that_both_have_are_compared():
     assert one.mean == pytest.approx(0.15)
     assert compare(frame, "one", "third") == []
 
-
-# --- interval and p, by hand -----------------------------------------------------------------
 
 TABLE = np.array([[0.31, 0.12, 0.25, 0.40], [0.05, -0.11, 0.02, 0.09], [0.22, 0.17, 0.10, 0.38]])
 
@@ -132,22 +124,8 @@ def test_images_restored_perfectly():
     assert Family([one]).conclude(one).name == "inconclusive"
 
 
-# --- by simulation ---------------------------------------------------------------------------
-
-
-def test_simulated_mean_squares_are_those_of_simulated_tables():
-    """The mean squares that simulated.py draws, against tables of seeds, images and rest."""
-    design, rng = Design(3, 12, 0.1, 0.2, 0.05), np.random.default_rng(0)
-    drawn, made = design.draw(rng, 20_000), Crossed.of(design.tables(rng, 20_000))
-    for name in ("of_seeds", "of_images", "rest", "mean"):
-        assert stats.ks_2samp(getattr(drawn, name), getattr(made, name)).pvalue > 0.001
-
-
 def test_intervals_cover_as_stated():
-    """95 % within four standard errors at least, 97 % at most from five seeds and twelve images.
-
-    Whatever the spread of seeds, images and rest; 99 % at most with fewer seeds or images.
-    """
+    """95 % within four standard errors at least; 97 % at most from five seeds and twelve images."""
     rng, draws = np.random.default_rng(0), 20_000
     for seeds, images in itertools.product(simulated.SEEDS, simulated.IMAGES):
         most = 0.97 if seeds >= 5 and images >= 12 else 0.99

@@ -15,7 +15,7 @@ from reports import legend
 from reports.collect import read_records
 from reports.legend import MEASURED
 from reports.tables import latex, tables
-from reports.tables.layouts import column_of, default_tables, layouts, ranks
+from reports.tables.layouts import column_of, default_tables, label, layouts, ranks
 from reports.tables.text import FIELDS, difference
 from reports.tables.verdicts import JudgedCell
 from semanir.names import UnknownNameError
@@ -35,7 +35,6 @@ TABLES = {
     **{"extra_jpeg_gray": (210, 72, 0), "extra_denoise": (30, 1, 0), "extra_sr_x3": (115, 27, 2)},
 }
 every_table = pytest.mark.parametrize("table", TABLES)
-# counted by hand: our cells among the printed numbers; parameters of other systems all differ here
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +63,6 @@ def test_every_table_is_counted():
 
 @every_table
 def test_html_is_self_contained_and_shows_every_printed_cell(rendered, table):
-    """Balanced tags, one cell with provenance a printed cell, scale stamp and coverage line."""
     text = text_of(rendered, f"{table}.html")
     assert len(text) < 400_000
     page = assert_self_contained(text)
@@ -103,7 +101,6 @@ def test_html_is_self_contained_and_shows_every_printed_cell(rendered, table):
 
 
 def test_tooltips_carry_the_provenance_of_a_measured_cell(rendered, everything):
-    """Printed value with its place, mean, interval, scale, protocol, network, machine, commit."""
     tips = Page(text_of(rendered, "table10.html")).attributes("td", "title")
     (tip,) = [tip for tip in tips if tip.startswith("SemanIR-S ×2, Set5 SSIM\n")]
     (record,) = [path for path in everything if "sr-x2/semanir-s/" in str(path)]
@@ -179,7 +176,6 @@ def test_best_printed_values_are_marked_in_every_form(rendered):
 
 @every_table
 def test_csv_has_one_line_a_printed_cell(rendered, table):
-    """In printed order, with the printed text, under fixed column names."""
     rows = list(csv.DictReader(io.StringIO(text_of(rendered, f"{table}.csv")), strict=True))
     assert list(rows[0]) == FIELDS
     assert all(None not in row and None not in row.values() for row in rows)
@@ -210,7 +206,6 @@ def test_markdown_has_as_many_cells_in_every_row(rendered, table):
 
 @every_table
 def test_latex_is_balanced_and_escaped(rendered, table):
-    """Braces, columns of every row, and no character left that LaTeX would trip over."""
     lines = text_of(rendered, f"{table}.tex").splitlines()
     assert f"{lines[0]} ".startswith(f"% {STAMP} ")
     assert re.match(r"% \d+ of \d+ cells measured", lines[1])
@@ -253,7 +248,6 @@ def test_latex_header_and_characters(rendered):
 
 
 def test_markup_in_a_record_stays_text(tmp_path, monkeypatch):
-    """A protocol, network and machine that would be elements, an attribute and another fact."""
     bad = """"><script>alert(1)</script>\nverdict: match"""
     path = eval_record(
         tmp_path,
@@ -274,7 +268,6 @@ def test_markup_in_a_record_stays_text(tmp_path, monkeypatch):
 
 
 def test_rendering_twice_is_byte_identical(rendered, everything, tmp_path):
-    """Also with the records in another order."""
     for table in ("table07", "table10", "table11"):
         tables.render(table, "smoke", read_records(everything[::-1]), tmp_path)
         for ending in ("html", "csv", "md", "tex"):
@@ -293,3 +286,4 @@ def test_differences_are_shown_with_one_decimal_more_than_printed():
 def test_an_unknown_table_is_refused(tmp_path):
     with pytest.raises(UnknownNameError, match="'table1l'; did you mean table1"):
         tables.render("table1l", "smoke", read_records([]), tmp_path)
+    assert (label("x4"), label("qf10"), label("xformer")) == ("×4", "QF 10", "xformer")

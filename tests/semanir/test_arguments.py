@@ -145,9 +145,7 @@ def test_numbers_that_are_none(capsys, command, value):
     assert repr(value) in refused(capsys, command)
 
 
-@pytest.mark.parametrize(
-    ("command", "value"), [pytest.param(*case, id=case[0]) for case in WORDS + FILES]
-)
+@pytest.mark.parametrize(("command", "value"), WORDS + FILES)
 def test_wrong_names_and_files_are_named(capsys, place, command, value):
     assert value in refused(capsys, command)
 
@@ -156,38 +154,31 @@ def documented():
     """(file, command) of every line of a docstring or of a document's code that is a command."""
     paths = [path for package in PACKAGES for path in (REPOSITORY / package).rglob("*.py")]
     paths += [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md")]
-    texts = {}
     for path in sorted(paths):
         text, name = path.read_text(encoding="utf-8"), path.relative_to(REPOSITORY).as_posix()
         code = "\n".join(text.split("```")[1::2])
-        texts[name] = code if path.suffix == ".md" else ast.get_docstring(ast.parse(text)) or ""
-    return [
-        (name, line.strip())
-        for name, text in texts.items()
-        for line in text.replace("\\\n", " ").splitlines()
-        if line.strip().startswith(("semanir ", "python -m semanir "))
-    ]
+        text = code if path.suffix == ".md" else ast.get_docstring(ast.parse(text)) or ""
+        for line in map(str.strip, text.replace("\\\n", " ").splitlines()):
+            if line.startswith(("semanir ", "python -m semanir ")):
+                yield name, line
 
 
-@pytest.mark.parametrize(("name", "command"), documented())
+DOCUMENTED = list(documented())
+
+
+@pytest.mark.parametrize(("name", "command"), DOCUMENTED)
 def test_documented_commands_parse(name, command):
     words = shlex.split(command.removeprefix("python -m "), comments=True)[1:]
     if words != ["--help"]:
         assert cli.make_parser().parse_args(words).run
-
-
-def test_commands_are_found():
     names = "README.md docs/workflow.md semanir/cli/measure.py semanir/cli/restore.py"
-    assert set(names.split()) <= {name for name, _ in documented()}
+    assert set(names.split()) <= {name for name, _ in DOCUMENTED}
 
 
-@pytest.mark.parametrize("text", ["", "0", "-1", "1.0", "1e3", "\u0663", "²", "9" * 30, " 1", "+1"])
-def test_whole_numbers_from_one(text):
-    with pytest.raises(argparse.ArgumentTypeError):
-        whole(1)(text)
-
-
-def test_numbers_that_are_fine():
+def test_whole_numbers_and_positive_ones():
+    for text in ("", "0", "-1", "1.0", "1e3", "\u0663", "²", "9" * 30, " 1", "+1"):
+        with pytest.raises(argparse.ArgumentTypeError):
+            whole(1)(text)
     assert whole(1)("1") == 1 and whole(0)("007") == 7 and whole(0, 9)("9") == 9
     assert positive("2.5") == 2.5 and positive("1e-3") == 0.001
     with pytest.raises(argparse.ArgumentTypeError, match="from 0 to 9"):

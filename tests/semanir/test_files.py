@@ -1,13 +1,15 @@
-"""Files and their places: long names, the umask, full disks, what is no text, broken files."""
+"""Files and their places: whole or absent, long names, the umask, full disks, broken files."""
 
 import errno
 import json
 import os
+import signal
 import stat
 import subprocess
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -18,27 +20,14 @@ from safetensors.torch import save_file
 
 from data_prep.images import write_image
 from data_prep.pictures import Picture, write_picture
+from semanir import files
 from semanir.errors import InputError, OutputError, one_line_errors
-from semanir.files import (
-    check_writable,
-    hidden_file,
-    is_hidden,
-    read_json,
-    read_list,
-    read_yaml,
-    replacing,
-    visible,
-    write_json,
-    write_text,
-)
+from semanir.files import replacing, write_json, write_text
 from semanir.inference import checkpoint
 from semanir.network import build
 from semanir.train.state import save_state
 
 NOISE = np.random.default_rng(0).integers(0, 256, (400, 400, 3), np.uint8)
-
-
-# --- names ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("letter", ["x", "é", "\udce9"], ids=["ascii", "utf-8", "byte"])
@@ -47,7 +36,7 @@ def test_names_of_up_to_255_bytes_are_written(tmp_path, length, letter):
     size = len(os.fsencode(letter))
     name = letter * (length // size) + "x" * (length % size)
     with replacing(tmp_path / name) as partial:
-        assert is_hidden(partial.name) and partial.match("*.partial")
+        assert files.is_hidden(partial.name) and partial.match("*.partial")
         assert partial.parent == tmp_path and len(os.fsencode(partial.name)) <= 143  # eCryptfs
         partial.write_text("new")
     assert names_in(tmp_path) == [name]
@@ -57,15 +46,15 @@ def test_names_of_up_to_255_bytes_are_written(tmp_path, length, letter):
 def test_hidden_files_are_each_ones_own(tmp_path):
     """Long names that begin and end alike stay two; so do processes; short ones are readable."""
     one, other = (tmp_path / f"{'x' * 200}{middle}{'y' * 50}" for middle in "ab")
-    first, second = hidden_file(one, "1.partial"), hidden_file(other, "1.partial")
-    assert first != second != hidden_file(other, "2.partial")
-    assert hidden_file(tmp_path / "a.png", "12.partial").name == ".a.png.12.partial"
+    first, second = (files.hidden_file(path, "1.partial") for path in (one, other))
+    assert first != second != files.hidden_file(other, "2.partial")
+    assert files.hidden_file(tmp_path / "a.png", "12.partial").name == ".a.png.12.partial"
 
 
 def test_what_systems_leave_behind_is_hidden(tmp_path):
     shown = {"_a.png", "a._b.png", "a.png"}
     hidden = {"._a.png", ".DS_Store", "Thumbs.db", "thumbs.DB", "desktop.ini", "__MACOSX"}
-    paths = visible(tmp_path / name for name in shown | hidden)
+    paths = files.visible(tmp_path / name for name in shown | hidden)
     assert paths == [tmp_path / name for name in sorted(shown)]
 
 
@@ -76,17 +65,12 @@ def test_names_that_are_no_text_become_escapes_in_files(tmp_path):
     assert json.loads((tmp_path / "a.json").read_bytes()) == ["caf\udce9"]
 
 
-# --- modes ---------------------------------------------------------------------------------------
+def by(write):
+    def write_whole(path):
+        with replacing(path) as partial:
+            write(partial)
 
-
-def by_safetensors(path):
-    with replacing(path) as partial:
-        save_file({"a": torch.zeros(3)}, partial)
-
-
-def by_numpy(path):
-    with replacing(path) as partial, partial.open("wb") as file:
-        np.save(file, np.zeros(50_000))
+    return write_whole
 
 
 def by_training(path):
@@ -98,10 +82,10 @@ def by_training(path):
 tiny = partial(build, "semanir-u-tiny", channels=1)
 WRITERS = {
     "text": lambda path: write_text(path, "text" * 70_000),
-    "array": by_numpy,
+    "array": by(lambda path: np.zeros(50_000).tofile(path)),
     "photograph": lambda path: write_image(path, NOISE),
     "weights": lambda path: checkpoint.save(path, tiny()),
-    "weights by safetensors": by_safetensors,
+    "weights by safetensors": by(lambda path: save_file({"a": torch.zeros(3)}, path)),
     "training": by_training,
 }
 
@@ -116,9 +100,6 @@ def test_files_have_the_mode_that_the_umask_says(tmp_path, kind, umask):
         os.umask(before)
     mode = stat.S_IMODE((tmp_path / "new" / "file").stat().st_mode)
     assert oct(mode) == oct(0o666 & ~umask)
-
-
-# --- places that cannot be written ---------------------------------------------------------------
 
 
 def no_space(path):
@@ -145,18 +126,13 @@ def test_pictures_on_a_full_disk(small_disk, ending):
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT], ids=["full", "quota"])
 def test_a_full_disk_by_a_stub(tmp_path, monkeypatch, number):
-    def full(*given):
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", Mock(side_effect=OSError(number, os.strerror(number))))
     with no_space(tmp_path / "file"):
         write_text(tmp_path / "file", "text")
     assert names_in(tmp_path) == []
 
 
-@pytest.mark.parametrize(
-    "error", [PermissionError(errno.EACCES, "Permission denied", "in.png"), RuntimeError("odd")]
-)
+@pytest.mark.parametrize("error", [PermissionError(errno.EACCES, "no", "in.png"), RuntimeError()])
 def test_other_errors_of_a_block_stay_what_they_are(tmp_path, error):
     """An input that cannot be read is no fault of the output."""
     with pytest.raises(type(error)) as raised, replacing(tmp_path / "file"):
@@ -176,21 +152,20 @@ def test_other_errors_of_a_block_stay_what_they_are(tmp_path, error):
 def test_writable_places_are_left_as_they_were_and_others_refused(tmp_path, name, reason):
     (tmp_path / "file").write_bytes(b"old")
     (tmp_path / "folder").mkdir()
-    check_writable(tmp_path / "file", tmp_path / "new", tmp_path / "a" / "b" / "c")
+    files.check_writable(tmp_path / "file", tmp_path / "new", tmp_path / "a" / "b" / "c")
     with pytest.raises(OutputError, match=reason):
-        check_writable(tmp_path / "good", tmp_path / name)
+        files.check_writable(tmp_path / "good", tmp_path / name)
     assert names_in(tmp_path) == ["file", "folder"] and (tmp_path / "file").read_bytes() == b"old"
 
 
 def test_read_only_and_full_folders_are_refused(read_only, small_disk):
-    with pytest.raises(OutputError, match=f"cannot write {read_only}"):
-        check_writable(read_only / "new")
-    with pytest.raises(OutputError, match=f"cannot write {read_only / 'new'}"):
-        write_text(read_only / "new", "text")
+    for write in (lambda path: files.check_writable(path), lambda path: write_text(path, "text")):
+        with pytest.raises(OutputError, match=f"cannot write {read_only}"):
+            write(read_only / "new")
     with pytest.raises(OSError, match="No space left"):
         (small_disk / "all").write_bytes(bytes(1 << 20))
     with no_space(small_disk):
-        check_writable(small_disk / "new")
+        files.check_writable(small_disk / "new")
     assert names_in(small_disk) == ["all"]
 
 
@@ -213,9 +188,6 @@ def test_long_work_tries_its_output_first(tmp_path, monkeypatch, capsys, work):
     assert fails(capsys, *work.split()).startswith("error: cannot write results/smoke/")
 
 
-# --- command lines -------------------------------------------------------------------------------
-
-
 def run(body, encoding="utf-8", **options):
     """A process whose command line does `body`."""
     program = (
@@ -226,13 +198,10 @@ def run(body, encoding="utf-8", **options):
     return python(program, env={"PYTHONIOENCODING": encoding}, **streams)
 
 
-@pytest.mark.parametrize(
-    ("encoding", "shown"), [("utf-8", b"na\xc3\xafve \\udce9"), ("ascii", b"na\\xefve \\udce9")]
-)
+@pytest.mark.parametrize(("encoding", "shown"), [("utf-8", b"\xc3\xafve"), ("ascii", b"\\xefve")])
 def test_names_that_a_terminal_lacks_are_escaped(encoding, shown):
-    body = "[print('na\\xefve \\udce9', file=file) for file in (sys.stdout, sys.stderr)]"
-    ended = run(body, encoding)
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, shown + b"\n", shown + b"\n")
+    ended = run("[print('\\xefve \\udce9', file=f) for f in (sys.stdout, sys.stderr)]", encoding)
+    assert ended.returncode == 0 and ended.stdout == ended.stderr == shown + b" \\udce9\n"
 
 
 def test_a_reader_who_has_gone_is_no_error():
@@ -272,33 +241,74 @@ def test_errors_end_in_one_line(capsys, error, line):
     assert line in shown and shown.startswith("error: ") and shown.count("\n") == 1
 
 
-# --- files that people edit ----------------------------------------------------------------------
-
-
-def read_entries(path, *more):
-    return read_list(path, {"file": str}, "mend it")
+json_dict = partial(files.read_json, kind=dict, next_step="mend it")
+entries = partial(files.read_list, fields={"file": str}, next_step="mend it")
 
 
 @pytest.mark.parametrize(
     ("read", "text", "message"),
     [
-        (read_json, '{"a": 1,\n}', "line 2.*; mend it"),
-        (read_json, "", "line 1.*; mend it"),
-        (read_json, "[1]", "a dict is expected.*; mend it"),
-        (read_json, "\udc80", "it is no text; mend it"),
+        (json_dict, '{"a": 1,\n}', "line 2.*; mend it"),
+        (json_dict, "", "line 1.*; mend it"),
+        (json_dict, "[1]", "a dict is expected.*; mend it"),
+        (json_dict, "\udc80", "it is no text; mend it"),
         *(
-            (read_entries, f'[{{"file": "a.png"}}, {entry}]', "an entry without 'file'; mend it")
+            (entries, f'[{{"file": "a.png"}}, {entry}]', "an entry without 'file'; mend it")
             for entry in ("3", "{}", '{"file": 7}', '{"fiel": "a.png"}', "null")
         ),
-        (read_yaml, "a: 1\nb: [\n", "line 3"),
-        (read_yaml, "a: 1\n\tb: 2", "line 2"),
-        (read_yaml, "- 1", "holds no"),
-        (read_yaml, "\udc80", "it is no text"),
+        (files.read_yaml, "a: 1\nb: [\n", "line 3"),
+        (files.read_yaml, "a: 1\n\tb: 2", "line 2"),
+        (files.read_yaml, "- 1", "holds no"),
+        (files.read_yaml, "\udc80", "it is no text"),
     ],
 )
 def test_broken_files_are_named_by_their_line(tmp_path, read, text, message):
     path = tmp_path / "a.file"
     path.write_bytes(os.fsencode(text))
-    more = (dict, "mend it") if read is read_json else ()
     with pytest.raises(InputError, match=rf"broken .*a\.file.*{message}"):
-        read(path, *more)
+        read(path)
+
+
+def contents(folder):
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+def test_the_old_file_stands_until_the_block_has_ended(tmp_path):
+    path = tmp_path / "new" / "folder" / "file.txt"
+    write_text(path, "old")
+    with pytest.raises(ZeroDivisionError), replacing(path) as partial:
+        partial.write_text("half")
+        raise ZeroDivisionError
+    assert contents(path.parent) == {"file.txt": "old"}
+    with replacing(path) as partial:
+        partial.write_text("new")
+        assert partial.parent == path.parent and path.read_text() == "old"
+    assert contents(path.parent) == {"file.txt": "new"}
+
+
+@pytest.mark.parametrize("end", ["os._exit(3)", "os.kill(os.getpid(), signal.SIGKILL)"])
+@pytest.mark.parametrize("before", [True, False], ids=["old file", "no file"])
+def test_a_killed_process_leaves_the_old_file_or_none(tmp_path, end, before):
+    """What it leaves besides is hidden and in nobody's way."""
+    path = tmp_path / "file.txt"
+    if before:
+        write_text(path, "old")
+    program = f"""import os, signal, sys
+from semanir.files import replacing
+with replacing(sys.argv[1]) as partial:
+    partial.write_text("half")
+    {end}
+"""
+    assert python(program, path).returncode == (3 if "exit" in end else -signal.SIGKILL)
+    left = contents(tmp_path)
+    assert left.pop("file.txt", None) == ("old" if before else None)
+    assert [name.endswith(".partial") for name in left] == [True]
+    write_text(path, "new")
+    assert path.read_text() == "new"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_json_files_hold_no_nan(tmp_path, value):
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(tmp_path / "a.json", {"a": value})
+    assert contents(tmp_path) == {}

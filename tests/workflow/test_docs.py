@@ -42,8 +42,6 @@ def commands():
     return list(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
 
 
-# --- commands ------------------------------------------------------------------------------------
-
 INSTALLS = "installs packages; CI does that by the same lines (tests/workflow/test_project.py)"
 TESTS = "runs the tests, which are what is running; CI does that by .ci/run"
 # every command that is not run here as it is typed, and why
@@ -157,9 +155,6 @@ def test_other_commands_run(beside):
         assert (beside / made).stat().st_size, made
 
 
-# --- examples ------------------------------------------------------------------------------------
-
-
 @pytest.mark.slow
 def test_python_of_the_documents_runs(tmp_path, monkeypatch):
     """Every block, in order, but what is added; weights lie where the example loads them from."""
@@ -175,8 +170,7 @@ def test_python_of_the_documents_runs(tmp_path, monkeypatch):
     for page in pages:
         for text in blocks(page, "python"):
             exec(compile(text, page.name, "exec"), names)
-    assert names["restored"].shape == (96, 80, 3)
-    assert names["out"].shape == (1, 2, 64, 6)
+    assert names["restored"].shape == (96, 80, 3) and names["out"].shape == (1, 2, 64, 6)
     assert isinstance(names["network"], torch.nn.Module)
     assert [Image.open(f"{name}.png").size for name in ("restored", "clean")] == [(30, 20)] * 2
 
@@ -222,9 +216,6 @@ def test_everything_that_can_be_added_is_added(tmp_path):
     ablations = pd.read_csv(tmp_path / "ablations.csv")
     (row,) = ablations[ablations["model"] == "my-network-dense"].itertuples()
     assert (row.against, row.images, row.conclusion) == ("my-network", 2, "inconclusive")
-
-
-# --- links and names ------------------------------------------------------------------------------
 
 
 def anchors(page):
@@ -282,9 +273,6 @@ def test_the_page_of_the_command_line_is_what_the_parsers_say():
     assert committed == command_line(), "run python -m semanir.cli.page docs/command-line.md"
     sections = set(re.findall(r"^##+ `semanir ([a-z ]+)`", committed, re.MULTILINE))
     assert {"restore", "train", "data prepare", "report table", "gate check"} <= sections
-
-
-# --- docstrings ----------------------------------------------------------------------------------
 
 
 def public(node, prefix=""):

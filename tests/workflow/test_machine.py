@@ -25,8 +25,6 @@ def project(tmp_path):
     return hurried(copy_of_repository(tmp_path / "project"))
 
 
-# --- cores -----------------------------------------------------------------------------------
-
 RULES = """from semanir.plan import machine
 machine.use_every_core(workflow)
 
@@ -37,17 +35,14 @@ rule wide:
 """
 
 
-@pytest.mark.parametrize(
-    ("command", "cores"), [("snakemake one.done", CORES), ("snakemake -j 3 one.done", 3)]
-)
-def test_every_core_unless_something_is_said(tmp_path, command, cores):
+@pytest.mark.parametrize(("option", "cores"), [("", CORES), ("-j 3", 3)])
+def test_every_core_unless_something_is_said(tmp_path, option, cores):
     """--jobs alone means cores, as it does without a profile."""
     (tmp_path / "Snakefile").write_text(RULES)
-    assert f"Provided cores: {cores}\n" in worked(typed(command, tmp_path))
+    said = worked(typed(f"snakemake {option} one.done", tmp_path))
+    assert f"Provided cores: {cores}\n" in said
     assert int((tmp_path / "one.done").read_text()) == cores
 
-
-# --- jobs that run alone -------------------------------------------------------------------
 
 # `together` ends only once its twin has started; `timed` would see either of them, if it could
 ALONE_RULES = """from semanir.plan import machine
@@ -143,9 +138,6 @@ def test_the_price_comes_first_and_hides_no_change(tmp_path):
     assert sorted(planned) == ["price", "train"]
 
 
-# --- Python ----------------------------------------------------------------------------------
-
-
 @pytest.mark.slow
 def test_jobs_use_the_python_that_runs_snakemake(project, tmp_path):
     """Whatever `python` comes first on PATH. Profile and cores are there from any folder, too."""
@@ -164,8 +156,6 @@ def test_a_folder_without_python_is_refused_by_name(tmp_path, monkeypatch):
         use_this_python()
     assert os.environ["PATH"] == "unchanged"
 
-
-# --- conda -----------------------------------------------------------------------------------
 
 # what Snakemake asks of conda, and environments that hold a python and note what is done to them
 CONDA = """#!/bin/sh
@@ -205,9 +195,6 @@ def test_conda_makes_one_environment_and_its_python_runs_the_jobs(project, tmp_p
     assert pip == f"{project}|-m pip install --no-deps -e . -r baselines/requirements.txt"
     assert job.startswith(f"{project}|-m semanir data prepare embedded_gray ")
     assert (project / GREY).is_file()
-
-
-# --- resuming ----------------------------------------------------------------------------------
 
 
 @pytest.mark.slow

@@ -67,7 +67,6 @@ def test_torch_is_pinned_once(names):
 
 
 def test_constraints_satisfy_every_requirement():
-    """Every line is name==version, once, without a local version; dependencies in their bounds."""
     lines = [line.partition("#")[0].strip() for line in text_of("constraints.txt").splitlines()]
     pins = [line.split("==") for line in lines if line]
     fixed = {canonicalize_name(name): Version(version) for name, version in pins}
@@ -97,7 +96,6 @@ def test_every_package_and_its_data_are_installed(names):
 
 
 def test_the_citation_file_has_what_the_format_requires():
-    """Citation File Format 1.2.0: message, title, authors; the paper is the preferred citation."""
     citation = yaml.safe_load(text_of("CITATION.cff"))
     assert PROJECT["project"]["version"] == semanir.__version__ == str(citation["version"])
     assert citation["cff-version"] == "1.2.0"

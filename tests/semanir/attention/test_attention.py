@@ -1,7 +1,4 @@
-"""The back ends in plain torch against the float64 reference, and the reference against a loop.
-
-# B windows, H heads, N = h * w tokens, K keys per query, D head width
-"""
+"""The back ends in plain torch against the float64 reference, and the reference against a loop."""
 
 from functools import partial
 
@@ -14,6 +11,7 @@ from semanir.attention import BACKENDS, Dictionary, attend, build_dictionary
 from semanir.errors import InputError
 
 PLAIN = ["mask", "gather"]
+every_backend = pytest.mark.parametrize("backend", [*PLAIN, "reference"])
 every_case = pytest.mark.parametrize("case", CASES, ids=IDS)
 with_and_without_bias = pytest.mark.parametrize("bias", [True, False], ids=["bias", "plain"])
 
@@ -51,14 +49,14 @@ def test_reference_is_the_definition(case, bias):
 
 
 @pytest.mark.parametrize("special", ["regions", "hermits"])
-@pytest.mark.parametrize("backend", [*PLAIN, "reference"])
+@every_backend
 def test_gradients_equal_finite_differences(backend, special):
     tensors, table, dictionary, window = make(((2, 3), 3, 4, special), b=1, heads=2)
     run = partial(attend, window=window, backend=backend)
     assert torch.autograd.gradcheck(lambda *x: run(*x[:3], dictionary, x[3]), (*tensors, table))
 
 
-@pytest.mark.parametrize("backend", [*PLAIN, "reference"])
+@every_backend
 def test_large_scores_stay_finite(backend):
     (q, k, v), table, dictionary, window = make(((3, 5), 4, 8, ""), torch.float32)
     got = outputs([(q.detach() * 1e4).requires_grad_(), k, v], table, dictionary, window, backend)
@@ -73,22 +71,6 @@ def test_half_precision_and_strided_inputs(backend):
     assert got.dtype == torch.bfloat16
     expected = exact(tensors, table, dictionary, window)
     assert_close({"out": got}, {"out": expected["out"]}, 0.03)
-
-
-@pytest.mark.parametrize("biased", [False, True])
-def test_permutations_commute_only_without_a_position_bias(biased):
-    """Sec. 3.2 of the paper: f(Tx) = Tf(x) for every permutation T of the tokens of a window."""
-    n, order = 16, torch.randperm(16)
-    tokens, (q, k, v) = torch.randn(1, n, 8), torch.randn(3, 1, 2, n, 4)
-    table = torch.randn(2, 49) if biased else None
-
-    def run(order):
-        dictionary = build_dictionary(tokens[:, order], 5)
-        inputs = (x[:, :, order] for x in (q, k, v))
-        return attend(*inputs, dictionary, table, (4, 4), backend="reference")
-
-    difference = (run(order) - run(torch.arange(n))[:, :, order]).abs().max()
-    assert (difference < 1e-6) != biased
 
 
 @pytest.mark.parametrize(("k", "name"), [(3, "gather"), (4, "mask")])
@@ -117,37 +99,30 @@ def test_auto_gathers_only_a_small_part(k, name, monkeypatch):
     ],
 )
 def test_refuses_what_does_not_fit(changes, message):
-    """One argument of a good call replaced."""
     (q, k, v), table, dictionary, window = make(((2, 3), 3, 4, ""), torch.float32)
     good = {"q": q, "k": k, "v": v, "dictionary": dictionary, "bias_table": table, "window": window}
-    with pytest.raises(ValueError, match=message) as error:
+    with pytest.raises(ValueError, match=message):
         attend(**good | changes)
-    assert "\n" not in str(error.value)
 
 
-def entries(change=lambda indices, counts: (indices, counts)):
-    """A good dictionary of 6 tokens and 3 keys, one of its rows two keys long, then changed."""
+def entries(change=None):
+    """A good dictionary of 6 tokens and 3 keys, one row of two; then an entry or all is changed."""
     indices = torch.tensor([[[1, 2, 3], [0, 2, 6], [0, 1, 5], [0, 1, 2], [1, 2, 3], [2, 3, 4]]])
-    return Dictionary(*change(indices.int(), torch.tensor([[3, 2, 3, 3, 3, 3]]).int()))
-
-
-def at(place, value):
-    def change(indices, counts):
-        indices[place] = value
-        return indices, counts
-
-    return change
+    indices, counts = indices.int(), torch.tensor([[3, 2, 3, 3, 3, 3]]).int()
+    if isinstance(change, tuple):
+        indices[change[0]] = change[1]
+    return Dictionary(*(change(indices, counts) if callable(change) else (indices, counts)))
 
 
 @pytest.mark.parametrize("backend", ["fused", "mask", "auto"])
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (at((0, 2, 0), -1), r"indices\[0, 2, 0\] is -1: not in 0..5"),
-        (at((0, 0, 1), 2**31 - 1), r"indices\[0, 0, 1\] is 2147483647: not in"),
-        (at((0, 4, 1), 1), r"indices\[0, 4, 1\] is 1: not above .*duplicated"),
-        (at((0, 4, 0), 3), r"indices\[0, 4, 1\] is 2: not above"),
-        (at((0, 1, 2), 4), r"indices\[0, 1, 2\] is 4: not 6"),
+        (((0, 2, 0), -1), r"indices\[0, 2, 0\] is -1: not in 0..5"),
+        (((0, 0, 1), 2**31 - 1), r"indices\[0, 0, 1\] is 2147483647: not in"),
+        (((0, 4, 1), 1), r"indices\[0, 4, 1\] is 1: not above .*duplicated"),
+        (((0, 4, 0), 3), r"indices\[0, 4, 1\] is 2: not above"),
+        (((0, 1, 2), 4), r"indices\[0, 1, 2\] is 4: not 6"),
         (lambda i, c: (i.long(), c), "indices .*int64"),
         (lambda i, c: (i, c.float()), "counts .*float32"),
         (lambda i, c: (i.mT.contiguous().mT, c), r"strides \(18, 1, 6\)"),
@@ -157,8 +132,7 @@ def at(place, value):
 )
 def test_refuses_wrong_dictionaries_before_any_kernel_runs(change, message, backend):
     q = torch.randn(1, 2, 6, 8)
-    with pytest.raises(InputError, match=message) as error:
+    with pytest.raises(InputError, match=message):
         attend(q, q, q, entries(change), backend=backend)
-    assert "\n" not in str(error.value)
     expected = attend(q, q, q, entries(), backend="reference")  # unchanged it is accepted
     assert_close({"out": attend(q, q, q, entries())}, {"out": expected}, 1e-6)

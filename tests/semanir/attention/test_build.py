@@ -51,14 +51,12 @@ def test_without_a_compiler_there_is_one_line_and_the_mask(failing, caplog):
     ],
 )
 def test_why_there_are_no_kernels(tmp_path, monkeypatch, failing, error, missing, reason):
-    """The reason and the next step: another folder, a compiler."""
     monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path))
     monkeypatch.setenv("CXX", "no-such-c++ -v" if "c++" in missing else sys.executable)
     monkeypatch.setattr(build.shutil, "which", lambda tool: None if tool == missing else tool)
     failing(error)
     assert build.kernels() is None
     assert reason.format(cache=tmp_path) in build.why_unavailable()
-    assert "\n" not in build.why_unavailable()
 
 
 @pytest.mark.skipif(build.kernels() is None, reason="no C++ compiler or no ninja")

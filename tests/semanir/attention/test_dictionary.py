@@ -92,7 +92,6 @@ def regions(h, w, shift_y, shift_x):
 @others_or_self
 @pytest.mark.parametrize("k", [5, 9, 40])
 def test_only_allowed_keys_are_selected(k, include_self):
-    """By labels of regions, of uneven sizes; by a key's own flag; by query and key."""
     source = torch.Generator().manual_seed(1)
     tokens, labels = whole_tokens(2, 48, 4), regions(6, 8, 1, 2).repeat(2, 1)
     keys = torch.rand(2, 48, generator=source) < 0.3
@@ -109,7 +108,7 @@ def test_only_allowed_keys_are_selected(k, include_self):
         check(built, sorted_keys(tokens, k, include_self, allowed), 48)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.data())
 def test_any_small_window(data):
     n, c, k = (data.draw(st.integers(1, high)) for high in (20, 4, 25))

@@ -2,9 +2,6 @@
 
 Skipped where there is no compiler. The default instruction set is this machine's best; the others
 are built and run by the slow tests.
-
-The tests of the compiled kernels, of test_dictionary.py and test_attention.py have also run once
-with the extension built for each instruction set under AddressSanitizer: it reported nothing.
 """
 
 import os

@@ -10,13 +10,6 @@ import torch
 from semanir.attention.cpu.build import kernels
 from semanir.attention.select import select, select_plainly
 
-needs_kernels = pytest.mark.skipif(kernels() is None, reason="no C++ compiler or no ninja")
-
-
-def adjacent(x, source):
-    return np.nextafter(np.float32(1), np.float32(2)) + x.round() * np.float32(2**-23)
-
-
 KINDS = {
     "normal": lambda x, source: x,
     "ties": lambda x, source: x.round(),
@@ -24,11 +17,11 @@ KINDS = {
     "hidden": lambda x, source: np.where(source.random(x.shape) < 0.7, -np.inf, x),
     "all hidden": lambda x, source: x * 0 - np.inf,
     "tiny and huge": lambda x, source: x * np.float32(10) ** source.integers(-44, 38, x.shape),
-    "neighbours": adjacent,
+    "neighbours": lambda x, source: np.float32(1 + 2**-23) + x.round() * np.float32(2**-23),
 }
 
 
-@needs_kernels
+@pytest.mark.skipif(kernels() is None, reason="no C++ compiler or no ninja")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("size", [(2, 5, 63), (1, 3, 1), (2, 17, 16), (1, 33, 17), (3, 9, 1000)])
 def test_selects_what_a_stable_sort_selects(kind, size):

@@ -25,8 +25,7 @@ needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 
 def python(*command, **environment):
     """What a process of its own prints."""
-    paths = [str(REPOSITORY), str(CASES_FOLDER), os.environ.get("PYTHONPATH", "")]
-    environment |= {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "OMP_NUM_THREADS": "1"}
+    environment |= {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
     command, env = [sys.executable, *command], os.environ | environment
     run = subprocess.run(command, env=env, capture_output=True, text=True, timeout=900)
     assert run.returncode == 0, (run.stdout + run.stderr)[-4000:]
@@ -77,11 +76,6 @@ def test_few_keys_are_read_one_by_one_on_a_gpu():
     for dtype, k in ((torch.float32, 170), (torch.bfloat16, 64), (torch.float16, 64)):
         assert dispatch.faster_on_gpu(dtype, 1024, k) == "triton-gather"
         assert dispatch.faster_on_gpu(dtype, 1024, k + 1) == "triton"
-
-
-def test_the_kernels_are_not_imported_before_they_are_needed():
-    code = "import sys, semanir.attention.dispatch; print([n for n in sys.modules if 'gpu' in n])"
-    assert "semanir" not in python("-c", code)
 
 
 @needs_triton

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_records import STAMP, eval_record, visual_record
+from made_sets import write_set
 from PIL import Image
 
 from data_prep.degrade import degrade_set
-from data_prep.images import read_image, write_image
+from data_prep.images import read_image
 from data_prep.resize import imresize
 from data_prep.tasks import families
 from reports.collect import collect, means, read_records, read_results, write_results
@@ -22,7 +23,6 @@ from semanir import cli
 from semanir.cli import evaluate as verb
 from semanir.errors import InputError
 from semanir.evaluate import visual
-from semanir.files import sha256, write_json
 from semanir.plan import models
 from semanir.plan.cells import cells
 from semanir.plan.plan import Plan
@@ -38,9 +38,6 @@ def rows(scores, level="x2"):
     return [place | {"image": name, "psnr": psnr} for name, psnr in scores.items()]
 
 
-# --- the rule --------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("restored", "inputs", "chosen"),
     [
@@ -51,7 +48,6 @@ def rows(scores, level="x2"):
         ({"a": math.inf, "b": 30, "c": 29}, {"a": math.inf, "b": 29, "c": 30}, "a"),  # gains 0
         ({"only": 10}, {"only": 20}, "only"),
     ],
-    ids=["odd", "gain", "even", "ties", "infinite", "one"],
 )
 def test_the_image_of_the_median_gain_is_chosen(restored, inputs, chosen):
     """Worked out by hand; another set and level after the first changes nothing."""
@@ -71,7 +67,6 @@ def test_the_crop_is_the_square_of_the_grid_that_varies_most():
 
 
 def test_one_run_for_each_family_that_the_tables_train():
-    """Found again from the cells: the first trained answer of a family in printed order."""
     for scale in ("smoke", "mini"):
         first = {}
         for table in default_tables():
@@ -96,9 +91,6 @@ def test_systems_beside_a_run_are_those_evaluated_on_its_task():
     assert Plan("smoke").systems_shown(run, default_tables()) == []
 
 
-# --- the record ------------------------------------------------------------------------------
-
-
 def pixels(text):
     with Image.open(io.BytesIO(base64.b64decode(text))) as image:
         return np.asarray(image)
@@ -113,10 +105,7 @@ def enlarging(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     clean = np.full((100, 200, 3), 90, np.uint8)
     clean[:, 100:] = np.random.default_rng(1).integers(0, 256, (100, 100, 3))
-    folder = Path("data/sets/embedded_rgb")
-    write_image(folder / "photo.png", clean)
-    entry = {"file": "photo.png", "sha256": sha256(folder / "photo.png")}
-    write_json(folder / "index.json", [entry])
+    folder = write_set(Path("data/sets/embedded_rgb"), {"photo.png": clean})
     degrade_set("sr", "x2", folder, Path("data/degraded/sr/embedded_rgb/x2"))
     degraded = read_image("data/degraded/sr/embedded_rgb/x2/photo.png")
     restored = np.minimum(clean.astype(int) + 20, 255).astype(np.uint8)
@@ -171,7 +160,6 @@ def test_a_record_holds_the_three_crops_and_their_psnr(enlarging):
 
 
 def test_other_systems_stand_beside_the_network(enlarging, tmp_path, capsys):
-    """One that returns the clean image: infinite PSNR, and its own line of the results."""
     with pytest.raises(SystemExit):
         cli.main([*COMMAND, "--model", "input"])
     assert "input is not trained here" in capsys.readouterr().err
@@ -188,9 +176,6 @@ def test_other_systems_stand_beside_the_network(enlarging, tmp_path, capsys):
     assert shown["psnr"]["swinir"] == (math.inf, None)
     text = rendered([shown], tmp_path)
     assert "swinir inf dB" in text and "Restored by swinir" in text
-
-
-# --- the page --------------------------------------------------------------------------------
 
 
 def rendered(shown, folder):
@@ -215,7 +200,6 @@ def test_numbers_on_the_page_come_from_the_results(tmp_path):
 
 
 def test_a_page_is_rendered_and_escapes_what_comes_from_data(tmp_path):
-    """Names with markup stay text, in attributes as well; nothing is fetched."""
     evil = '"><script>alert(1)</script>&'
     path = visual_record(tmp_path, image=evil)
     write_results([path], tmp_path / "results.csv")

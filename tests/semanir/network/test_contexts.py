@@ -1,11 +1,13 @@
 """What a network caches fits its context: it gives what a fresh one gives, whatever came before."""
 
 import copy
+import pickle
 from contextlib import nullcontext
 from functools import partial
 
 import pytest
 import torch
+import torch.nn.functional as F
 from tiny_networks import randomise
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.func import functional_call, vmap
@@ -24,6 +26,8 @@ from semanir.attention.cpu.build import kernels
 from semanir.errors import InputError
 from semanir.inference import tiling
 from semanir.network import build, layers, windows
+from semanir.network.cache import ParameterCache
+from semanir.network.linear import Linear
 
 
 def columnar(**switches):
@@ -75,8 +79,9 @@ def load(network, x):
 
 
 def edit(network, x):
+    """The same numbers in another order, and then others, in place."""
     for parameter in network.parameters():
-        parameter.data.mul_(1.1)
+        parameter.data.copy_(parameter.data.flip(0))
     return network
 
 
@@ -196,7 +201,6 @@ def test_networks_are_stacked_by_vmap():
 
 
 def test_counts_do_not_depend_on_what_is_cached():
-    """Of multiply-adds, and of the bytes that a pass holds."""
     network, counts = ushape().eval(), set()
     for _ in range(3):
         with FlopCounterMode(display=False) as counter, torch.no_grad():
@@ -224,3 +228,23 @@ def test_a_dictionary_of_inference_serves_training(backend, made):
         attend(q, k, v, keys, backend=chosen)
     (grad,) = torch.autograd.grad(attend(q, k, v, keys, backend=chosen).sum(), v)
     assert grad.sum() == pytest.approx(v.numel(), rel=1e-4)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 64, 1000])
+@pytest.mark.parametrize("sizes", [(1, 1), (30, 17), (180, 540)], ids=str)
+def test_packed_weights_make_the_same_sums(rows, sizes):
+    linear, x = Linear(*sizes), torch.randn(2, rows, sizes[0])
+    exact = F.linear(x.double(), linear.weight.double(), linear.bias.double()).detach()
+    with torch.inference_mode():
+        outputs = linear(x), linear(x.mT.contiguous().mT)  # another layout in memory
+    for out in outputs:
+        torch.testing.assert_close(out.double(), exact, rtol=0, atol=2e-6)
+
+
+def test_copies_have_a_cache_of_their_own():
+    linear, x = Linear(6, 4), torch.randn(3, 6)
+    with torch.inference_mode():
+        linear(x)
+        for copied in (copy.deepcopy(linear), pickle.loads(pickle.dumps(linear))):
+            assert isinstance(copied._cache, ParameterCache) and copied._cache is not linear._cache
+            assert torch.equal(copied(x), linear(x))

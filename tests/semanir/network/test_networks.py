@@ -14,12 +14,10 @@ from PIL import Image
 from tiny_networks import TINY, both_tiny, images, seeded, tiny
 from torch import nn
 
-import semanir.network.layers as layers_module
 from semanir.errors import InputError
 from semanir.names import UnknownNameError
 from semanir.network import build
 from semanir.network.config import configure, from_dict, to_dict
-from semanir.network.layers import Stage
 
 SIZES = [(1, 1), (1, 9), (3, 5), (7, 8), (8, 8), (9, 8), (13, 21), (16, 24), (17, 2)]
 SHAPES = [("semanir-s-tiny", {"upscale": scale}) for scale in (2, 3, 4)]
@@ -94,8 +92,6 @@ def u1_by_hand(n, x, k):
 
 
 THREE = {"dims": (8, 12, 16), "heads": (2, 2, 2)}
-
-
 WIRED = {
     "columnar": (columnar_by_hand, "semanir-s-tiny", {"skip": "none"}),
     "grey": (columnar_by_hand, "semanir-s-tiny", {"skip": "none", "channels": 1}),
@@ -130,7 +126,6 @@ def test_padding_is_reflection_of_the_image(name):
 
 @both_tiny
 def test_weights_do_not_depend_on_the_window(name):
-    """They load into a network with another, which counts up to the size of the image."""
     weights = tiny(name, window=4).state_dict()
     outputs = []
     for window in (4, 8, 16, 32):
@@ -159,32 +154,11 @@ def test_every_switch_changes_the_output(name):
                 assert torch.equal(plain(x, switch["k"]), switched(x))
 
 
-@both_tiny
-def test_one_dictionary_per_stage(name, monkeypatch):
-    built, used = [], []
-    build_dictionary, attend = layers_module.build_dictionary, layers_module.attend
-
-    def noting_build(*given, **rest):
-        built.append((given[1], build_dictionary(*given, **rest)))
-        return built[-1][1]
-
-    def noting_attend(*given, **rest):
-        used.append((7, given[3]))
-        return attend(*given, **rest)
-
-    monkeypatch.setattr(layers_module, "build_dictionary", noting_build)
-    monkeypatch.setattr(layers_module, "attend", noting_attend)
-    network = tiny(name, layers=3)
-    network(images(1, 3, 16, 16), 7).sum().backward()
-    assert len(built) == sum(isinstance(module, Stage) for module in network.modules())
-    assert used == [entry for entry in built for _ in range(3)]
-
-
-GRADIENTS = [("semanir-s-tiny", {"upscale": 4}), ("semanir-u-tiny", {})]
 OTHER = {"layout": "U1", "attention": "cosine", "norm": "post"}
+GRADIENTS = [("semanir-s-tiny", {"upscale": 4}), ("semanir-u-tiny", {}), ("semanir-u-tiny", OTHER)]
 
 
-@pytest.mark.parametrize(("name", "switches"), [*GRADIENTS, ("semanir-u-tiny", OTHER)], ids=str)
+@pytest.mark.parametrize(("name", "switches"), GRADIENTS, ids=str)
 def test_gradients_reach_every_parameter(name, switches):
     network = tiny(name, **switches)
     out = network(images(1, 3, 20, 20))
@@ -220,6 +194,13 @@ def test_initial_values():
     assert not any(m.bias.any() for m in linear if m.bias is not None)
     assert not network.conv_last.weight.any() and not network.conv_last.bias.any()
     assert all((norm.weight == 1).all() for norm in norms)
+
+
+@pytest.mark.parametrize("name", ["semanir-s", "semanir-u"])
+def test_configuration_survives_json(name):
+    config = configure(name, window=16, k=77, channels=1)
+    again = from_dict(json.loads(json.dumps(to_dict(config))))
+    assert again == config and (again.window, again.k, again.channels) == (16, 77, 1)
 
 
 @pytest.mark.parametrize(
@@ -269,11 +250,3 @@ def test_impossible_configurations_are_refused(options, message):
     with pytest.raises(InputError, match=message) as error:
         build(**{"name": "semanir-u", **upscale, **options})
     assert isinstance(error.value, UnknownNameError) == ("'" in message)
-
-
-@pytest.mark.parametrize("name", ["semanir-s", "semanir-u"])
-def test_configuration_survives_json(name):
-    config = configure(name, window=16, k=77, channels=1)
-    again = from_dict(json.loads(json.dumps(to_dict(config))))
-    assert again == config and (again.window, again.k, again.channels) == (16, 77, 1)
-    assert configure(name) != config

@@ -47,36 +47,20 @@ def test_presets_say_their_size_and_purpose(name):
     assert said == f"{millions:.{digits}f} M"
 
 
-def conv(into, out, kernel):
-    return into * out * kernel**2 + out
+def stage(dim, heads, layers):
+    """Parameters counted on paper: layers with the small network of the bias, a convolution."""
+    layer = 8 * dim**2 + 11 * dim + 1536 + 512 * heads
+    return layers * layer + 9 * dim**2 + dim
 
 
-def stage(dim, heads, layers, position=1536):
-    """Parameters counted on paper; `position`: those of a layer's position bias, heads apart."""
-    layer = 8 * dim**2 + 11 * dim + position + 512 * heads
-    return layers * layer + conv(dim, dim, 3)
-
-
-def columnar(depth, upscale, **position):
-    upsampler = {2: [256], 3: [576], 4: [256, 256]}[upscale]
-    ends = conv(3, 180, 3) + 2 * 360 + conv(180, 180, 3) + conv(180, 64, 3) + conv(64, 3, 3)
-    stages = depth * stage(180, 6, depth, **position)
-    return ends + stages + sum(conv(64, out, 3) for out in upsampler)
-
-
-def test_formulas_give_the_printed_counts_and_swinir():
-    """Control: with a 15x15 table per head instead of the small network it must be SwinIR."""
-    for name, options, expected in COUNTS[:6]:
-        assert columnar(6 if name == "semanir-s" else 8, options["upscale"]) == expected
-    swinir = {2: 11_752_487, 4: 11_900_199}
-    assert {n: columnar(6, n, position=15 * 15 * 6 - 6 * 512) for n in swinir} == swinir
-    for layout in ("U1", "U2"):
-        network = on_meta("semanir-u", layout=layout)
-        sizes = list(zip(network.config.dims, network.config.heads, strict=True))
-        for level, module in [*network.down.items(), *network.up.items()]:
-            assert size(module) == stage(*sizes[int(level)], layers=6)
-        widen = 2 if layout == "U2" else 1
-        assert size(network.final) == stage(widen * sizes[0][0], sizes[0][1], layers=6)
+@pytest.mark.parametrize("layout", ["U1", "U2"])
+def test_stages_of_every_level_have_the_counted_size(layout):
+    network = on_meta("semanir-u", layout=layout)
+    sizes = list(zip(network.config.dims, network.config.heads, strict=True))
+    for level, module in [*network.down.items(), *network.up.items()]:
+        assert size(module) == stage(*sizes[int(level)], layers=6)
+    widen = 2 if layout == "U2" else 1
+    assert size(network.final) == stage(widen * sizes[0][0], sizes[0][1], layers=6)
 
 
 def test_cosine_attention_adds_one_scale_per_head_and_other_switches_nothing():
@@ -90,13 +74,9 @@ def test_cosine_attention_adds_one_scale_per_head_and_other_switches_nothing():
 
 
 def test_stages_layers_and_shifts_of_the_presets():
-    """6 x 6, 8 x 8 and 9 x 6; the shift alternates in the order of execution."""
-    u = on_meta("semanir-u")
-    presets = {
-        (6, 6): on_meta("semanir-s", upscale=2).stages,
-        (8, 8): on_meta("semanir-b", upscale=2).stages,
-        (9, 6): [*u.down.values(), *u.up.values(), u.final],
-    }
-    for (number, depth), stages in presets.items():
+    """The shift alternates in the order of execution."""
+    s, b, u = (on_meta(f"semanir-{n}", upscale=None if n == "u" else 2) for n in "sbu")
+    of_u = [*u.down.values(), *u.up.values(), u.final]
+    for stages, number, depth in ((s.stages, 6, 6), (b.stages, 8, 8), (of_u, 9, 6)):
         assert [len(stage.layers) for stage in stages] == [depth] * number
         assert [stage.shifted for stage in stages] == [i % 2 == 1 for i in range(number)]

@@ -64,7 +64,6 @@ def shaped(func, *arguments):
 
 @pytest.mark.parametrize("name", CASES)
 def test_an_operator_has_the_shape_of_its_result(name):
-    """Sizes, strides and types, against the operator on numbers."""
     func, *arguments = CASES[name]
     out = shaped(func, *arguments)
     assert facts(out) == facts(func(*(tensors(a, "cpu") for a in arguments)))
@@ -85,7 +84,6 @@ WRONG = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_what_does_not_fit_is_refused_by_torch(name):
-    """A network that takes other channels must not be counted."""
     with pytest.raises((RuntimeError, ValueError)):
         shaped(*WRONG[name])
 

@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 import torch
+from tiny_networks import randomise
 
 import semanir
 from semanir.errors import InputError
@@ -55,17 +56,15 @@ def test_every_ablation_builds_and_changes_something(name):
 
 
 def test_weights_of_another_model_are_read_from_its_training():
-    run = Run("mini", "denoise_gray-sigma25", "semanir-u-fixed-at-k8", 2)
-    assert run.weights.endswith(
-        "train/denoise_gray-sigma25/semanir-u-fixed/seed2/weights.safetensors"
-    )
-    assert run.record.endswith("eval/denoise_gray-sigma25/semanir-u-fixed-at-k8/seed2.json")
-    own = Run("mini", "denoise_gray-sigma25", "semanir-u-dense", 0)
-    assert "train/denoise_gray-sigma25/semanir-u-dense/seed0" in own.weights
+    task = "denoise_gray-sigma25"
+    run = Run("mini", task, "semanir-u-fixed-at-k8", 2)
+    assert run.weights.endswith(f"train/{task}/semanir-u-fixed/seed2/weights.safetensors")
+    assert run.record.endswith(f"eval/{task}/semanir-u-fixed-at-k8/seed2.json")
+    own = Run("mini", task, "semanir-u-dense", 0)
+    assert f"train/{task}/semanir-u-dense/seed0" in own.weights
 
 
 def test_recipes_of_ablations():
-    """Fixed top-k is the largest of the scale's; one model per trained k has that one."""
 
     def topk(model):
         return Plan("mini").recipe("denoise_gray-sigma25", model)["topk"]
@@ -105,18 +104,10 @@ def test_a_model_of_another_scale_is_refused(scale, name):
         Plan(scale).network(name)
 
 
-@torch.no_grad()
-def randomised(network):
-    """New networks are the identity in places; these are not."""
-    for parameter in network.parameters():
-        parameter.normal_(0, 0.2)
-    return network.eval()
-
-
 def in_pairs(**options):
     """A network that shares a dictionary in each stage, and its twin with one for every layer."""
     build = partial(semanir.build, "semanir-s-tiny", upscale=2, **options)
-    shared, rebuilt = randomised(build()), build(dictionary="layer").eval()
+    shared, rebuilt = randomise(build()).eval(), build(dictionary="layer").eval()
     rebuilt.load_state_dict(shared.state_dict())
     return shared, rebuilt
 
@@ -131,16 +122,13 @@ def test_a_dictionary_for_every_layer_changes_what_later_layers_see():
         # every other key is selected, whatever the features
         assert torch.allclose(shared(x, 64), rebuilt(x, 64), atol=1e-5)
         assert torch.equal(one(x), other(x))
-
-
-def test_rebuilding_costs_a_dictionary_per_layer():
     shared, rebuilt = (by_operator(network, (1, 3, 32, 32)) for network in in_pairs())
     assert rebuilt["most_similar"] == 2 * shared["most_similar"]  # two layers a stage
     assert rebuilt["attend"] == shared["attend"]
 
 
 def test_weights_load_with_other_switches(tmp_path):
-    network = randomised(semanir.build("semanir-u-tiny", channels=1, k=32))
+    network = randomise(semanir.build("semanir-u-tiny", channels=1, k=32)).eval()
     checkpoint.save(tmp_path / "w.safetensors", network)
     loaded = checkpoint.load(tmp_path / "w.safetensors", k=8, backend="mask")
     assert (loaded.config.k, loaded.config.backend) == (8, "mask")

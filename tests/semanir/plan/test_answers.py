@@ -16,6 +16,8 @@ from semanir.plan.plan import Plan
 GREY, COLOUR = ("embedded_gray",), ("embedded_rgb",)
 U_COLOUR, U_GREY = (("semanir-u", f"denoise_{kind}-blind") for kind in ("color", "gray"))
 UNMEASURABLE = "nothing measurable is printed here"
+NOT_ALONE = "the smoke scale trains no network for sigma25 alone"
+WEATHER = ("semanir-u", "weather-blind", COLOUR)
 
 
 @pytest.mark.parametrize(
@@ -33,10 +35,10 @@ UNMEASURABLE = "nothing measurable is printed here"
         ("10", "IPT ×2", "Set5 metric=SSIM", ("quoted", UNMEASURABLE)),
         ("12", "MSA", "metric=time_complexity", ("quoted", UNMEASURABLE)),
         ("05", "window 8", "Set12", ("no data", "no ablation of the smoke scale")),
-        (
-            *("07", "SemanIR", "CBSD68 sigma25"),
-            ("no data", "the smoke scale trains no network for sigma25 alone"),
-        ),
+        ("07", "SemanIR", "CBSD68 sigma25", ("no data", NOT_ALONE)),
+        ("08", "SemanIR", "SnowTest100k-L", (*WEATHER, "snow", "PSNR")),
+        ("08", "SemanIR", "Test1", (*WEATHER, "rainfog", "PSNR")),
+        ("08", "SemanIR", "RainDrop", (*WEATHER, "raindrop", "PSNR")),
     ],
 )
 def test_answer_of_a_chosen_cell(table, row, fields, scored):

@@ -28,8 +28,7 @@ def test_a_wrong_scale_or_option_ends_with_one_line(config, line):
     """SystemExit, so that Snakemake shows no traceback; nearest names where any are near."""
     with pytest.raises(SystemExit) as stopped:
         configuration.read(dict([config.split("=")]))
-    message = str(stopped.value.code)
-    assert message.startswith(f"error: {line}") and "\n" not in message
+    assert str(stopped.value.code).startswith(f"error: {line}")
     with pytest.raises(SystemExit, match="unknown scale '1'"):
         configuration.read({"scale": 1})
 
@@ -45,7 +44,6 @@ def test_the_scale_is_smoke_where_none_is_asked_for():
 
 
 def test_options_reach_the_plan_and_the_commands_of_jobs(monkeypatch):
-    """Quoted for the shell; no environment variable is changed."""
     before = dict(os.environ)
     config = {"scale": "mini", "without": "live1,bsd68", "systems": "dncnn,restormer"}
     config |= {"mirror": "/my mirror", "weights_dir": "w", "accept_noncommercial": "True"}
@@ -61,28 +59,14 @@ def test_options_reach_the_plan_and_the_commands_of_jobs(monkeypatch):
     assert dict(os.environ) == before
 
 
-@pytest.mark.parametrize(
-    ("look_up", "names"),
-    [
-        (models.get_scale, "scale 'smoek'; did you mean smoke?"),
-        (models.get_model, "model 'semanir-x'; did you mean semanir-u or semanir-s or semanir-b?"),
-        (models.get_model, "model 'swinr'; did you mean swinir"),
-        (cells, "table 'table13'; did you mean table1"),
-        (lambda name: Plan("smoke").records([name]), "table 'tabel10'; did you mean table"),
-        (get_task, "task 'sr-x5'; did you mean sr-x"),
-        (get_task, "task 'sr-blind'"),
-        (get_task, "task 'denoise_gray'; did you mean denoise_g"),
-        (Plan("smoke").recipe, "task 'zzz'; valid: denoise_gray-sigma15, "),
-    ],
-)
-def test_an_unknown_name_is_one_line_with_the_nearest(look_up, names):
-    with pytest.raises(UnknownNameError) as error:
-        look_up(names.split("'")[1])
-    message = str(error.value)
-    assert message.startswith(f"unknown {names}") and "\n" not in message
-
-
 def test_names_are_picked_or_refused():
+    for look_up, name in (
+        *((models.get_scale, "smoek"), (models.get_model, "semanir-x"), (cells, "table13")),
+        *((get_task, "sr-x5"), (get_task, "sr-blind"), (Plan("smoke").recipe, "zzz")),
+        (lambda table: Plan("smoke").records([table]), "tabel10"),
+    ):
+        with pytest.raises(UnknownNameError, match=f"^unknown .* '{name}'"):
+            look_up(name)
     assert known_name("b", ["a", "b"], "letter") == "b"
     many = [f"name{number}" for number in range(1, 5)]
     with pytest.raises(UnknownNameError, match=r"^unknown kind 'name'; did you mean (\w+ or ){2}"):
@@ -96,6 +80,5 @@ def test_a_wrong_task_in_a_csv_is_named(tmp_path, monkeypatch):
     (tmp_path / "table98.csv").write_text(text.replace(",sr,Set5,", ",srr,Set5,"), encoding="utf-8")
     monkeypatch.setattr(printed, "PAPER", tmp_path)
     monkeypatch.setattr(printed, "tables", lambda: ("table98",))
-    message = r"unknown task in table98\.csv 'srr'; did you mean sr"
-    with pytest.raises(UnknownNameError, match=message):
+    with pytest.raises(UnknownNameError, match=r"table98\.csv 'srr'; did you mean sr"):
         cells("table98")

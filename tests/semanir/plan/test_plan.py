@@ -47,12 +47,12 @@ def test_records_that_a_table_needs_at_the_smoke_scale(table, runs, costs):
 @pytest.mark.parametrize(
     ("table", "tasks", "levels"),
     [
-        ("table07", ("denoise_color", "denoise_gray"), ("blind", "sigma15", "sigma25", "sigma50")),
-        ("table04", ("jpeg_color",), ("blind", "qf10", "qf20", "qf30", "qf40")),
+        ("table07", ("denoise_color", "denoise_gray"), "blind sigma15 sigma25 sigma50"),
+        ("table04", ("jpeg_color",), "blind qf10 qf20 qf30 qf40"),
     ],
 )
 def test_networks_of_the_paper_scale(table, tasks, levels):
-    expected = {("semanir-u", f"{task}-{level}") for task in tasks for level in levels}
+    expected = {("semanir-u", f"{task}-{level}") for task in tasks for level in levels.split()}
     found = {(run.model, run.task) for run in Plan("paper").runs([table])}
     ours = {(model, task) for model, task in found if model not in released_systems()}
     assert ours == expected | {("input", f"{task}-blind") for task in tasks}
@@ -68,7 +68,6 @@ def test_the_input_is_scored_once_however_many_seeds_a_scale_has(monkeypatch):
 
 
 def test_systems_are_evaluated_where_a_scale_or_the_user_names_them():
-    """None at smoke, which has no network; their weights are downloaded with the photographs."""
     asked = Plan("smoke", systems=("dncnn",))
     assert set(asked.runs(["table07"])) - set(SMOKE.runs(["table07"])) == {
         Run("smoke", f"denoise_{channels}-{level}", "dncnn", 0)
@@ -90,7 +89,6 @@ def test_weights_are_those_of_the_task_or_of_its_family():
 
 
 def test_licences_for_non_commercial_use_must_be_accepted(monkeypatch):
-    """For counts as for weights; the environment variable accepts as the plan does."""
     monkeypatch.delenv(COMMERCIAL, raising=False)
     cell = find("table03", method="Restormer", metric="FLOPs")
     counted = Answer("restormer", level="denoise_gray", metric="FLOPs")
@@ -126,15 +124,6 @@ def test_an_average_is_over_both_sets(monkeypatch):
     monkeypatch.setattr(answers, "in_scale", lambda name, scale: True)
     assert MINI.answer(cell).datasets == ("gopro_test", "hide")
     assert not MINI.answer(cell).stand_in
-
-
-@pytest.mark.parametrize(
-    ("dataset", "level"),
-    [("SnowTest100k-L", "snow"), ("Test1", "rainfog"), ("RainDrop", "raindrop")],
-)
-def test_a_weather_set_has_its_own_level(dataset, level):
-    found = SMOKE.answer(find("table08", row="SemanIR", dataset=dataset))
-    assert (found.level, found.task) == (level, "weather-blind")
 
 
 def test_networks_trained_here_see_one_colour_set_at_mini():
@@ -195,10 +184,10 @@ def test_sets_files_and_paths_of_a_run():
         ("denoise_gray-blind", "input", "embedded_gray", ("sigma15", "sigma25", "sigma50")),
         ("sr-x4", "semanir-b", "embedded_rgb", ("x4",)),
     ):
-        family = task.partition("-")[0]
+        degraded = f"data/degraded/{task.partition('-')[0]}/{photographs}"
         assert SMOKE.evaluation_files(Run("smoke", task, model, 0)) == [
             f"data/sets/{photographs}/index.json",
-            *(f"data/degraded/{family}/{photographs}/{level}/index.json" for level in levels),
+            *(f"{degraded}/{level}/index.json" for level in levels),
         ]
 
 

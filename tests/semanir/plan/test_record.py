@@ -31,32 +31,27 @@ def test_a_record_comes_back_as_it_was_written(tmp_path):
 
 
 def test_an_infinite_psnr_is_kept(tmp_path):
-    """Equal images have one; a run that measured it must not fail while writing it."""
     write_record(tmp_path / "a.json", "eval", IDENTITY, "evaluate", scores=[{"psnr": math.inf}])
     assert read_record(tmp_path / "a.json")["scores"] == [{"psnr": math.inf}]
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "broken record"),
-        ('{"schema": 1, "kind": "ev', "broken record"),
-        ("[]", "broken record"),
-        ("null", "broken record"),
-        ("\udcff\udcfe{}", r"broken record .*seed7\.json"),
-        ('{"kind": "eval"}', "broken record .*'schema'"),
-        ('{"schema": 2}', r"has record schema 2, this version reads 1"),
-        ('{"schema": null}', r"has record schema None, this version reads 1"),
-        (None, r"no such record: .*seed7\.json; run snakemake"),
-    ],
-)
-def test_a_broken_or_missing_record_is_named(tmp_path, text, message):
+BROKEN = dict.fromkeys(("", '{"schema": 1, "kind": "ev', "[]", "null"), "broken record")
+BROKEN |= {
+    "\udcff\udcfe{}": r"broken record .*seed7\.json",
+    '{"kind": "eval"}': "broken record .*'schema'",
+    '{"schema": 2}': "seed7.json has record schema 2, this version reads 1",
+    '{"schema": null}': "seed7.json has record schema None, this version reads 1",
+    None: r"no such record: .*seed7\.json; run snakemake",
+}
+
+
+@pytest.mark.parametrize("text", BROKEN)
+def test_a_broken_or_missing_record_is_named(tmp_path, text):
     path = tmp_path / "seed7.json"
     if text is not None:
         path.write_bytes(os.fsencode(text))
-    with pytest.raises(InputError, match=message) as error:
+    with pytest.raises(InputError, match=BROKEN[text]):
         read_record(path)
-    assert "seed7.json" in str(error.value) and "\n" not in str(error.value)
 
 
 def test_provenance_says_what_was_measured_where_and_when():
@@ -90,7 +85,6 @@ assert not {"threads", "instruction_set", "accelerator"} & set(facts)
 
 
 def test_what_cannot_be_known_is_said_so(tmp_path, monkeypatch):
-    """Of a package that is not installed, of a folder without git."""
     assert record._version("no-such-package") == "not installed"
     monkeypatch.setattr(record, "ROOT", tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
