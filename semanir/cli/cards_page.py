@@ -74,7 +74,7 @@ def _training(one: dict[str, Any]) -> str:
     return (
         f"* `{one['task']}`{levels}: {one['iterations']:,} iterations of {one['batch']} patches of "
         f"{one['patch']} of {images}, {one['loss']}, rate {one['lr']:g}, "
-        f"{one['minutes']:g} minutes of one core"
+        f"{one['minutes']:g} minutes of one core beside other work"
     )
 
 

@@ -4,7 +4,8 @@
   python -m semanir.cli.ship results/release/eval/denoise_gray-blind/semanir-u/seed0.json
 
 RECORD: scores of an evaluation at the release scale. Its weights go to semanir/weights/, with these
-scores, those of the degraded input, and the minutes of the training. The model cards are written
+scores, those of the degraded input, and the minutes of the training; a training that is to go on
+starts from shipped weights, which keep the minutes of the earlier ones. The model cards are written
 anew by `python -m semanir.cli.cards_page semanir/weights/README.md`.
 """
 
