@@ -135,7 +135,7 @@ def _convolved(
 
 
 SHAPES: dict[Any, Callable[..., Any]] = {
-    aten.leaky_relu_: _itself,
+    **dict.fromkeys((aten.leaky_relu_, aten.add_), _itself),
     **dict.fromkeys((aten.gelu, aten.sigmoid, aten.relu, aten.leaky_relu), _same),
     aten.roll: _rolled,
     **dict.fromkeys((aten.add, aten.sub, aten.mul), _broadcast),
