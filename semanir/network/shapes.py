@@ -29,6 +29,10 @@ def _itself(x: Tensor, *rest: Any, **named: Any) -> Tensor:
     return x
 
 
+def _added(x: Tensor, y: Any, **named: Any) -> Tensor | None:
+    return x if isinstance(y, Tensor) and x.shape == y.shape and x.dtype == y.dtype else None
+
+
 def _same(x: Tensor, *rest: Any, **named: Any) -> Tensor:
     """In the order that x has in memory, without its gaps."""
     strides = x.stride()
@@ -136,6 +140,7 @@ def _convolved(
 
 SHAPES: dict[Any, Callable[..., Any]] = {
     aten.leaky_relu_: _itself,
+    aten.add_: _added,
     **dict.fromkeys((aten.gelu, aten.sigmoid, aten.relu, aten.leaky_relu), _same),
     aten.roll: _rolled,
     **dict.fromkeys((aten.add, aten.sub, aten.mul), _broadcast),

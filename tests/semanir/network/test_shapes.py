@@ -14,6 +14,7 @@ CASES = {
     "relu": (aten.relu.default, FOUR),
     "leaky_relu": (aten.leaky_relu.default, FOUR, 0.2),
     "leaky_relu_": (aten.leaky_relu_.default, FOUR, 0.2),
+    "add_": (aten.add_.Tensor, FOUR, FOUR),
     "roll": (aten.roll.default, FOUR, [1, 2], [2, 3]),
     "add": (aten.add.Tensor, FOUR, FOUR),
     "add-alpha": (aten.add.Tensor, FOUR, (8,)),
@@ -71,6 +72,7 @@ def test_an_operator_has_the_shape_of_its_result(name):
 
 
 WRONG = {
+    "add_": (aten.add_.Tensor, (3, 4), (3, 5)),
     "add": (aten.add.Tensor, (3, 4), (3, 5)),
     "cat": (aten.cat.default, [(2, 3), (3, 2)], 1),
     "mm": (aten.mm.default, (3, 4), (5, 4)),

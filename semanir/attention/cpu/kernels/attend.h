@@ -12,6 +12,7 @@ namespace semanir {
 using namespace simd;
 
 constexpr float LOG2E = 1.44269504088896340736f;
+constexpr float LN2 = 0.69314718055994530942f;
 
 // [N,D] of a strided tensor; the last dimension is contiguous.
 struct Rows {
@@ -236,7 +237,8 @@ void backward(Rows q, Rows k, Rows v, Rows out, Rows grad, const float* lse, con
   float* deltas = grad_v + size;
   const Lists lists(deltas + tokens / L * L + L, keys.most, queries_together(keys.most));
   const float scale = 1 / std::sqrt(static_cast<float>(width));
-  pack<NV>(q, tokens, width, scale, queries);
+  // as in the forward pass, so that the weights of a query add up to 1 again
+  pack<NV>(q, tokens, width, LOG2E / std::sqrt(static_cast<float>(width)), queries);
   pack<NV>(k, tokens, width, 1.f, key_rows);
   pack<NV>(v, tokens, width, 1.f, value_rows);
   pack<NV>(grad, tokens, width, 1.f, given);
@@ -255,7 +257,7 @@ void backward(Rows q, Rows k, Rows v, Rows out, Rows grad, const float* lse, con
       const int count = keys.list(i, codes, W, places, at_bias);
       const float* bias = biases ? biases + codes.start(i) : nullptr;
       F query[NV];
-      read<NV>(queries + i * W, W, LOG2E, query);
+      read<NV>(queries + i * W, W, 1.f, query);
       for (int at = 0; at < count; at += L) {
         F score = dots<NV>(key_rows, places + at, query);
         if (bias) score = add(score, pick(bias, at_bias + at));
@@ -287,7 +289,7 @@ void backward(Rows q, Rows k, Rows v, Rows out, Rows grad, const float* lse, con
   for (int64_t j = 0; j < tokens; ++j) {
     F x[NV];
     read<NV>(grad_k + j * W, W, 1.f, x);
-    write<NV>(to.k[j], width, 1.f, x);
+    write<NV>(to.k[j], width, LN2, x);
     read<NV>(grad_v + j * W, W, 1.f, x);
     write<NV>(to.v[j], width, 1.f, x);
   }
