@@ -239,13 +239,14 @@ class Plan:
     def records(self, names: Iterable[str]) -> list[str]:
         """Every record that some tables are rendered from."""
         names = list(names)
-        families = {
-            cell.task
-            for table in names
-            for cell in cells(table)
-            if is_ours(cell.method) and cell.metric in QUALITY
-        }
-        released = [run for run in self.released_runs if get_task(run.task).family in families]
+        ours = (cell for table in names for cell in cells(table) if is_ours(cell.method))
+        levels = {(cell.task, self.answer(cell).level) for cell in ours if cell.metric in QUALITY}
+        released = [
+            run
+            for run in self.released_runs
+            for task in [get_task(run.task)]
+            if any((task.family, level) in levels for level in task.levels)
+        ]
         evidence = [EVIDENCE[name].format(scale=self.scale) for name in names if name in EVIDENCE]
         runs = dict.fromkeys([*self.runs(names), *released])
         return [run.record for run in runs] + self.counts(names) + evidence

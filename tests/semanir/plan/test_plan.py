@@ -14,10 +14,14 @@ from semanir.plan.plan import Plan
 from semanir.plan.runs import Run
 
 SMOKE, MINI = Plan("smoke"), Plan("mini")
-SR = "sr-x2/input sr-x2/semanir-b sr-x2/semanir-s sr-x4/input sr-x4/semanir-b sr-x4/semanir-s"
+JPEG, MOSAIC = "jpeg_color-blind", "demosaick-rggb"
+SR = "sr-x2/input sr-x2/semanir-b sr-x2/semanir-released sr-x2/semanir-s "
+SR += "sr-x4/input sr-x4/semanir-b sr-x4/semanir-released sr-x4/semanir-s"
 TIMED = "sr-x4/semanir-s sr-x4/input denoise_gray-sigma50/semanir-u denoise_gray-blind/input"
+TIMED += " denoise_gray-blind/semanir-released sr-x4/semanir-released"
 DENOISE = "denoise_color-blind/input denoise_color-blind/semanir-u denoise_gray-blind/input "
-DENOISE += "denoise_gray-blind/semanir-u denoise_gray-sigma50/semanir-u"
+DENOISE += "denoise_gray-blind/semanir-u denoise_gray-sigma50/semanir-u "
+DENOISE += "denoise_color-blind/semanir-released denoise_gray-blind/semanir-released"
 
 
 @pytest.mark.parametrize(
@@ -26,10 +30,10 @@ DENOISE += "denoise_gray-blind/semanir-u denoise_gray-sigma50/semanir-u"
         ("table01", "", "attention/memory"),
         ("table02", "deblur-motion/input deblur-motion/semanir-u", ""),
         ("table03", TIMED, "runtime swinir cat hat grl semanir-s semanir-u"),
-        ("table04", "jpeg_color-blind/input jpeg_color-blind/semanir-u", ""),
+        ("table04", f"{JPEG}/input {JPEG}/semanir-u {JPEG}/semanir-released", ""),
         ("table07", DENOISE, "semanir-u dncnn ffdnet drunet swinir xformer"),
         ("table08", "weather-blind/input weather-blind/semanir-u", ""),
-        ("table09", "demosaick-rggb/input demosaick-rggb/semanir-u", ""),
+        ("table09", f"{MOSAIC}/input {MOSAIC}/semanir-u {MOSAIC}/semanir-released", ""),
         ("table10", SR, "semanir-s semanir-b rcan ipt swinir cat art"),
         ("table11", "", "semanir-s semanir-b semanir-u"),
         ("table12", "", "attention/complexity"),
