@@ -17,7 +17,6 @@ from data_prep.images import match_channels, read_image
 from data_prep.tasks import get_task
 from semanir.errors import one_line_errors
 from semanir.files import replacing
-from semanir.inference.arrays import as_type
 from semanir.inference.checkpoint import load
 from semanir.inference.restore import restore
 from semanir.inference.shipped import shipped
@@ -50,11 +49,11 @@ def row(name: str, weights: Path) -> list[tuple[str, NDArray[np.uint8]]]:
     # shown as large as what comes of it
     small = degraded
     if degraded.dtype != np.uint8:
-        small = as_type(np.clip(degraded, 0, 1), np.dtype(np.uint8))
+        small = (np.clip(degraded, 0, 1) * 255).round().astype(np.uint8)
     large = np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
     captions = (
         f"{called}: {psnr(large, clean):.1f} dB",
-        f"{psnr(restored, clean):.1f} dB",
+        f"restored: {psnr(restored, clean):.1f} dB",
         "clean",
     )
     return list(zip(captions, (large, restored, clean), strict=True))
