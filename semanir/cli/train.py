@@ -3,7 +3,7 @@
   semanir train --task denoise_gray-sigma50 --model semanir-u
   semanir train --task sr-x4 --model semanir-s --scale paper --workers 7
   semanir train --task sr-x3 --model semanir-s --scale release --minutes 30 --init x2.safetensors
-  semanir train --init denoise_gray-blind --data photographs/ --task denoise_gray-sigma50 -o mine
+  semanir train --init denoise_gray-blind --data photographs/ --task jpeg_gray-qf10 -o mine
 
 Writes results/SCALE/train/TASK/MODEL/seedK/, or the folder after -o: weights.safetensors,
 train.json, log.jsonl (loss, rate, gradient norm, k, PSNR on held-out photographs) and, until it

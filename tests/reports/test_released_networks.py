@@ -45,7 +45,7 @@ def scores(change=lambda stage: None):
         if tile:
             tiled = restoring.restore(network, degraded, tile=tile)
             found["psnr_tiled"] = metrics.score(tiled, clean, protocol)["psnr"]
-        place = {"task": name, "model": RELEASED, "dataset": dataset, "level": level, "seed": 0}
+        place = {"task": name, "model": RELEASED, "dataset": dataset, "level": level, "seed": "0"}
         place["image"] = path.stem
         rows += [place | {"metric": metric, "value": value} for metric, value in found.items()]
     return pd.DataFrame(rows)[[*KEY, "value"]]
