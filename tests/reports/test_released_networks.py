@@ -83,15 +83,15 @@ def one_key_less(tokens, k, **options):
     return build(tokens, k - 1, **options)
 
 
-def shifted_back_too_little(tokens, window, size):
-    return unpartition(tokens, window, size).roll((1, 0), (2, 3))
+def a_row_too_low(*arguments):
+    return unpartition(*arguments).roll((1, 0), (2, 3))
 
 
 FAULTS = {
     "scores 1 % too large": (layers, "attend", attend_scaled),
     "bias of rows and columns exchanged": (layers, "attend", attend_transposed),
     "a key less": (layers, "build_dictionary", one_key_less),
-    "a window put back a row too low": (layers, "unpartition", shifted_back_too_little),
+    "a window put back a row too low": (layers, "unpartition", a_row_too_low),
     "keys beyond the edge of a shifted map": (
         *(layers, "region_labels"),
         lambda *args: region_labels(*args) * 0,
