@@ -114,6 +114,7 @@ def test_tooltips_carry_the_provenance_of_a_measured_cell(rendered, everything):
         "protocol: p-x2 v1",
         "SSIM matlab: 0.7100",
         "SSIM zero-padded: 0.7200",
+        "network of the release scale, same images: 0.7100",
         "network: semanir-s-tiny, 34,567 parameters, k=32",
         "seeds: 1",
         "machine: A Processor <at> 2 GHz & more, AVX2",
@@ -169,7 +170,8 @@ def test_best_printed_values_are_marked_in_every_form(rendered):
     assert page.count('<span class="p best">28.51</span>') == 1
     assert page.count('<span class="p second">28.34</span>') == 1
     told = text_of(rendered, "table10.md")
-    assert "| **28.51** / 26.50 ◔ scaled down |" in told and "| *28.34* / 26.50" in told
+    released = ", 26.50 release scale"
+    assert f"| **28.51** / 26.50 ◔ scaled down{released} |" in told and "| *28.34* / 26.50" in told
     told = text_of(rendered, "table10.tex")
     assert r"\textbf{28.51} / 26.50\textsuperscript{s}" in told and r"\underline{28.34} /" in told
 

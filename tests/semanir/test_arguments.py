@@ -120,10 +120,10 @@ WORDS = [
     ("measure count semanir-s:x4:layers=0 --input 3x8x8", "layers"),
     ("measure count semanir-s:x4:include_self=7 --input 3x8x8", "include_self"),
     ("measure count semanir-u:rgb:dims=3 --input 3x8x8", "dims"),
-    ("restore text -o o.png --task denoise --sigma -25", "one of 15, 25, 50, got '-25'"),
-    ("restore text -o o.png --task denoise --sigma 25.5", "one of 15, 25, 50, got '25.5'"),
+    ("restore text -o o.png --task denoise --sigma -25", "from 0 to 255, got '-25'"),
+    ("restore text -o o.png --task denoise --sigma 25.5", "from 0 to 255, got '25.5'"),
     ("restore text -o o.png --task sr --scale two", "one of 2, 3, 4, got 'two'"),
-    ("restore text -o o.png --task jpeg --qf 0", "one of 10, 20, 30, 40, got '0'"),
+    ("restore text -o o.png --task jpeg --qf 0", "from 1 to 100, got '0'"),
 ]
 RECORDS = ("missing.json", "folder", "text", "bytes", "cut.json", "list.json", "lacks.json")
 TABLES = ("missing.csv", "folder", "text", "bytes", "empty")

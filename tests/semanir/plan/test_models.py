@@ -58,10 +58,9 @@ def test_scales_name_known_models_and_tasks():
 
 def test_a_scale_without_a_network_plans_no_run_of_it():
     runs = Plan("release", systems=("dncnn", "ffdnet")).runs(tables())
-    assert {run.model for run in runs} == {"semanir-u", "input", "dncnn", "ffdnet"}
-    assert {run.task.split("-")[0] for run in runs} == {"denoise_gray", "jpeg_color"}
-    of_s = [c for c in cells("table10") if (c.method, c.metric) == ("SemanIR-S", "PSNR")]
-    assert {Plan("release").answer(c).verdict for c in of_s} == {"no data"}
+    assert {run.model for run in runs} == {"semanir-s", "semanir-u", "input", "dncnn", "ffdnet"}
+    of_b = [c for c in cells("table10") if (c.method, c.metric) == ("SemanIR-B", "PSNR")]
+    assert {Plan("release").answer(c).verdict for c in of_b} == {"no data"}
 
 
 COMMON = (1_000_000, 16, 64, "l1", "adamw")
