@@ -1,5 +1,6 @@
-"""Free memory of this machine, and work that is refused because it would not fit into it."""
+"""Free memory of this machine, work that is refused because it would not fit, and kept pages."""
 
+import ctypes
 import os
 from pathlib import Path
 
@@ -27,6 +28,19 @@ def check_memory(needed: float, pixels: int, what: str) -> None:
             f"{what} of {pixels / 1e6:.1f} megapixels needs {needed / 1e6:.0f} MB of memory, "
             f"{free / 1e6:.0f} MB are free; free some, or cut the picture into parts"
         )
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep what is freed, for a process that allocates the same again and again.
+
+    By default it asks the system for each large array anew, zeroed: 7 % of a training's time. Other
+    C libraries are left as they are. Peak memory is the same.
+    """
+    mmap_threshold, trim_threshold = -3, -1  # of malloc.h
+    if "CS_GNU_LIBC_VERSION" in os.confstr_names:
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(mmap_threshold, 1 << 30)
+        mallopt(trim_threshold, (1 << 31) - 1)
 
 
 def _read(path: str | Path) -> str:

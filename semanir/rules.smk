@@ -146,9 +146,7 @@ rule attention:
     params:
         code=source_hash("attention"),
     shell:
-        # glibc asks the system for large tensors anew, zeroed, unless it is told to keep them
-        "MALLOC_MMAP_THRESHOLD_=8589934592 MALLOC_TRIM_THRESHOLD_=17179869184"
-        " python -m semanir measure attention {wildcards.evidence} --scale {wildcards.scale}"
+        "python -m semanir measure attention {wildcards.evidence} --scale {wildcards.scale}"
         " 2>&1 | tee {log}"
 
 

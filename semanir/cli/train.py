@@ -27,6 +27,7 @@ from semanir.cli import options
 from semanir.errors import InputError
 from semanir.files import check_writable, sha256
 from semanir.inference.shipped import shipped
+from semanir.memory import keep_freed_memory
 from semanir.plan.plan import Plan
 from semanir.plan.record import write_record
 from semanir.plan.runs import Run
@@ -88,6 +89,7 @@ def run_train(args: argparse.Namespace) -> None:
         raise InputError(f"--{given[0]} belongs to --data FOLDER; the others are of the scale")
     if args.minutes and args.iterations:
         raise InputError("--minutes sets the iterations; leave --iterations out")
+    keep_freed_memory()
     args.init = args.init and shipped().get(str(args.init), args.init)
     args.scale = args.scale or SCALES[bool(args.data)]
     (_train_on_photographs if args.data else _train_of_scale)(args, get_task(args.task))

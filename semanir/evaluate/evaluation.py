@@ -21,8 +21,8 @@ def score_images(
     """Scores of every image: dataset, level, image and the metrics of the task's protocol.
 
     sets: (prepared set, level) of every degraded set. Files are read in sorted order.
-    tile: scored in tiles of this side as well, as psnr_tiled. An image that had to be tiled to fit
-    into memory carries the side as `tile`.
+    tile: images that are larger are scored in tiles of this side as well, as psnr_tiled. One that
+    had to be tiled to fit into memory carries the side as `tile`.
     """
     grey: dict[str, set[str]] = {}  # files of grey photographs, of sets in colour
     for dataset in dict.fromkeys(dataset for dataset, _ in sets):
@@ -44,7 +44,7 @@ def score_images(
         quality: dict[str, float] = score(restored, target, task.protocol(level))
         if used:
             quality["tile"] = used
-        if tile and tile != used:
+        if tile and tile != used and max(degraded.shape[:2]) > tile:
             tiled = score(restorer(degraded, level, tile)[0], target, task.protocol(level))
             quality["psnr_tiled"] = tiled["psnr"]
         if task.upscale and grey[dataset]:  # see semanir.evaluate.metrics
