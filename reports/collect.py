@@ -3,7 +3,6 @@
 import gzip
 import zlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -110,28 +109,6 @@ def origin(results: pd.DataFrame) -> dict[str, str]:
 def accepted_evidence() -> list[pd.DataFrame]:
     """The accepted results of machines that few people have, a GPU."""
     return [read_results(path) for path in visible(EVIDENCE.glob("*.csv"))]
-
-
-@dataclass(frozen=True)
-class Accepted:
-    """Accepted results of a named machine, and what is said about where they are from."""
-
-    name: str
-    scale: str
-    source: str
-    path: Path
-
-
-def accepted_results(folder: Path | None = None) -> list[Accepted]:
-    """The accepted files that carry a machine in their name, sorted."""
-    accepted = []
-    for path in visible((folder or ACCEPTED).glob("*-*.csv.gz")):
-        results, scale = read_results(path), path.name.partition("-")[0]
-        check_scale(results, scale, path)
-        made = origin(results)
-        source = f"Measured on {made['machine']}, {made['date']}, commit {made['commit']}"
-        accepted.append(Accepted(path.name.removesuffix(".csv.gz"), scale, source, path))
-    return accepted
 
 
 def typed(frame: pd.DataFrame) -> pd.DataFrame:

@@ -76,8 +76,8 @@ VERDICTS = (
         "scaled down",
         "◔",
         "scaled",
-        "measured by a tiny network, or on photographs that stand in for the printed set; never a "
-        "reproduction",
+        "measured by a network that is smaller or trained for less than the paper's, or on other "
+        "photographs; never a reproduction",
         light="#dde9fa",
         dark="#1f3557",
         background="var(--scaled)",
@@ -101,10 +101,10 @@ VERDICTS = (
         swatch="var(--line)",
     ),
     Verdict(
-        "no data",
+        "not run",
         "○",
         "no",
-        "photographs or a run are missing; the cell says which",
+        "nothing was run that answers for it; the cell names what would",
         swatch=NO_SWATCH,
     ),
     Verdict("no weights", "◌", "no", "nobody released weights for it", swatch=NO_SWATCH),

@@ -8,7 +8,7 @@ hand.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,8 @@ import jsonschema
 import pandas as pd
 
 from reports.claims.forms import NotMeasuredError, evaluate, judge_two_models, needs_values
-from reports.collect import accepted_evidence, means
+from reports.collect import accepted_evidence
+from reports.evidence import Evidence, judge_cells, of_ablations, pooled
 from reports.legend import (
     AS_PRINTED,
     CLAIM_VERDICTS,
@@ -31,7 +32,6 @@ from reports.legend import (
 )
 from reports.pages.template import write_page
 from reports.statistics.conclusions import Family, compare_all
-from reports.tables.verdicts import judge_table
 from semanir.errors import InputError
 from semanir.files import read_yaml, replacing, visible
 from semanir.plan.cells import cells, tables
@@ -84,11 +84,11 @@ def read_claims() -> tuple[dict[str, Any], ...]:
     return tuple(claims)
 
 
-def frame(scale: str, results: pd.DataFrame) -> pd.DataFrame:
+def frame(evidence: Sequence[Evidence]) -> pd.DataFrame:
     """All printed numbers: the fields of the cells, printed, measured (NaN) and their verdict."""
     rows = []
     for table in tables():
-        for judged in judge_table(cells(table), scale, results):
+        for judged in judge_cells(cells(table), evidence):
             if judged.cell.kind == "number":
                 measured = judged.measured if judged.verdict in AS_PRINTED else None
                 values: dict[str, Any] = {"printed": float(judged.cell.value), "measured": measured}
@@ -135,15 +135,13 @@ def judge(
 # --- the page --------------------------------------------------------------------------------
 
 
-def render(scale: str, by_image: pd.DataFrame, out: Path, source: str = "") -> list[Judged]:
-    """Write claims.html and claims.csv.
-
-    source: where results come from that were not made here.
-    """
-    results = means(by_image)
-    numbers = frame(scale, results)
-    everywhere = pd.concat([results, *accepted_evidence()])
-    compared = compare_all(by_image, read_claims())
+def render(evidence: Sequence[Evidence], out: Path) -> list[Judged]:
+    """Write claims.html and claims.csv, of the best evidence there is."""
+    numbers = frame(evidence)
+    everywhere = pd.concat([pooled(evidence), *accepted_evidence()])
+    compared_in = of_ablations(evidence)
+    scale, source = compared_in.scale, compared_in.source
+    compared = compare_all(compared_in.by_image, read_claims())
     ledger = [judge(claim, numbers, everywhere, compared, scale) for claim in read_claims()]
     with replacing(out / "claims.csv") as partial:
         pd.DataFrame(map(asdict, ledger)).to_csv(partial, index=False)

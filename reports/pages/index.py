@@ -1,6 +1,6 @@
-"""The index: what became of every printed number, what is missing, and what was measured.
+"""The index: what of the paper holds, what became of every number, and how to get the rest.
 
-Numbers come from results.csv alone. Records add pictures only: those of semanir.evaluate.visual,
+Numbers come from results alone. Records add pictures only: those of semanir.evaluate.visual,
 and the one of Figure 4.
 """
 
@@ -12,15 +12,16 @@ from typing import Any
 import pandas as pd
 
 from reports import legend
-from reports.collect import BROKEN, Accepted, accepted_results, means, read_results
+from reports.evidence import Evidence, by_rank, judge_cells, of_ablations
 from reports.figures import figure04, visual
 from reports.pages.missing import gaps
 from reports.pages.template import write_page
+from reports.pages.verdict_box import box, headlines, read_ledger
+from reports.tables import stand_ins
 from reports.tables.layouts import default_tables, layouts
-from reports.tables.verdicts import JudgedCell, count_verdicts, judge_table
-from semanir.errors import InputError, remake
-from semanir.plan.cells import cells, tables
-from semanir.plan.models import get_scale, trained_models
+from reports.tables.verdicts import JudgedCell, count_verdicts
+from semanir.plan.cells import cells
+from semanir.plan.models import trained_models
 from semanir.plan.record import read_record
 
 SHOWN = 4  # images on the index; visual.html has all
@@ -56,18 +57,11 @@ def summary(table: str, judged: Sequence[JudgedCell]) -> dict[str, Any]:
         "name": table,
         "title": layouts()[table]["title"],
         "numbers": sum(counted.values()),
-        "measured": sum(counted.get(name, 0) for name in legend.MEASURED),
+        "resolved": sum(counted.get(name, 0) for name in legend.AS_PRINTED),
         "match": counted.get("match", 0),
+        "stand_ins": stand_ins.count(judged),
         "parts": counted,
     }
-
-
-def brief(one: Accepted) -> dict[str, Any]:
-    """Accepted results in a line: name, scale, source, numbers measured, and those that match."""
-    results = means(read_results(one.path))
-    of_tables = [summary(t, judge_table(cells(t), one.scale, results)) for t in default_tables()]
-    counted = {name: sum(entry[name] for entry in of_tables) for name in ("measured", "match")}
-    return {"name": one.name, "scale": one.scale, "source": one.source, **counted}
 
 
 def totals(summaries: Sequence[dict[str, Any]]) -> dict[str, int]:
@@ -96,81 +90,44 @@ def makers(results: pd.DataFrame) -> list[dict[str, Any]]:
     return lines.to_dict("records")
 
 
-def timings(results: pd.DataFrame) -> list[dict[str, Any]]:
-    """Median times [ms] of the networks timed in turns, with their ratio to the first of a group.
-
-    A group is of one machine's one run: times are never compared across machines.
-    """
-    key = ["task", "level", "model", "machine", "threads"]
-    timed = results[results["metric"].isin(["median_ms", "ratio"])]
-    wide = timed.pivot_table(
-        index=key, columns="metric", values="value", dropna=False, observed=True, sort=False
-    ).reset_index()
-    return [] if timed.empty else wide.dropna(subset=["median_ms"]).to_dict("records")
-
-
-def counted(results: pd.DataFrame) -> list[dict[str, Any]]:
-    """Parameters and multiply-adds counted on full-size networks: model, level, metric, value."""
-    counts = results[results["metric"].isin(["params", "FLOPs"])]
-    return counts[["model", "level", "metric", "value"]].to_dict("records")
-
-
-def claims(folder: Path) -> dict[str, int]:
-    """Verdict by our measurement -> how many of the paper's claims have it, of claims.csv.
-
-    Findings are no claims. Empty where none were rendered. InputError names a file without them.
-    """
-    path = folder / "claims.csv"
-    if not path.is_file():
-        return {}
-    try:
-        ledger = pd.read_csv(path, dtype=str)
-        counted = Counter(ledger.loc[ledger["kind"] == "claim", "verdict"])
-    except (KeyError, *BROKEN):
-        raise InputError(f"{path} has no column verdict; {remake(path)}") from None
+def tally(ledger: pd.DataFrame) -> dict[str, int]:
+    """Verdict by our measurement -> how many of the paper's claims have it; findings are none."""
+    counted = Counter(ledger.loc[ledger["kind"] == "claim", "verdict"])
     names = [verdict.name for verdict in legend.CLAIM_VERDICTS]
     return {name: counted[name] for name in dict.fromkeys([*names, *counted]) if counted[name]}
 
 
 def render(
-    scale: str,
-    results_path: Path,
+    evidence: Sequence[Evidence],
     out: Path,
     visual_records: Sequence[Path] = (),
     activation: Path | None = None,
-    source: str = "",
 ) -> None:
-    """Write the page.
+    """Write the page of the best evidence there is.
 
-    visual_records: of semanir.evaluate.visual, of which the first SHOWN are shown. source: where
-    results come from that were not made here; their page lies one folder deeper.
+    evidence: of `gather`, the run that is rendered first. visual_records: of
+    semanir.evaluate.visual, of which the first SHOWN are shown.
     """
-    by_image = read_results(results_path)
-    results = means(by_image)
-    judged = {name: judge_table(cells(name), scale, results) for name in default_tables()}
-    summaries = [summary(name, of_table) for name, of_table in judged.items()]
-    printed = [c for name in tables() if name.startswith("table") for c in cells(name)]
-    elsewhere = [] if source else [brief(one) for one in accepted_results() if one.scale != scale]
+    here = evidence[0]
+    of_tables = {name: judge_cells(cells(name), evidence) for name in default_tables()}
+    judged = [cell for of_table in of_tables.values() for cell in of_table]
+    summaries = [summary(name, of_table) for name, of_table in of_tables.items()]
+    ledger = read_ledger(out.parent)
     write_page(
         out,
         "index.html.j2",
-        scale=scale,
-        stamp=get_scale(scale)["stamp"],
-        source=source,
-        results=results_path,
+        here=here,
+        evidence=by_rank(evidence),
         tables=summaries,
         totals=totals(summaries),
-        numbers=sum(cell.kind == "number" for cell in printed),
-        measured=sum(entry["measured"] for entry in summaries),
-        match=sum(entry["match"] for entry in summaries),
-        gaps=gaps((cell for of_table in judged.values() for cell in of_table), scale),
-        claims=claims(out.parent),
-        accepted=elsewhere,
-        gains=gains(results).to_dict("records"),
-        makers=makers(by_image),
-        timings=timings(results),
-        counts=counted(results),
+        box=box(judged),
+        headlines=headlines(ledger),
+        gaps=gaps(judged),
+        claims=tally(ledger),
+        ablations=of_ablations(evidence),
+        gains=gains(here.results).to_dict("records"),
+        makers=makers(pd.concat([one.by_image for one in evidence])),
         maps=figure04.maps(read_record(activation)) if activation else "",
-        visuals=visual.visuals(visual_records[:SHOWN], by_image),
+        visuals=visual.visuals(visual_records[:SHOWN], here.by_image),
         more=max(len(visual_records) - SHOWN, 0),
     )

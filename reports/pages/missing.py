@@ -1,117 +1,92 @@
-"""What keeps printed numbers from being measured, and the command that gets them."""
+"""What keeps printed numbers from being measured as printed, and the commands that get them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from baselines.registry import released_systems
+from data_prep.datasets import datasets, downloads, entry_of
+from data_prep.inventory import download_size, human
+from reports.remedies import Remedy, remedy
 from reports.tables.verdicts import JudgedCell
-from semanir.plan.answers import Answer
-from semanir.plan.cells import Cell
-from semanir.plan.models import get_model, get_scale, model_of_method, scales
 from semanir.plan.plan import Plan
-
-ALL = "snakemake --cores 4 all"
+from semanir.plan.runs import Run
 
 
 @dataclass
 class Gap:
-    """Printed numbers that are missing for one reason.
+    """Printed numbers that are not measured as printed for one reason; each is in exactly one.
 
     command: gets them; "" where none does. tables: in which they stand, in printed order.
+    trainings: that the command makes, where nothing was trained before. size: of the downloads;
+    by_hand: how many sets have no size, most of which a person has to get.
     """
 
     reason: str
     command: str = ""
     count: int = 0
     tables: list[str] = field(default_factory=list)
+    trainings: int = 0
+    iterations: int = 0
+    bytes: int = 0
+    by_hand: int = 0
+
+    @property
+    def size(self) -> str:
+        """The downloads as people read them."""
+        known = human(self.bytes) if self.bytes else ""
+        other = f"{self.by_hand} of unknown size" if self.by_hand else ""
+        return " and ".join(filter(None, [known, other])) or "nothing"
 
 
-@dataclass(frozen=True)
-class Remedy:
-    """How a cell is measured: options of --config, but for the systems, which share one command."""
+def gaps(judged: Iterable[JudgedCell]) -> list[Gap]:
+    """The reasons why printed numbers are not measured as printed, in the order of their cost.
 
-    reason: str
-    options: tuple[str, ...] | None = None  # None: no command helps
-    system: str = ""
-
-
-def gaps(judged: Iterable[JudgedCell], scale: str) -> list[Gap]:
-    """The reasons why printed numbers are not measured as printed, those with a command first.
-
-    A number measured on photographs that stand in for the printed ones is missing as well. Where no
-    command helps (quoted, no hardware, no weights) the reason stands alone.
+    Those with a command first: by trainings, then by downloads. A number measured by a small
+    network, or on other photographs alone, is missing as well.
     """
-    by_remedy: dict[Remedy, Gap] = {}
+    found: dict[Remedy, Gap] = {}
     systems: dict[Remedy, set[str]] = {}
     for one in judged:
-        remedy = _remedy(one, scale) if one.cell.kind == "number" else None
-        if remedy is None:
+        needed = remedy(one)
+        if needed is None:
             continue
-        shared = Remedy(remedy.reason, remedy.options)
-        gap = by_remedy.setdefault(shared, Gap(remedy.reason))
+        # systems that are asked for in the same way share a command
+        shared = Remedy(needed.reason, needed.scale, needed.table, needed.options)
+        gap = found.setdefault(shared, Gap(needed.reason))
         gap.count += 1
         gap.tables += [one.cell.table] if one.cell.table not in gap.tables else []
-        systems.setdefault(shared, set()).update(filter(None, [remedy.system]))
-    for remedy, gap in by_remedy.items():
-        if remedy.options is not None:
-            gap.command = _command(remedy.options, systems[remedy])
-    return sorted(by_remedy.values(), key=lambda gap: (not gap.command, -gap.count))
+        systems.setdefault(shared, set()).update(filter(None, [needed.system]))
+    for shared, gap in found.items():
+        if shared.scale:
+            gap.command = shared.command(systems[shared])
+            _cost(gap, shared)
+    return sorted(
+        found.values(), key=lambda gap: (not gap.command, gap.trainings, gap.bytes, -gap.count)
+    )
 
 
-def _remedy(judged: JudgedCell, scale: str) -> Remedy | None:
-    """How a number is measured that is not measured on its own photographs; None where it is."""
-    cell, place = judged.cell, Plan(scale).answer(judged.cell)
-    best = _best_scale(cell, scale)
-    if judged.measured is not None:
-        if not judged.stand_in:
-            return None
-        reason = f"measured on photographs that stand in for the set; the {best} scale reads it"
-        return Remedy(reason, _scale_option(best))
-    if not place.verdict:
-        if place.task and place.model in released_systems():
-            return _released(place, best)
-        return Remedy("planned at this scale, but not in the results", _scale_option(scale))
-    entry = get_model(model_of_method()[cell.method])
-    if entry.get("noncommercial") and "quoted" not in entry:
-        reason = "counted on a network that is licensed for non-commercial use"
-        return Remedy(reason, (*_scale_option(scale), "accept_noncommercial=true"))
-    if best:
-        return Remedy(f"{judged.reason}; the {best} scale has it", _scale_option(best))
-    return Remedy(judged.reason)
+def _cost(gap: Gap, shared: Remedy) -> None:
+    plan = Plan(shared.scale)
+    runs = plan.runs([shared.table]) if shared.table else plan.evaluations()
+    trained = trainings(runs)
+    gap.trainings = len(trained)
+    gap.iterations = sum(plan.recipe(run.task, run.model)["iterations"] for run in trained)
+    sizes = [download_size(datasets()[name])[0] for name in _sets(plan, shared.table, runs)]
+    gap.bytes = sum(size for size in sizes if size is not None)
+    gap.by_hand = sizes.count(None)
 
 
-def _scale_option(scale: str) -> tuple[str, ...]:
-    return () if scale == "smoke" else (f"scale={scale}",)
+def trainings(runs: Iterable[Run]) -> list[Run]:
+    """The trainings behind some runs, each once."""
+    return list(dict.fromkeys(run.training for run in runs if run.trained))
 
 
-def _released(place: Answer, scale: str) -> Remedy:
-    """A system whose released weights nobody asked for."""
-    entry, options = get_model(place.model), _scale_option(scale)
-    reason = "released weights that are evaluated when asked for"
-    if "by_hand" in entry["weights"]:
-        reason += ", got by hand"
-        options += ("weights_dir=FOLDER",)
-    if entry.get("noncommercial"):
-        reason += ", licensed for non-commercial use"
-        options += ("accept_noncommercial=true",)
-    return Remedy(reason, options, place.model)
-
-
-def _best_scale(cell: Cell, scale: str) -> str:
-    """The first scale that measures a cell on the printed set, else this one if it measures it."""
-    answers = {name: Plan(name).answer(cell) for name in dict.fromkeys([scale, *scales()])}
-    real = [name for name, place in answers.items() if not place.verdict and not place.stand_in]
-    if real:
-        return real[0]
-    return "" if answers[scale].verdict else scale
-
-
-def _command(options: Iterable[str], systems: set[str]) -> str:
-    """`snakemake ... all` with --config; systems in the order of baselines/models.yaml."""
-    options = list(options)
-    if systems:
-        # naming systems replaces those of the scale, which are to stay
-        scale = next((o.partition("=")[2] for o in options if o.startswith("scale=")), "smoke")
-        wanted = systems | set(get_scale(scale)["systems"])
-        options.append(f"systems={','.join(n for n in released_systems() if n in wanted)}")
-    return " ".join([ALL, *(["--config", *options] if options else [])])
+def _sets(plan: Plan, table: str, runs: Sequence[Run]) -> list[str]:
+    """The entries of datasets.yaml that some runs download."""
+    wanted = downloads(plan.scale)
+    if not table:
+        return wanted
+    prepared = [name for run in runs for name, _ in plan.evaluation_sets(run.task, run.model)]
+    prepared += [name for run in trainings(runs) for name in plan.recipe(run.task)["datasets"]]
+    entries = {entry_of(name) for name in prepared}
+    entries |= {datasets()[name].get("from", name) for name in entries}
+    return [name for name in wanted if name in entries]

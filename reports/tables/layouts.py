@@ -1,5 +1,6 @@
 """Which tables are rendered, and how their rows and columns are named and arranged."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -29,6 +30,7 @@ LABELS = {
     "time_complexity": "time",
     "space_complexity": "space",
 }
+EMBEDDED = "embedded photographs"  # in place of a dataset: measured where the printed was not
 
 
 @dataclass(frozen=True)
@@ -83,9 +85,25 @@ def label(name: str | bool) -> str:
     return LABELS.get(name, name)
 
 
+def cell_id(cell: Cell) -> str:
+    """The id of a cell on its page: table, row and column in lower case, "table10-ipt-x2-set5-psnr"."""
+    text = " ".join([cell.table, cell.row, *column_of(cell)]).lower()
+    for sign, word in (("†", "blind "), ("×", "x"), ("σ=", "sigma")):
+        text = text.replace(sign, word)
+    return re.sub("[^a-z0-9]+", "-", text).strip("-")
+
+
 def columns_of(cells: Iterable[Cell]) -> list[tuple[str, ...]]:
-    """The columns of a table in printed order."""
-    return list(dict.fromkeys(map(column_of, cells)))
+    """The columns of a table in printed order; those of stand-ins behind what they belong to."""
+    columns: list[tuple[str, ...]] = []
+    for column in dict.fromkeys(map(column_of, cells)):
+        if EMBEDDED in column:
+            lead = column.index(EMBEDDED)
+            alike = [n for n, other in enumerate(columns) if other[:lead] == column[:lead]]
+            columns.insert(alike[-1] + 1, column)
+        else:
+            columns.append(column)
+    return columns
 
 
 def arrange(judged: "Sequence[JudgedCell]") -> list[Group]:
@@ -93,9 +111,13 @@ def arrange(judged: "Sequence[JudgedCell]") -> list[Group]:
     columns = columns_of(one.cell for one in judged)
     groups: dict[str, dict[str, dict[tuple[str, ...], JudgedCell]]] = {}
     filled = dict.fromkeys(columns, 0)
+    placed: dict[str, tuple[str, str]] = {}
     for one in judged:
-        column = column_of(one.cell)
+        column, method = column_of(one.cell), one.cell.method
         group, row = _place(one.cell, filled[column])
+        if one.cell.dataset == EMBEDDED and "places" in layouts()[one.cell.table]:
+            group, row = placed[method]  # where the method itself is printed
+        placed.setdefault(method, (group, row))
         filled[column] += 1
         groups.setdefault(group, {}).setdefault(row, {})[column] = one
     return [

@@ -2,18 +2,20 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reports.legend import MEASURED, OF_CELL
-from reports.tables.layouts import column_of
+from reports.tables.layouts import cell_id, column_of
 from reports.tables.verdicts import JudgedCell
+from semanir.plan.cells import Cell
 
 FIELDS = [
-    *("table", "row", "column", "method", "task", "dataset", "setting", "metric", "unit"),
-    *("printed", "measured", "difference", "verdict", "reason", "scale", "measured_on", "images"),
-    *("seeds", "spread", "low", "high", "ssim_matlab", "ssim_zero_padded", "protocol", "network"),
-    *("released", "record", "source"),
+    *("id", "table", "row", "column", "method", "task", "dataset", "setting", "metric", "unit"),
+    *("printed", "measured", "difference", "verdict", "reason", "scale", "machine", "made"),
+    *("measured_on", "images", "seeds", "spread", "low", "high", "ssim_matlab"),
+    *("ssim_zero_padded", "protocol", "network", "record", "stand_in", "stand_in_set"),
+    *("stand_in_scale", "source"),
 ]
 
 LEGEND = (
@@ -27,9 +29,9 @@ def number(judged: JudgedCell) -> str:
     return "" if judged.measured is None else f"{judged.measured:.{judged.decimals}f}"
 
 
-def released(judged: JudgedCell) -> str:
-    """What the network of the release scale reaches, "" where it was not measured."""
-    return "" if judged.released is None else f"{judged.released:.{judged.decimals}f}"
+def where(judged: JudgedCell) -> str:
+    """What a measurement is worth, and from where: "mini, epyc-avx512" or "smoke, here"."""
+    return f"{judged.scale}, {judged.machine or 'here'}"
 
 
 def difference(judged: JudgedCell) -> str:
@@ -45,11 +47,8 @@ def printed(judged: JudgedCell) -> str:
 
 
 def stamp_of(context: dict[str, Any]) -> str:
-    """The scale's stamp, and which sets stand in for which."""
-    substitutes = [
-        f"{used} stands in for {', '.join(meant)}." for used, meant in context["stand_ins"].items()
-    ]
-    return " ".join([context["stamp"], *substitutes])
+    """The stamps of the scales that measured something, empty where none did."""
+    return " ".join(context["stamps"])
 
 
 def notes_of(context: dict[str, Any]) -> list[str]:
@@ -57,45 +56,53 @@ def notes_of(context: dict[str, Any]) -> list[str]:
 
 
 def as_csv(
-    scale: str,
-    verdicts: Sequence[JudgedCell],
-    interval: dict[int, tuple[float, float]],
+    verdicts: Sequence[JudgedCell], intervals: Mapping[Cell, tuple[float, float] | None]
 ) -> str:
-    """A line a printed cell. interval: ends of the 95 % interval, by the verdict's place."""
+    """A line a printed cell; intervals: ends of the 95 % interval, where there is one."""
     out = io.StringIO()
     writer = csv.DictWriter(out, FIELDS, lineterminator="\n")
     writer.writeheader()
-    for place, judged in enumerate(verdicts):
-        cell, facts = judged.cell, judged.facts
-        images = facts.get("images")
-        ends = interval.get(place)
-        writer.writerow(
-            {
-                **{name: getattr(cell, name) for name in FIELDS if hasattr(cell, name)},
-                "column": " ".join(filter(None, column_of(cell))),
-                "printed": printed(judged),
-                "measured": "" if judged.measured is None else f"{judged.measured:.6f}",
-                "difference": difference(judged),
-                "verdict": judged.verdict,
-                "reason": judged.reason,
-                "scale": scale,
-                "measured_on": facts.get("dataset", ""),
-                "images": f"{images:.0f}" if images else "",
-                "seeds": facts.get("seeds", ""),
-                "spread": "" if judged.spread is None else f"{judged.spread:.6f}",
-                "low": f"{ends[0]:.6f}" if ends else "",
-                "high": f"{ends[1]:.6f}" if ends else "",
-                **{
-                    name: f"{judged.scores[name]:.6f}" if name in judged.scores else ""
-                    for name in ("ssim_matlab", "ssim_zero_padded")
-                },
-                "protocol": facts.get("protocol", ""),
-                "network": facts.get("network", ""),
-                "released": "" if judged.released is None else f"{judged.released:.6f}",
-                "record": facts.get("record", ""),
-            }
-        )
+    writer.writerows(as_row(judged, intervals.get(judged.cell)) for judged in verdicts)
     return out.getvalue()
+
+
+def as_row(judged: JudgedCell, ends: tuple[float, float] | None = None) -> dict[str, str]:
+    """A printed cell and its best measurement as text; keys are FIELDS."""
+    cell, facts, near = judged.cell, judged.facts, judged.near
+    images = facts.get("images")
+    machine = (str(facts[name]) for name in ("machine", "instruction_set") if name in facts)
+    scores = {name: judged.scores.get(name) for name in ("ssim_matlab", "ssim_zero_padded")}
+    row = {name: getattr(cell, name) for name in FIELDS if hasattr(cell, name)}
+    row |= {
+        "id": cell_id(cell),
+        "column": " ".join(filter(None, column_of(cell))),
+        "printed": printed(judged),
+        "measured": _exact(judged.measured),
+        "difference": difference(judged),
+        "verdict": judged.verdict,
+        "reason": judged.reason,
+        "scale": judged.scale if facts else "",
+        "machine": ", ".join(machine),
+        "made": (judged.machine or "here") if facts else "",
+        "measured_on": facts.get("dataset", ""),
+        "images": f"{images:.0f}" if images else "",
+        "seeds": str(facts.get("seeds", "")),
+        "spread": _exact(judged.spread),
+        "low": _exact(ends and ends[0]),
+        "high": _exact(ends and ends[1]),
+        **{name: _exact(score) for name, score in scores.items()},
+        "protocol": facts.get("protocol", ""),
+        "network": facts.get("network", ""),
+        "record": "; ".join(facts.get("records", ())),
+        "stand_in": _exact(near and near.measured),
+        "stand_in_set": near.facts["dataset"] if near else "",
+        "stand_in_scale": near.scale if near else "",
+    }
+    return row
+
+
+def _exact(value: float | None) -> str:
+    return "" if value is None else f"{value:.6f}"
 
 
 def as_markdown(context: dict[str, Any]) -> str:
@@ -107,7 +114,8 @@ def as_markdown(context: dict[str, Any]) -> str:
         body += [[row.label, *(short(v, context) for v in row.cells)] for row in group.rows]
     lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in body]
     note = " ".join([LEGEND.format(second="italic"), *notes_of(context)])
-    parts = [f"# {context['title']}", f"> {stamp_of(context)}", context["coverage"], note]
+    stamp = f"> {stamp_of(context)}" if stamp_of(context) else ""
+    parts = filter(None, [f"# {context['title']}", stamp, context["coverage"], note])
     return "\n".join([line for part in parts for line in (part, "")] + [*lines, ""])
 
 
@@ -121,6 +129,6 @@ def short(judged: JudgedCell | None, context: dict[str, Any]) -> str:
     if judged.verdict not in MEASURED:
         return value
     change = f" ({difference(judged)})" if judged.difference is not None else ""
-    small = f", {released(judged)} release scale" if released(judged) else ""
     verdict = OF_CELL[judged.verdict]
-    return f"{value} / {number(judged)}{change} {verdict.symbol} {verdict.name}{small}"
+    told = f", {judged.scale}" if not verdict.as_printed else ""
+    return f"{value} / {number(judged)}{change} {verdict.symbol} {verdict.name}{told}"

@@ -18,7 +18,7 @@ from semanir.plan.models import (
     get_scale,
     is_ours,
     model_of_method,
-    trained_models,
+    own_models,
 )
 from semanir.plan.plan import Plan
 
@@ -35,8 +35,9 @@ class JudgedCell:
     """A printed cell with its measurement. measured and difference are in the cell's unit.
 
     scores: every metric of the same images by its name in the results, whatever the cell prints.
-    released: what the network that comes with the project reaches on the same images, in cells of
-    our networks.
+    scale, machine: what the measurement is worth (reports.evidence); machine "" is this one.
+    stand_in: measured on other photographs than the printed ones. near: such a measurement, where
+    there is none on the printed photographs. others: further measurements, best first.
     """
 
     cell: Cell
@@ -48,39 +49,56 @@ class JudgedCell:
     scores: dict[str, float] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     stand_in: bool = False
-    released: float | None = None
+    scale: str = ""
+    machine: str = ""
+    near: "JudgedCell | None" = None
+    others: "tuple[JudgedCell, ...]" = ()
 
     @property
     def decimals(self) -> int:
+        if not self.cell.value:  # a cell for a measurement alone
+            return {"SSIM": 4}.get(self.cell.metric, 2)
         return len(self.cell.value.partition(".")[2])
 
 
 def judge_table(cells: Iterable[Cell], scale: str, results: pd.DataFrame) -> list[JudgedCell]:
-    """A verdict for every printed cell, in printed order. results: means over images."""
+    """What a scale's results say of every printed cell, in printed order. results: means."""
+    return [own for own, *_ in measurements(cells, scale, results)]
+
+
+def measurements(
+    cells: Iterable[Cell], scale: str, results: pd.DataFrame, machine: str = ""
+) -> list[list[JudgedCell]]:
+    """For every cell what the run of the scale says that answers for it.
+
+    In cells of ours followed by what the network that comes with the project reaches, if it was
+    evaluated: that is worth the release scale, wherever it was evaluated.
+    """
     rows, free, accepted = by_place(results), Plan(scale), Plan(scale, noncommercial=True)
     # what was counted of a system is shown: whoever counted it had accepted its licence
     counted = set(results.loc[results["metric"].isin(COUNTED), "model"])
-    judged = []
+    found = []
     for cell in cells:
         model = model_of_method().get(cell.method)
         place = (accepted if model in counted else free).answer(cell)
-        one = judge(cell, place, scale, rows)
-        judged.append(replace(one, released=_released(cell, place, rows)))
-    return judged
+        of_cell = [replace(judge(cell, place, scale, rows), scale=scale, machine=machine)]
+        if one := _released(cell, place, rows):
+            of_cell.append(replace(one, scale="release", machine=machine))
+        found.append(of_cell)
+    return found
 
 
-def _released(cell: Cell, place: Answer, rows: Rows) -> float | None:
+def _released(cell: Cell, place: Answer, rows: Rows) -> JudgedCell | None:
     """What the network that comes with the project reaches on the images of a cell of ours."""
     if not is_ours(cell.method) or cell.metric not in QUALITY or not place.datasets:
         return None
-    found = {
-        row["dataset"]: row["value"]
-        for row in rows.get((RELEASED, place.level), [])
-        if row["metric"] == COLUMN_OF_METRIC[cell.metric] and row["dataset"] in place.datasets
+    for row in rows.get((RELEASED, place.level), []):
         # one network for this level, or for all
-        if row["task"].rpartition("-")[0] == cell.task
-    }
-    return float(np.mean(list(found.values()))) if set(found) == set(place.datasets) else None
+        if row["task"].rpartition("-")[0] == cell.task:
+            where = replace(place, model=RELEASED, task=row["task"])
+            one = judge(cell, where, "release", rows)
+            return one if one.measured is not None else None
+    return None
 
 
 def by_place(results: pd.DataFrame) -> Rows:
@@ -109,11 +127,12 @@ def judge(cell: Cell, place: Answer, scale: str, rows: Rows) -> JudgedCell:
         hint = ""
         if place.task and "weights" in get_model(place.model):
             hint = f"; --config systems={place.model} evaluates its released weights"
-        return JudgedCell(cell, "no data", f"no record of {place.model}{what} was given{hint}")
+        return JudgedCell(cell, "not run", f"no record of {place.model}{what} was given{hint}")
     by_seed = list(_means(scored, "seed").values())  # over the sets of an average
     measured = float(np.mean(by_seed)) / UNIT.get(cell.metric, 1)
     facts = {name: value for name, value in scored[0].items() if not pd.isna(value)}
-    facts |= {"seeds": len(by_seed)}
+    facts |= {"seeds": len(by_seed), "records": sorted({row["record"] for row in scored})}
+    facts["seed_numbers"] = sorted({int(r["seed"]) for r in scored if pd.notna(r["seed"])})
     facts |= {"dataset": ", ".join(place.datasets)} if place.datasets else {}
     spread = float(np.std(by_seed, ddof=1)) if len(by_seed) > 1 else None
     difference = None if place.stand_in else measured - float(cell.value)
@@ -124,7 +143,7 @@ def judge(cell: Cell, place: Answer, scale: str, rows: Rows) -> JudgedCell:
         verdict = "match" if abs(difference or 0) <= half_digit * (1 + 1e-9) else "differs"
         note = "flops_note" if cell.metric == "FLOPs" else "note"
         reason = get_model(place.model).get(note, "")
-    elif place.stand_in or (place.model in trained_models() and scale != "paper"):
+    elif place.stand_in or (place.model in own_models() and scale != "paper"):
         verdict, reason = "scaled down", get_scale(scale)["stamp"]
         if place.stand_in:
             reason += f" {place.datasets[0]} stands in for {cell.dataset}."
@@ -151,7 +170,7 @@ def coverage(judged: Sequence[JudgedCell]) -> str:
     counted = Counter(one.verdict for one in numbers)
     measured = sum(counted[name] for name in legend.MEASURED)
     rest = ", ".join(f"{count} {name}" for name, count in counted.most_common() if name != "match")
-    line = f"{measured} of {len(numbers)} cells measured, {counted['match']} match"
+    line = f"{measured} of {len(numbers)} numbers measured, {counted['match']} match"
     return f"{line} ({rest})" if rest else line
 
 

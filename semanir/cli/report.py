@@ -3,10 +3,10 @@
   semanir report results results/smoke/results.csv results/smoke/eval/sr-x2/input/seed0.json
   semanir report table table10 results/smoke/eval/sr-x2/input/seed0.json --out reports
   semanir report claims --results results/smoke/results.csv
-  semanir report accepted reports/accepted/mini-epyc-avx512.csv.gz --out reports/mini-epyc-avx512
 
 `snakemake all` runs them in order. A results.csv has a line for every score of every image; pages
-are made of it alone, a table of the records that it needs.
+are made of it, a table of the records that it needs, and of the best evidence there is beside: other
+scales that were run here, and accepted results that come with the project.
 """
 
 # pandas, jinja2 and matplotlib are imported where they are used: help answers at once
@@ -68,10 +68,6 @@ def add(commands: Any) -> None:
         )
         index.add_argument("--activation", type=Path, help="record of Figure 4")
 
-    accepted = page("accepted", run_accepted, "all pages of accepted results")
-    accepted.add_argument("accepted", type=Path, help="a file of reports/accepted/")
-    accepted.add_argument("--out", type=Path, required=True, help="folder below reports/")
-
 
 def _out() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
@@ -79,6 +75,13 @@ def _out() -> argparse.ArgumentParser:
         "--out", type=Path, default=Path("reports"), help="folder (default reports)"
     )
     return parser
+
+
+def _evidence(args: argparse.Namespace) -> Any:
+    from reports.collect import read_results
+    from reports.evidence import gather
+
+    return gather(args.scale, read_results(args.results))
 
 
 def run_results(args: argparse.Namespace) -> None:
@@ -91,19 +94,21 @@ def run_results(args: argparse.Namespace) -> None:
 def run_table(args: argparse.Namespace) -> None:
     """Render a table, printed beside measured, as HTML, CSV, Markdown and LaTeX."""
     from reports.collect import read_records
+    from reports.evidence import gather
     from reports.tables import tables
 
-    tables.render(args.table, args.scale, read_records(args.records), args.out)
+    tables.render(args.table, gather(args.scale, read_records(args.records)), args.out)
 
 
 def run_tables(args: argparse.Namespace) -> None:
     """Render the tables of reports/tables/layouts.yaml that are not on demand."""
     from reports.collect import read_records
+    from reports.evidence import gather
     from reports.tables import layouts, tables
 
-    results = read_records(args.records)
+    evidence = gather(args.scale, read_records(args.records))
     for table in layouts.default_tables():
-        tables.render(table, args.scale, results, args.out)
+        tables.render(table, evidence, args.out)
 
 
 def run_figure04(args: argparse.Namespace) -> None:
@@ -125,25 +130,24 @@ def run_visual(args: argparse.Namespace) -> None:
 def run_claims(args: argparse.Namespace) -> None:
     """Render which sentences of the paper hold, by its own tables and by ours."""
     from reports.claims import claims
-    from reports.collect import read_results
 
-    print(claims.summary(claims.render(args.scale, read_results(args.results), args.out)))
+    print(claims.summary(claims.render(_evidence(args), args.out)))
 
 
 def run_ablations(args: argparse.Namespace) -> None:
     """Render one thing changed at a time, compared over images and seeds, and figures 3, 5, 10."""
-    from reports.collect import read_results
+    from reports.evidence import of_ablations
     from reports.pages import ablations
 
-    print(ablations.summary(ablations.render(args.scale, read_results(args.results), args.out)))
+    one = of_ablations(_evidence(args))
+    print(ablations.summary(ablations.render(one.scale, one.by_image, args.out, one.source)))
 
 
 def run_index(args: argparse.Namespace) -> None:
-    """Render what became of every printed number, what is missing, and what was measured."""
+    """Render what of the paper holds, what became of every number, and how to get the rest."""
     from reports.pages import index
 
-    out = args.out / "index.html"
-    index.render(args.scale, args.results, out, args.visual, args.activation)
+    index.render(_evidence(args), args.out / "index.html", args.visual, args.activation)
 
 
 def run_pages(args: argparse.Namespace) -> None:
@@ -154,11 +158,3 @@ def run_pages(args: argparse.Namespace) -> None:
     run_claims(args)
     run_ablations(args)
     run_index(args)
-
-
-def run_accepted(args: argparse.Namespace) -> None:
-    """Render the tables, claims, ablations and index of a <scale>-<machine>.csv.gz."""
-    from reports.pages import accepted
-
-    accepted.render(args.accepted, args.out)
-    print(f"{args.accepted.name}: {args.out}/index.html")

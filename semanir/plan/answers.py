@@ -20,8 +20,8 @@ class Answer:
     """Where the measurement of a cell is found in the results, or why there is none.
 
     datasets: the prepared sets whose mean answers for the cell, usually one. verdict is "" where a
-    measurement is planned, else one of the verdicts without a number ("quoted", "no data", "no
-    weights"), with the reason. stand_in: the sets are not those that the paper prints.
+    measurement is planned, else one of the verdicts without a number ("quoted", "not run",
+    "no weights"), with the reason. stand_in: the sets are not those that the paper prints.
     """
 
     model: str = ""
@@ -74,28 +74,28 @@ def _count(plan: "Plan", cell: Cell, model: str, entry: dict[str, Any]) -> Answe
 def _score(plan: "Plan", cell: Cell, model: str, entry: dict[str, Any]) -> Answer:
     level, _, variant = _level(cell).partition(" ")
     if not level:
-        return Answer(verdict="no data", reason=f"no run is planned for {cell.setting!r} yet")
+        return Answer(verdict="not run", reason=f"no run is planned for {cell.setting!r} yet")
     task = _task_name(cell, model, level)
     if variant:
         model = f"{model}-{variant}"
         if all(run.model != model or run.task != task for run in plan.ablation_runs):
-            return Answer(verdict="no data", reason=f"no ablation of the {plan.scale} scale")
+            return Answer(verdict="not run", reason=f"no ablation of the {plan.scale} scale")
     if "network" in entry and weights_for(model, task) is None:
         return Answer(verdict="no weights", reason=f"no weights for {task} were released")
     trained = model in trained_models()
     if trained and (reason := _not_trained(plan, cell, model, task, level)):
-        return Answer(verdict="no data", reason=reason)
+        return Answer(verdict="not run", reason=reason)
     printed_sets = _printed_sets(cell)
     stand_in = plan.entry.get("stand_in", {}).get(cell.task)
     if trained and (own := plan.trained_stand_in(cell.task)):
         # one of the printed sets answers for itself alone
         if own in families()[cell.task]["sets"].values() and printed_sets != (own,):
             reason = f"networks of the {plan.scale} scale do not see {cell.dataset}"
-            return Answer(verdict="no data", reason=reason)
+            return Answer(verdict="not run", reason=reason)
         stand_in = own
     if not stand_in and not all(in_scale(name, plan.scale) for name in printed_sets):
         reason = f"{cell.dataset} is no part of the {plan.scale} scale"
-        return Answer(verdict="no data", reason=reason)
+        return Answer(verdict="not run", reason=reason)
     return Answer(
         model,
         task,

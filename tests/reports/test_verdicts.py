@@ -113,7 +113,7 @@ def test_an_average_is_the_mean_of_its_sets_seed_by_seed():
     assert one.spread == pytest.approx(2**0.5)
     assert (one.facts["seeds"], one.facts["dataset"]) == (2, "gopro_test, hide")
     half = judge(gopro, cell(), where, "paper")
-    assert half.verdict == "no data" and "input on hide" in half.reason
+    assert half.verdict == "not run" and "input on hide" in half.reason
     alone = judge(measured(35.79))
     assert (alone.verdict, alone.spread, alone.facts["seeds"]) == ("match", None, 1)
 
@@ -139,7 +139,7 @@ def test_what_is_not_measured_keeps_its_reason():
 )
 def test_a_measurement_of_something_else_is_no_data(other):
     one = judge(measured(35.78, **other))
-    assert (one.verdict, one.measured) == ("no data", None) and "input on kodak" in one.reason
+    assert (one.verdict, one.measured) == ("not run", None) and "input on kodak" in one.reason
 
 
 def test_judging_a_table_keeps_printed_order(everything):
@@ -151,8 +151,8 @@ def test_judging_a_table_keeps_printed_order(everything):
 
 def test_a_table_without_records_is_no_data():
     judged = judge_table(cells("table10"), "smoke", collect([]))
-    expected = Counter(Plan("smoke").answer(c).verdict or "no data" for c in cells("table10"))
-    assert Counter(one.verdict for one in judged) == expected == {"quoted": 78, "no data": 142}
+    expected = Counter(Plan("smoke").answer(c).verdict or "not run" for c in cells("table10"))
+    assert Counter(one.verdict for one in judged) == expected == {"quoted": 78, "not run": 142}
 
 
 def test_every_verdict_is_told_from_the_others_without_its_colour():

@@ -95,7 +95,7 @@ def test_window_sizes_answer_tables_5_and_6():
             assert (found.task, found.level, found.verdict) == (task, "sigma25", "")
             assert found.model == f"semanir-u-{cell.setting.partition(' ')[2]}"
             assert Run("mini", task, found.model, 0) in Plan("mini").ablation_runs
-            assert Plan("smoke").answer(cell).verdict == "no data"
+            assert Plan("smoke").answer(cell).verdict == "not run"
 
 
 @pytest.mark.parametrize(("scale", "name"), [("mini", "semanir-s-dense"), ("release", "semanir-b")])

@@ -116,7 +116,7 @@ def test_printed_sets_are_those_of_the_registry_at_the_mini_scale():
     assert MINI.answer(cell) == expected
     cell = find("table10", row="SemanIR-S ×2", dataset="Manga109", metric="PSNR")
     reason = "Manga109 is no part of the mini scale"
-    assert MINI.answer(cell) == Answer(verdict="no data", reason=reason)
+    assert MINI.answer(cell) == Answer(verdict="not run", reason=reason)
 
 
 def test_an_average_is_over_both_sets(monkeypatch):
@@ -137,7 +137,7 @@ def test_networks_trained_here_see_one_colour_set_at_mini():
     other = find("table07", row="DnCNN", dataset="CBSD68", setting="sigma25")
     found = [MINI.answer(cell) for cell in (printed, same, other)]
     assert [place.datasets for place in found] == [(), ("mcmaster",), ("cbsd68",)]
-    assert [place.verdict for place in found] == ["no data", "", ""]
+    assert [place.verdict for place in found] == ["not run", "", ""]
     assert found[0].reason == "networks of the mini scale do not see CBSD68"
     assert not any(place.stand_in for place in found)
     jpeg = find("table04", row="BSDS500 QF10", method="SemanIR", single_model=True, metric="PSNR")

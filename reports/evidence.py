@@ -1,0 +1,144 @@
+"""The best evidence there is for a printed number.
+
+What counts: the results of a run; the results.csv of other scales that were run here; and whole
+results.csv that come with the project, reports/accepted/<scale>-<machine>.csv.gz.
+reports/accepted/<scale>.csv is none: it is what the gate holds this machine's results against.
+reports/accepted/evidence/ holds measurements of kernels, which answer for no printed number.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+
+import pandas as pd
+
+from reports import collect
+from reports.collect import check_scale, means, origin, read_results
+from reports.tables.verdicts import JudgedCell, measurements
+from semanir import paths
+from semanir.files import visible
+from semanir.plan.cells import Cell
+from semanir.plan.models import get_scale
+
+RANKS = ("paper", "gpu", "release", "mini", "smoke")  # best first
+ELSEWHERE = "measured on other photographs alone, which stand in for {}"
+SAME = ["model", "task", "dataset", "level", "metric"]  # rows that say the same
+COSTS = "_ms$|^ratio$|_seconds$|^memory_"  # metrics that depend on the machine
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Results of one scale from one machine, a line per image.
+
+    machine: its name; "" for this one. source: what is said about where they were made.
+    """
+
+    scale: str
+    by_image: pd.DataFrame
+    machine: str = ""
+    source: str = ""
+
+    @cached_property
+    def results(self) -> pd.DataFrame:
+        """Their means over images."""
+        return means(self.by_image)
+
+    @property
+    def stamp(self) -> str:
+        return str(get_scale(self.scale)["stamp"])
+
+
+def gather(scale: str, by_image: pd.DataFrame, folder: Path | None = None) -> list[Evidence]:
+    """All evidence: the run that is rendered first, other scales that were run, accepted files.
+
+    folder: where other results.csv lie, results/<scale>/ of the working directory.
+    """
+    run = visible((folder or Path()).glob(paths.RESULTS.format(scale="*")))
+    others = [(path.parent.name, path) for path in run if path.parent.name != scale]
+    return [
+        Evidence(scale, by_image),
+        *(Evidence(name, read_results(path)) for name, path in others if name in RANKS),
+        *accepted(),
+    ]
+
+
+def accepted() -> list[Evidence]:
+    """The accepted files that carry a machine in their name, sorted."""
+    found = []
+    for path in visible(collect.ACCEPTED.glob("*-*.csv.gz")):
+        scale, _, machine = path.name.removesuffix(".csv.gz").partition("-")
+        by_image = read_results(path)
+        check_scale(by_image, scale, path)
+        made = origin(by_image)
+        source = f"Measured on {made['machine']}, {made['date']}, commit {made['commit']}"
+        found.append(Evidence(scale, by_image, machine, source))
+    return found
+
+
+def best(found: Iterable[JudgedCell]) -> JudgedCell:
+    """The best of the measurements of one cell; the others stand in its `others`, best first.
+
+    On the printed photographs before others that stand in for them, then by RANKS, then this
+    machine before another. Measured on stand-ins alone a cell is "not run", with the measurement
+    `near`. Where nothing was measured the first says why.
+    """
+    first, *rest = sorted(found, key=_worth)
+    others = tuple(one for one in rest if one.measured is not None)
+    if first.measured is None or not first.stand_in:
+        return replace(first, others=others)
+    reason = ELSEWHERE.format(first.cell.dataset)
+    return JudgedCell(first.cell, "not run", reason, near=first, others=others)
+
+
+def _worth(one: JudgedCell) -> tuple[bool, bool, int, bool]:
+    if one.measured is None:
+        return (True, False, 0, False)
+    return (False, one.stand_in, RANKS.index(one.scale), bool(one.machine))
+
+
+def judge_cells(cells: Sequence[Cell], evidence: Iterable[Evidence]) -> list[JudgedCell]:
+    """The best there is for every printed cell, in printed order."""
+    found = (measurements(cells, one.scale, one.results, one.machine) for one in evidence)
+    return [best(chain.from_iterable(of_cell)) for of_cell in zip(*found, strict=True)]
+
+
+def judge_here(cells: Sequence[Cell], evidence: Sequence[Evidence]) -> list[JudgedCell]:
+    """What the run that is rendered says of every cell by itself."""
+    here = evidence[0]
+    return [best([own]) for own, *_ in measurements(cells, here.scale, here.results)]
+
+
+def of_ablations(evidence: Sequence[Evidence]) -> Evidence:
+    """The results that ablations are compared in: never of two runs together.
+
+    Of the best scale that compares over several seeds; the run itself where none does.
+    """
+    several = [one for one in by_rank(evidence) if _seeds(one.by_image) > 1]
+    return several[0] if several else evidence[0]
+
+
+def _seeds(by_image: pd.DataFrame) -> int:
+    return int(by_image.loc[by_image["metric"] == "psnr", "seed"].nunique())
+
+
+def pooled(evidence: Sequence[Evidence]) -> pd.DataFrame:
+    """Means of all evidence, where several say the same that of the best.
+
+    Times and memory are compared with each other, so that all of a kind are of one run.
+    """
+    seen: set[tuple[str, ...]] = set()
+    parts = []
+    for one in by_rank(evidence):
+        same = one.results[SAME].astype("object").fillna("")
+        same.loc[same["metric"].str.contains(COSTS), SAME[:-1]] = ""
+        keys = pd.Series(list(same.itertuples(index=False, name=None)), dtype="object")
+        parts.append(one.results[~keys.isin(seen).to_numpy()])
+        seen |= set(keys)
+    return pd.concat(parts, ignore_index=True)
+
+
+def by_rank(evidence: Sequence[Evidence]) -> list[Evidence]:
+    """Best scale first, this machine before another."""
+    return sorted(evidence, key=lambda one: (RANKS.index(one.scale), bool(one.machine)))
