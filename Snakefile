@@ -9,8 +9,7 @@
 #   results/<scale>/eval/<task>/<model>/seed<k>.json
 #   results/<scale>/cost/{<model>/count,runtime,attention/memory,attention/complexity}.json
 #   results/<scale>/{activation,visual}/<task>/<model>/seed<k>.json
-#   results/<scale>/price.txt    results/<scale>/results.csv
-#   reports/<scale>-<machine>/*.html of reports/accepted/<scale>-<machine>.csv.gz
+#   results/<scale>/price.txt    results/<scale>/{results,systems}.csv
 #   reports/<table>.html .csv .md .tex    reports/{figure04,visual,ablations,claims,index}.html
 #
 # Rules take these from semanir/paths.py. <task> is a family of data_prep/tasks.yaml with the level
@@ -18,6 +17,8 @@
 # levels), sr-x2; denoise_gray-multi has the further levels of figure 5.
 
 from dataclasses import replace
+from itertools import chain
+from pathlib import Path
 
 from snakemake.utils import min_version, validate
 
@@ -45,7 +46,6 @@ wildcard_constraints:
     seed=r"\d+",
     table="(table|extra_)[a-z0-9_]+",
     evidence="memory|complexity",
-    accepted="[a-z]+-[a-z0-9-]+",
 
 
 include: "semanir/inputs.smk"

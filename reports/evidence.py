@@ -1,7 +1,7 @@
 """The best evidence there is for a printed number.
 
-What counts: the results of a run; the results.csv of other scales that were run here; and whole
-results.csv that come with the project, reports/accepted/<scale>-<machine>.csv.gz.
+What counts: the results of a run; results.csv and systems.csv of whatever scale was run here; and
+whole results.csv that come with the project, reports/accepted/<scale>-<machine>.csv.gz.
 reports/accepted/<scale>.csv is none: it is what the gate holds this machine's results against.
 reports/accepted/evidence/ holds measurements of kernels, which answer for no printed number.
 """
@@ -15,12 +15,11 @@ from pathlib import Path
 import pandas as pd
 
 from reports import collect
-from reports.collect import check_scale, means, origin, read_results
+from reports.collect import COLUMNS, check_scale, means, origin, read_results
 from reports.tables.verdicts import JudgedCell, measurements
 from semanir import paths
 from semanir.files import visible
 from semanir.plan.cells import Cell
-from semanir.plan.models import get_scale
 
 RANKS = ("paper", "gpu", "release", "mini", "smoke")  # best first
 ELSEWHERE = "measured on other photographs alone, which stand in for {}"
@@ -45,23 +44,36 @@ class Evidence:
         """Their means over images."""
         return means(self.by_image)
 
-    @property
-    def stamp(self) -> str:
-        return str(get_scale(self.scale)["stamp"])
+    @cached_property
+    def scores(self) -> dict[tuple[str, ...], pd.Series]:
+        """Scores by image, each the mean over its seeds, of every SAME."""
+        rows = self.by_image[self.by_image["image"] != ""]
+        by_image = rows.groupby([*SAME, "image"], sort=False)["value"].mean()
+        return {
+            tuple(map(str, key)): values.droplevel(SAME)
+            for key, values in by_image.groupby(level=SAME, sort=False)
+        }
 
 
 def gather(scale: str, by_image: pd.DataFrame, folder: Path | None = None) -> list[Evidence]:
-    """All evidence: the run that is rendered first, other scales that were run, accepted files.
+    """All evidence: the run that is rendered first, what else was run here, accepted files.
 
-    folder: where other results.csv lie, results/<scale>/ of the working directory.
+    folder: where results/<scale>/{results,systems}.csv lie, the working directory if left out.
     """
-    run = visible((folder or Path()).glob(paths.RESULTS.format(scale="*")))
-    others = [(path.parent.name, path) for path in run if path.parent.name != scale]
-    return [
-        Evidence(scale, by_image),
-        *(Evidence(name, read_results(path)) for name, path in others if name in RANKS),
-        *accepted(),
-    ]
+    made: dict[str, list[pd.DataFrame]] = {scale: [by_image]}
+    for name in RANKS:
+        for file in (paths.RESULTS, paths.SYSTEMS):
+            path = (folder or Path()) / file.format(scale=name)
+            if path.is_file() and (name != scale or file != paths.RESULTS):
+                made.setdefault(name, []).append(read_results(path))
+    return [*(Evidence(name, _joined(parts)) for name, parts in made.items()), *accepted()]
+
+
+def _joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Lines of several results.csv of one scale, each once; the first has it."""
+    if len(parts) == 1:
+        return parts[0]
+    return pd.concat(parts, ignore_index=True).drop_duplicates(COLUMNS[:8], ignore_index=True)
 
 
 def accepted() -> list[Evidence]:

@@ -1,4 +1,4 @@
-"""How a printed number is measured as printed, or why nobody can; and how a measurement is repeated."""
+"""How a printed number is measured as printed, or why nobody can; how a measurement is repeated."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,14 +23,14 @@ BY_HAND = "weights_dir=FOLDER"
 class Remedy:
     """How numbers are measured.
 
-    scale: that measures them as printed, "" where no command does. table: the only one that is
-    made, "" for all. options: of --config, besides scale and systems. system: whose released
-    weights are evaluated when asked for.
+    scale: that measures them as printed, "" where no command does. target: what is made. options:
+    of --config, besides scale and systems. system: whose released weights are evaluated when asked
+    for.
     """
 
     reason: str
     scale: str = ""
-    table: str = ""
+    target: str = "all"
     options: tuple[str, ...] = ()
     system: str = ""
 
@@ -38,8 +38,7 @@ class Remedy:
         """The command, "" without one; systems: those that share it with this one's."""
         if not self.scale:
             return ""
-        target = f"reports/{self.table}.html" if self.table else "all"
-        return " ".join([SNAKEMAKE, target, *self.config({self.system, *systems} - {""})])
+        return " ".join([SNAKEMAKE, self.target, *self.config({self.system, *systems} - {""})])
 
     def config(self, systems: set[str]) -> list[str]:
         """--config and its options; systems in the order of baselines/models.yaml."""
@@ -66,16 +65,17 @@ def remedy(judged: JudgedCell) -> Remedy | None:
     if cell.metric not in QUALITY:
         return Remedy("counted at every scale, but not in the results", scale)
     if is_ours(cell.method):
-        return Remedy("SemanIR's own, by its full-size network trained as printed", scale, cell.table)
-    model = model_of_method()[cell.method]
-    if model not in released_systems():
-        return Remedy("the degraded input, on the printed photographs", scale)
-    if model in get_scale(scale).get("systems", ()):
-        return Remedy("released weights that the scale evaluates", scale)
-    return _asked_for(model, entry, scale)
+        reason = "SemanIR's own, by its full-size network trained as printed"
+        return Remedy(reason, scale, f"reports/{cell.table}.html")
+    model, target = model_of_method()[cell.method], paths.SYSTEMS.format(scale=scale)
+    if model not in released_systems() or model in get_scale(scale).get("systems", ()):
+        return Remedy(
+            f"inputs, and released weights that the {scale} scale evaluates", scale, target
+        )
+    return _asked_for(model, entry, scale, target)
 
 
-def _asked_for(model: str, entry: dict[str, Any], scale: str) -> Remedy:
+def _asked_for(model: str, entry: dict[str, Any], scale: str, target: str) -> Remedy:
     """A system whose released weights nobody asked for."""
     reason, options = "released weights that are evaluated when asked for", []
     if "by_hand" in entry.get("weights", {}):
@@ -84,7 +84,7 @@ def _asked_for(model: str, entry: dict[str, Any], scale: str) -> Remedy:
     if entry.get("noncommercial"):
         reason += ", licensed for non-commercial use"
         options.append(ACCEPT)
-    return Remedy(reason, scale, options=tuple(options), system=model)
+    return Remedy(reason, scale, target, tuple(options), model)
 
 
 @cache

@@ -1,5 +1,8 @@
 VISUALS = [run.visual for run in PLAN.visual_runs(layouts.default_tables())]
 TABLES = layouts.default_tables()
+# beside the run itself, results that come with the project, and what else was run here
+ACCEPTED = sorted(map(str, Path("reports/accepted").glob("*-*.csv.gz")))
+OTHERS = other_results()
 
 # each with the caption of its name in the report of Snakemake
 PAGES = {
@@ -45,12 +48,29 @@ rule collect:
         " 2>&1 | tee {log}"
 
 
+# inputs and released weights alone: the pages of every scale show them
+rule systems:
+    input:
+        records=records_without_training,
+    output:
+        results=paths.SYSTEMS,
+    log:
+        "logs/{scale}/systems.log",
+    conda:
+        "../environment.yml"
+    params:
+        code=source_hash("pages"),
+    shell:
+        "python -m semanir report results {output.results} {input.records} 2>&1 | tee {log}"
+
+
 # --- tables ---
 
 
 rule table:
     input:
         records=records_of_table,
+        accepted=ACCEPTED,
     output:
         html=report(
             "reports/{table}.html",
@@ -67,6 +87,7 @@ rule table:
         "../environment.yml"
     params:
         code=source_hash("pages"),
+        others=OTHERS,
         scale=SCALE,
     shell:
         "python -m semanir report table {wildcards.table} {input.records}"
@@ -77,6 +98,7 @@ rule table:
 rule tables:
     input:
         records=PLAN.records(TABLES),
+        accepted=ACCEPTED,
     output:
         html=[
             report(
@@ -96,6 +118,7 @@ rule tables:
         "../environment.yml"
     params:
         code=source_hash("pages"),
+        others=OTHERS,
         scale=SCALE,
     shell:
         "python -m semanir report tables {input.records}"
@@ -141,6 +164,7 @@ rule visual_page:
 rule claims:
     input:
         results=paths.RESULTS.format(scale=SCALE),
+        accepted=ACCEPTED,
     output:
         html=PAGES["claims"],
         csv="reports/claims.csv",
@@ -150,6 +174,7 @@ rule claims:
         "../environment.yml"
     params:
         code=source_hash("pages"),
+        others=OTHERS,
         scale=SCALE,
     shell:
         "python -m semanir report claims --scale {params.scale} --results {input.results}"
@@ -159,6 +184,7 @@ rule claims:
 rule ablations:
     input:
         results=paths.RESULTS.format(scale=SCALE),
+        accepted=ACCEPTED,
     output:
         html=PAGES["ablations"],
         csv="reports/ablations.csv",
@@ -171,6 +197,7 @@ rule ablations:
         "../environment.yml"
     params:
         code=source_hash("pages"),
+        others=OTHERS,
         scale=SCALE,
     shell:
         "python -m semanir report ablations --scale {params.scale} --results {input.results}"
@@ -180,12 +207,7 @@ rule ablations:
 # the landing page, and all pages that it links, in one process
 rule index:
     input:
-        accepted=expand(
-            "reports/{accepted}/index.html",
-            accepted=glob_wildcards(
-                "reports/accepted/{accepted,[a-z]+-.+}.csv.gz"
-            ).accepted,
-        ),
+        accepted=ACCEPTED,
         activation=rules.figure04.input.activation,
         visuals=VISUALS,
         results=paths.RESULTS.format(scale=SCALE),
@@ -207,6 +229,7 @@ rule index:
         "../environment.yml"
     params:
         code=source_hash("pages"),
+        others=OTHERS,
         scale=SCALE,
     shell:
         "python -m semanir report pages --scale {params.scale} --results {input.results}"
@@ -224,26 +247,6 @@ else:
 
     ruleorder: tables > table
     ruleorder: index > figure04 > visual_page > claims > ablations
-
-
-# accepted results of other machines, each in one process
-rule accepted_pages:
-    input:
-        accepted="reports/accepted/{accepted}.csv.gz",
-    output:
-        index="reports/{accepted}/index.html",
-        claims="reports/{accepted}/claims.html",
-        ablations="reports/{accepted}/ablations.html",
-        tables=[f"reports/{{accepted}}/{table}.html" for table in TABLES],
-    log:
-        "logs/reports/{accepted}.log",
-    conda:
-        "../environment.yml"
-    params:
-        code=source_hash("pages"),
-    shell:
-        "python -m semanir report accepted {input.accepted} --out reports/{wildcards.accepted}"
-        " 2>&1 | tee {log}"
 
 
 # its reports are logs, because what a failed job put out is deleted; where nothing is accepted it

@@ -96,3 +96,18 @@ def set_definition(wildcards):
 
 def records_of_table(wildcards):
     return PLAN.records([wildcards.table])
+
+
+def records_without_training(wildcards):
+    runs = plan_of(wildcards).runs(layouts.default_tables())
+    return [run.record for run in runs if not run.trained]
+
+
+# beside the run that is rendered, files that exist; not inputs, which would be made anew
+def other_results():
+    made = (Path().glob(name.format(scale="*")) for name in (paths.RESULTS, paths.SYSTEMS))
+    return {
+        str(path): path.stat().st_mtime_ns
+        for path in sorted(chain.from_iterable(made))
+        if path != Path(paths.RESULTS.format(scale=SCALE))
+    }

@@ -30,6 +30,7 @@ RUNTIME = "results/{scale}/cost/runtime.json"
 ATTENTION = "results/{scale}/cost/attention/{evidence}.json"
 PRICE = "results/{scale}/price.txt"
 RESULTS = "results/{scale}/results.csv"
+SYSTEMS = "results/{scale}/systems.csv"  # of what needs no training: inputs, released weights
 
 
 def shipped_tasks() -> list[str]:

@@ -1,12 +1,15 @@
 """What keeps printed numbers from being measured as printed, and the commands that get them."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from data_prep.datasets import datasets, downloads, entry_of
 from data_prep.inventory import download_size, human
 from reports.remedies import Remedy, remedy
+from reports.tables.layouts import default_tables
 from reports.tables.verdicts import JudgedCell
+from semanir import paths
 from semanir.plan.plan import Plan
 from semanir.plan.runs import Run
 
@@ -40,8 +43,8 @@ class Gap:
 def gaps(judged: Iterable[JudgedCell]) -> list[Gap]:
     """The reasons why printed numbers are not measured as printed, in the order of their cost.
 
-    Those with a command first: by trainings, then by downloads. A number measured by a small
-    network, or on other photographs alone, is missing as well.
+    Those with a command first: by iterations of training, then by downloads. A number measured by
+    a small network, or on other photographs alone, is missing as well.
     """
     found: dict[Remedy, Gap] = {}
     systems: dict[Remedy, set[str]] = {}
@@ -50,7 +53,7 @@ def gaps(judged: Iterable[JudgedCell]) -> list[Gap]:
         if needed is None:
             continue
         # systems that are asked for in the same way share a command
-        shared = Remedy(needed.reason, needed.scale, needed.table, needed.options)
+        shared = replace(needed, system="")
         gap = found.setdefault(shared, Gap(needed.reason))
         gap.count += 1
         gap.tables += [one.cell.table] if one.cell.table not in gap.tables else []
@@ -60,17 +63,23 @@ def gaps(judged: Iterable[JudgedCell]) -> list[Gap]:
             gap.command = shared.command(systems[shared])
             _cost(gap, shared)
     return sorted(
-        found.values(), key=lambda gap: (not gap.command, gap.trainings, gap.bytes, -gap.count)
+        found.values(), key=lambda gap: (not gap.command, gap.iterations, gap.bytes, -gap.count)
     )
 
 
 def _cost(gap: Gap, shared: Remedy) -> None:
     plan = Plan(shared.scale)
-    runs = plan.runs([shared.table]) if shared.table else plan.evaluations()
+    of_tables = plan.runs(default_tables())
+    if shared.target == "all":
+        runs = plan.evaluations()
+    elif shared.target == paths.SYSTEMS.format(scale=shared.scale):
+        runs = [run for run in of_tables if not run.trained]
+    else:
+        runs = plan.runs([Path(shared.target).stem])
     trained = trainings(runs)
     gap.trainings = len(trained)
     gap.iterations = sum(plan.recipe(run.task, run.model)["iterations"] for run in trained)
-    sizes = [download_size(datasets()[name])[0] for name in _sets(plan, shared.table, runs)]
+    sizes = [download_size(datasets()[name])[0] for name in _sets(plan, runs)]
     gap.bytes = sum(size for size in sizes if size is not None)
     gap.by_hand = sizes.count(None)
 
@@ -80,13 +89,10 @@ def trainings(runs: Iterable[Run]) -> list[Run]:
     return list(dict.fromkeys(run.training for run in runs if run.trained))
 
 
-def _sets(plan: Plan, table: str, runs: Sequence[Run]) -> list[str]:
+def _sets(plan: Plan, runs: Sequence[Run]) -> list[str]:
     """The entries of datasets.yaml that some runs download."""
-    wanted = downloads(plan.scale)
-    if not table:
-        return wanted
     prepared = [name for run in runs for name, _ in plan.evaluation_sets(run.task, run.model)]
     prepared += [name for run in trainings(runs) for name in plan.recipe(run.task)["datasets"]]
     entries = {entry_of(name) for name in prepared}
     entries |= {datasets()[name].get("from", name) for name in entries}
-    return [name for name in wanted if name in entries]
+    return [name for name in downloads(plan.scale) if name in entries]

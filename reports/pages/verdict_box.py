@@ -1,4 +1,4 @@
-"""What of the paper holds, in the numbers of one box: counted from judged cells and claims alone."""
+"""What of the paper holds, in one box: counted from judged cells and claims alone."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -30,7 +30,7 @@ HEADLINES = {
 
 @dataclass(frozen=True)
 class Headline:
-    """A headline claim: its id on the page of claims, the verdict by the paper's tables and ours."""
+    """A headline claim: its id on the page of claims, and its verdicts by print and by ours."""
 
     name: str
     id: str
@@ -105,7 +105,7 @@ def paper_trainings(judged: Iterable[JudgedCell]) -> list[Run]:
 
 
 def read_ledger(folder: Path) -> pd.DataFrame:
-    """claims.csv of a folder, by id; empty where none was rendered. InputError names a broken one."""
+    """claims.csv of a folder by id, empty where there is none. InputError names a broken one."""
     path = folder / "claims.csv"
     if not path.is_file():
         return pd.DataFrame(columns=["kind", "printed", "verdict"])

@@ -40,8 +40,11 @@ def counters(cells: Sequence[Cell], results: pd.DataFrame) -> list[dict[str, Any
 
 
 def decomposition(cells: Sequence[Cell], results: pd.DataFrame) -> list[dict[str, Any]]:
-    """SemanIR by window and k: {row, printed, setting, rest, attention, dictionary, total}."""
-    lines = []
+    """SemanIR by window and k: row, printed, setting, rest, attention, dictionary, total, nearest.
+
+    nearest: whether no other setting of the row comes nearer to the printed count.
+    """
+    lines: list[dict[str, Any]] = []
     for cell in cells:
         if cell.metric != "FLOPs" or not cell.method.startswith("SemanIR"):
             continue
@@ -54,7 +57,11 @@ def decomposition(cells: Sequence[Cell], results: pd.DataFrame) -> list[dict[str
                 parts = {part: value[f"FLOPs_{part}"] for part in PARTS}
                 line = {"row": cell.row, "printed": cell.value, "setting": setting}
                 lines.append(line | parts | {"total": sum(parts.values())})
-    return sorted(lines, key=lambda line: (line["row"], line["total"]), reverse=False)
+    off = {id(line): abs(line["total"] - float(line["printed"])) for line in lines}
+    for line in lines:
+        rivals = [off[id(other)] for other in lines if other["row"] == line["row"]]
+        line["nearest"] = off[id(line)] == min(rivals)
+    return sorted(lines, key=lambda line: (line["row"], line["total"]))
 
 
 def times(cells: Sequence[Cell], results: pd.DataFrame) -> list[dict[str, Any]]:

@@ -2,16 +2,15 @@
 
 import math
 from collections.abc import Iterable
-from functools import cached_property
 
 import pandas as pd
 from markupsafe import Markup
 from scipy.special import stdtrit
 
-from reports.evidence import Evidence
+from data_prep.tasks import BLIND
+from reports.evidence import SAME, Evidence
 from reports.tables.verdicts import JudgedCell
 
-KEY = ["model", "task", "level", "dataset", "metric"]
 WIDTH, HEIGHT, EDGE = 320, 44, 8  # of the strip, in CSS pixels
 
 
@@ -19,35 +18,27 @@ class Images:
     """Scores of single photographs in some evidence, each the mean over its seeds."""
 
     def __init__(self, evidence: Iterable[Evidence]) -> None:
-        self.evidence = {(one.scale, one.machine): one for one in evidence}
-
-    @cached_property
-    def _scores(self) -> dict[tuple[str, ...], pd.Series]:
-        found = {}
-        for place, one in self.evidence.items():
-            rows = one.by_image[one.by_image["image"] != ""]
-            by_image = rows.groupby([*KEY, "image"], sort=False)["value"].mean()
-            for key, values in by_image.groupby(level=KEY, sort=False):
-                found[*place, *key] = values.droplevel(KEY)
-        return found
+        self._evidence = {(one.scale, one.machine): one for one in evidence}
 
     def of(self, judged: JudgedCell) -> pd.Series | None:
         """Scores by image of a measured cell; None of a count, or of a mean over several sets."""
-        facts = judged.facts
-        place = (facts.get("scale"), judged.machine, *(facts.get(name) for name in KEY))
-        return self._scores.get(place)
+        return self._scores(judged).get(tuple(str(judged.facts.get(name)) for name in SAME))
 
     def of_input(self, judged: JudgedCell) -> pd.Series | None:
         """Scores of the degraded input on the same photographs; None where that is the cell."""
         facts = judged.facts
-        family = str(facts.get("task", "")).rpartition("-")[0]
-        wanted = tuple(facts.get(name) for name in ("level", "dataset", "metric"))
-        for (scale, machine, model, task, *place), values in self._scores.items():
-            same = (scale, machine) == (facts.get("scale"), judged.machine)
-            if same and model == "input" != facts["model"] and tuple(place) == wanted:
-                if task.rpartition("-")[0] == family:
-                    return values
-        return None
+        if facts.get("model") == "input" or "task" not in facts:
+            return None
+        # the run that scores it at all levels, or at this one
+        family = facts["task"].rpartition("-")[0]
+        place = tuple(str(facts.get(name)) for name in ("dataset", "level", "metric"))
+        tasks = (f"{family}-{BLIND}", facts["task"])
+        found = (self._scores(judged).get(("input", task, *place)) for task in tasks)
+        return next((scores for scores in found if scores is not None), None)
+
+    def _scores(self, judged: JudgedCell) -> dict[tuple[str, ...], pd.Series]:
+        one = self._evidence.get((judged.facts.get("scale", ""), judged.machine))
+        return one.scores if one else {}
 
 
 def interval(values: pd.Series | None) -> tuple[float, float] | None:

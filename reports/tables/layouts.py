@@ -30,7 +30,7 @@ LABELS = {
     "time_complexity": "time",
     "space_complexity": "space",
 }
-EMBEDDED = "embedded photographs"  # in place of a dataset: measured where the printed was not
+STAND_IN = "stand-in"  # kind of a cell for what was measured on other photographs than printed
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,16 @@ def default_tables() -> list[str]:
 def column_of(cell: Cell) -> tuple[str, ...]:
     """Labels of the column a cell stands in, outermost first; metric alone for untitled columns."""
     labels = tuple(label(getattr(cell, field)) for field in layouts()[cell.table]["columns"])
-    return labels if any(labels) else ("",) * (len(labels) - 1) + (label(cell.metric),)
+    if not any(labels):
+        labels = ("",) * (len(labels) - 1) + (label(cell.metric),)
+    if cell.kind == STAND_IN and not _names_sets(cell.table):
+        labels = (*labels[:-1], f"{labels[-1]}, {cell.dataset}")
+    return labels
+
+
+def _names_sets(table: str) -> bool:
+    """Whether the columns of a table, or the groups of its rows, are the sets."""
+    return "dataset" in (*layouts()[table]["columns"], layouts()[table].get("group"))
 
 
 def label(name: str | bool) -> str:
@@ -86,7 +95,7 @@ def label(name: str | bool) -> str:
 
 
 def cell_id(cell: Cell) -> str:
-    """The id of a cell on its page: table, row and column in lower case, "table10-ipt-x2-set5-psnr"."""
+    """The id of a cell on its page: its table, row and column, "table10-ipt-x2-set5-psnr"."""
     text = " ".join([cell.table, cell.row, *column_of(cell)]).lower()
     for sign, word in (("†", "blind "), ("×", "x"), ("σ=", "sigma")):
         text = text.replace(sign, word)
@@ -96,13 +105,15 @@ def cell_id(cell: Cell) -> str:
 def columns_of(cells: Iterable[Cell]) -> list[tuple[str, ...]]:
     """The columns of a table in printed order; those of stand-ins behind what they belong to."""
     columns: list[tuple[str, ...]] = []
-    for column in dict.fromkeys(map(column_of, cells)):
-        if EMBEDDED in column:
-            lead = column.index(EMBEDDED)
-            alike = [n for n, other in enumerate(columns) if other[:lead] == column[:lead]]
-            columns.insert(alike[-1] + 1, column)
-        else:
-            columns.append(column)
+    for cell in cells:
+        column, fields = column_of(cell), layouts()[cell.table]["columns"]
+        if column in columns:
+            continue
+        place = len(columns)
+        if cell.kind == STAND_IN and "dataset" in fields:
+            lead = fields.index("dataset")
+            place = 1 + max(n for n, other in enumerate(columns) if other[:lead] == column[:lead])
+        columns.insert(place, column)
     return columns
 
 
@@ -115,7 +126,7 @@ def arrange(judged: "Sequence[JudgedCell]") -> list[Group]:
     for one in judged:
         column, method = column_of(one.cell), one.cell.method
         group, row = _place(one.cell, filled[column])
-        if one.cell.dataset == EMBEDDED and "places" in layouts()[one.cell.table]:
+        if one.cell.kind == STAND_IN and "places" in layouts()[one.cell.table]:
             group, row = placed[method]  # where the method itself is printed
         placed.setdefault(method, (group, row))
         filled[column] += 1

@@ -177,7 +177,7 @@ def plot(
                 x, [float(c.value) for c in cells], "o", color=color, label=f"{method}, printed"
             )
             axes.plot(x, [model(c, fits) for c in cells], "-", color=color, linewidth=0.8)
-            for backend in backends:
+            for marker, backend in zip("x+^", backends, strict=False):
                 own = sorted(
                     (int(setting[2:]), row["bytes"] / GIB)
                     for (setting, which), row in memory.items()
@@ -185,7 +185,7 @@ def plot(
                 )
                 if own:
                     label = f"{NAMES.get(backend, backend)}, measured"
-                    axes.plot(*zip(*own, strict=True), "x--", color=color, label=label)
+                    axes.plot(*zip(*own, strict=True), f"{marker}--", color=color, label=label)
         axes.set(xscale="log", yscale="log", xlabel=name, ylabel="GiB")
         axes.set_xscale("log", base=2)
     figure.axes[1].legend(loc="center left", bbox_to_anchor=(1, 0.5))

@@ -42,11 +42,11 @@ def provenance(judged: JudgedCell, ends: tuple[float, float] | None) -> str:
     return "\n".join(" ".join(line.split()) for line in lines)
 
 
-def _measurement(
-    judged: JudgedCell, ends: tuple[float, float] | None, unit: str
-) -> dict[str, Any]:
+def _measurement(judged: JudgedCell, ends: tuple[float, float] | None, unit: str) -> dict[str, Any]:
     facts = judged.facts
-    moved = "other photographs of the kind would move the mean so far; another training is not in it"
+    moved = (
+        "other photographs of the kind would move the mean so far; another training is not in it"
+    )
     return {
         "measured": f"{judged.measured:.6g}{unit}",
         "difference": f"{difference(judged)}{unit}" if difference(judged) else None,

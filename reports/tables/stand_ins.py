@@ -1,13 +1,11 @@
-"""What was measured on photographs that stand in for the printed ones: once, in a column of its own."""
+"""What was measured on photographs that stand in for printed ones: once, in its own column."""
 
 from collections.abc import Iterable
 from dataclasses import replace
 
-from reports.tables.layouts import EMBEDDED, layouts
+from reports.tables.layouts import STAND_IN, layouts
 from reports.tables.verdicts import JudgedCell
 from semanir.plan.cells import Cell
-
-STAND_IN = "stand-in"  # the kind of such a cell: nothing is printed there
 
 
 def on_stand_ins(judged: Iterable[JudgedCell]) -> list[JudgedCell]:
@@ -19,7 +17,7 @@ def on_stand_ins(judged: Iterable[JudgedCell]) -> list[JudgedCell]:
     meant: dict[Cell, list[str]] = {}
     for one in judged:
         if one.near is not None:
-            cell = _cell(one.cell)
+            cell = _cell(one.cell, one.near.facts["dataset"])
             once.setdefault(cell, one.near)
             meant.setdefault(cell, []).append(one.cell.dataset)
     return [
@@ -28,12 +26,17 @@ def on_stand_ins(judged: Iterable[JudgedCell]) -> list[JudgedCell]:
     ]
 
 
-def _cell(printed: Cell) -> Cell:
+def set_label(name: str) -> str:
+    """The name of a prepared set as readers know it."""
+    return "embedded photographs" if name.startswith("embedded_") else name
+
+
+def _cell(printed: Cell, measured_on: str) -> Cell:
     row = printed.row
-    if "dataset" not in layouts()[printed.table]["columns"]:
-        row = row.replace(printed.dataset, "").strip()  # the rows are the sets
-    changes = {"row": row, "dataset": EMBEDDED, "value": "", "kind": STAND_IN}
-    return replace(printed, **changes, source="")
+    if layouts()[printed.table].get("group") == "dataset":
+        row = row.replace(printed.dataset, "").strip()
+    dataset = set_label(measured_on)
+    return replace(printed, row=row, dataset=dataset, value="", kind=STAND_IN, source="")
 
 
 def _what(one: JudgedCell) -> str:

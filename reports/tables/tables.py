@@ -11,7 +11,6 @@ from reports.tables import complexity, efficiency, memory
 from reports.tables.images import Images, interval, strip
 from reports.tables.latex import as_latex
 from reports.tables.layouts import (
-    EMBEDDED,
     arrange,
     cell_id,
     columns_of,
@@ -48,7 +47,7 @@ def notes(judged: Iterable[JudgedCell]) -> dict[str, list[str]]:
 
 def stamps(judged: Iterable[JudgedCell]) -> list[str]:
     """What is said of the scales whose numbers are no reproduction, best first."""
-    small = [one.near or one for one in judged if one.near or one.verdict not in legend.AS_PRINTED]
+    small = (one for one in judged if one.verdict not in legend.AS_PRINTED)
     found = {one.scale for one in small if one.measured is not None}
     return [get_scale(name)["stamp"] for name in RANKS if name in found]
 
@@ -70,12 +69,14 @@ def arranged(judged: Sequence[JudgedCell]) -> dict[str, Any]:
 def view(judged: Sequence[JudgedCell], images: Images) -> dict[str, Any]:
     """What the page shows of cells: in place, with provenance and a strip of single images."""
     extra = on_stand_ins(judged)
+    labels = [one.cell.dataset for one in extra]
     shown = [*judged, *extra]
     scores = {one.cell: images.of(one) for one in shown if one.cell.metric in QUALITY}
     ends = {cell: interval(values) for cell, values in scores.items()}
     units = {"PSNR": "dB", "SSIM": ""}
     return arranged(shown) | {
-        "stand_ins": len(extra),
+        "near_names": tuple(labels),
+        "stand_ins": {name: labels.count(name) for name in dict.fromkeys(labels)},
         "tips": {one.cell: provenance(one, ends.get(one.cell)) for one in shown},
         "strips": {
             one.cell: strip(scores[one.cell], images.of_input(one), units[one.cell.metric])
@@ -83,6 +84,7 @@ def view(judged: Sequence[JudgedCell], images: Images) -> dict[str, Any]:
             if scores.get(one.cell) is not None
         },
         "measured": any(one.measured is not None for one in shown),
+        "explained": [name for name in legend.OF_CELL if name in {one.verdict for one in shown}],
         "intervals": ends,
     }
 
@@ -116,7 +118,6 @@ def render(table: str, evidence: Sequence[Evidence], out: Path) -> None:
         "table.html.j2",
         views=views,
         section=section(cells(table), pooled(evidence)) if section else None,
-        embedded=EMBEDDED,
         commands=COMMANDS,
         quality=QUALITY,
         **best,

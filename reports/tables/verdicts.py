@@ -16,7 +16,6 @@ from semanir.plan.models import (
     RELEASED,
     get_model,
     get_scale,
-    is_ours,
     model_of_method,
     own_models,
 )
@@ -90,7 +89,9 @@ def measurements(
 
 def _released(cell: Cell, place: Answer, rows: Rows) -> JudgedCell | None:
     """What the network that comes with the project reaches on the images of a cell of ours."""
-    if not is_ours(cell.method) or cell.metric not in QUALITY or not place.datasets:
+    if cell.metric not in QUALITY or not place.datasets:
+        return None
+    if model_of_method().get(cell.method) not in get_scale("release")["networks"]:
         return None
     for row in rows.get((RELEASED, place.level), []):
         # one network for this level, or for all

@@ -5,8 +5,8 @@
   semanir report claims --results results/smoke/results.csv
 
 `snakemake all` runs them in order. A results.csv has a line for every score of every image; pages
-are made of it, a table of the records that it needs, and of the best evidence there is beside: other
-scales that were run here, and accepted results that come with the project.
+are made of it, a table of the records that it needs, and of what else there is: other scales that
+were run here, and accepted results that come with the project.
 """
 
 # pandas, jinja2 and matplotlib are imported where they are used: help answers at once

@@ -4,12 +4,11 @@ import pandas as pd
 import pytest
 from made_records import count_record, denoised, runtime_record
 
-from reports.claims import claims
-from reports.collect import accepted_results, read_records, read_results
+from reports import evidence
+from reports.collect import read_records, read_results
 from reports.gate.accepted import accept, read_accepted
 from reports.gate.check import check
-from reports.pages import accepted as pages
-from reports.tables import layouts, tables
+from reports.tables import tables
 from semanir.errors import InputError
 
 
@@ -43,33 +42,28 @@ def test_the_gate_takes_it_as_accepted_results(accepted, tmp_path, capsys):
     assert "worse" in capsys.readouterr().out
 
 
-def test_pages_are_those_of_the_results(accepted, tmp_path, monkeypatch):
-    monkeypatch.setattr(layouts, "default_tables", lambda: ["table03", "table07"])
-    path, results = accepted
-    out = tmp_path / "reports/smoke-my-machine"
-    pages.render(path, out)
-    for name in ("index", "claims", "ablations", "table03", "table07"):
-        page = (out / f"{name}.html").read_text()
-        assert "Measured on A Processor &lt;at&gt; 2 GHz &amp; more, AVX2, 2026-01-02" in page
-    tables.render("table07", "smoke", results, tmp_path)
-    assert (tmp_path / "table07.csv").read_text() == (out / "table07.csv").read_text()
-    verdicts = {claim.id: claim.verdict for claim in claims.render("smoke", results, tmp_path)}
-    ledger = pd.read_csv(out / "claims.csv", dtype=str).set_index("id")
-    assert ledger["verdict"].to_dict() == verdicts
-    assert verdicts["larger-window-better-gray"] == "holds, scaled down"
-    assert verdicts["parameters-of-semanir"] == "does not hold"
-    index = (out / "index.html").read_text()
-    assert 'href="../index.html"' in index
-    assert "visual.html" not in index and "figure04.html" not in index
-
-
-def test_only_files_with_a_machine_are_listed(accepted, tmp_path):
+def test_only_files_with_a_machine_are_evidence(accepted, tmp_path):
     accept("smoke", tmp_path / "results.csv")
-    (one,) = accepted_results()
-    assert (one.name, one.scale) == ("smoke-my-machine", "smoke")
+    (one,) = evidence.accepted()
+    assert (one.scale, one.machine) == ("smoke", "my-machine")
+    assert one.source.startswith("Measured on A Processor <at> 2 GHz & more, AVX2, 2026-01-02")
     assert "commit 0123456789ab" in one.source
-    with pytest.raises(InputError, match=r"smoke\.csv is no <scale>-<machine>"):
-        pages.render(tmp_path / "accepted/smoke.csv", tmp_path / "out")
+    pd.testing.assert_frame_equal(one.by_image, accepted[1], check_dtype=False)
+
+
+def test_a_page_shows_them_beside_this_machine_alone(accepted, tmp_path):
+    """Two tables and a switch; where there is nothing else, one."""
+    empty = evidence.Evidence("smoke", accepted[1][:0])
+    tables.render("table11", [empty, *evidence.accepted()], tmp_path)
+    page = (tmp_path / "table11.html").read_text()
+    best, _, here = page.partition('<div class="evidence" id="here">')
+    # the structure of SemanIR-S and -B, two numbers each
+    assert "4 of 10 numbers measured" in best and "0 of 10 numbers measured" in here
+    assert page.count('type="radio" name="evidence"') == 2
+    assert best.count("made: with the project, my-machine") == 4
+    tables.render("table11", [empty], tmp_path)
+    page = (tmp_path / "table11.html").read_text()
+    assert 'name="evidence"' not in page and page.count('<table class="printed"') == 1
 
 
 @pytest.mark.parametrize("size", [40, 400])
@@ -77,7 +71,7 @@ def test_a_torn_file_is_named(accepted, size):
     path, _ = accepted
     path.write_bytes(path.read_bytes()[:size])
     with pytest.raises(InputError, match=r"smoke-my-machine\.csv\.gz"):
-        accepted_results()
+        evidence.accepted()
 
 
 def test_a_name_that_does_not_fit_is_refused(accepted, tmp_path):
@@ -85,6 +79,6 @@ def test_a_name_that_does_not_fit_is_refused(accepted, tmp_path):
         accept("smoke", tmp_path / "results.csv", "../My Box")
     path, _ = accepted
     other = path.rename(path.with_name("mini-my-machine.csv.gz"))
-    for read in (accepted_results, lambda: read_accepted(other)):
+    for read in (evidence.accepted, lambda: read_accepted(other)):
         with pytest.raises(InputError, match="smoke scale, mini"):
             read()

@@ -6,6 +6,7 @@ import pytest
 from browser import DESKTOP, PHONE
 
 from reports.collect import read_records
+from reports.evidence import Evidence
 from reports.tables import tables
 from reports.tables.layouts import layouts
 from semanir.plan.cells import cells
@@ -23,7 +24,7 @@ def page(everything, tmp_path_factory):
 
     @cache
     def rendered(table):
-        tables.render(table, "smoke", results, folder)
+        tables.render(table, [Evidence("smoke", results)], folder)
         return folder / f"{table}.html"
 
     return rendered

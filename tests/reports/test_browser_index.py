@@ -11,6 +11,7 @@ from PIL import Image
 
 from reports.claims import claims
 from reports.collect import read_results, write_results
+from reports.evidence import Evidence
 from reports.figures import figure04, visual
 from reports.pages import ablations, index
 
@@ -33,9 +34,10 @@ def pages(everything, tmp_path_factory):
     results = read_results(path)
     figure04.render(activation, folder)
     visual.render("smoke", visual.visuals(visuals, results), folder)
-    for page in (claims, ablations):
-        page.render("smoke", results, folder)
-    index.render("smoke", path, folder / "index.html", visuals, activation)
+    ablations.render("smoke", results, folder)
+    evidence = [Evidence("smoke", results)]
+    claims.render(evidence, folder)
+    index.render(evidence, folder / "index.html", visuals, activation)
     return folder
 
 

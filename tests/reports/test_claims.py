@@ -15,6 +15,7 @@ from reports.claims import claims as ledger
 from reports.claims.claims import frame, judge, read_claims
 from reports.claims.forms import NotMeasuredError, evaluate
 from reports.collect import collect, read_records
+from reports.evidence import Evidence
 from reports.legend import HOLDS, NOTHING, UNMEASURED
 from reports.statistics.conclusions import Family, compare_all
 from semanir.errors import InputError
@@ -63,7 +64,7 @@ UNEQUAL = {
 
 @pytest.fixture(scope="module")
 def numbers():
-    return frame("smoke", EMPTY)
+    return frame([Evidence("smoke", EMPTY)])
 
 
 def judged(numbers, name, results=EMPTY, by_image=EMPTY, scale="mini"):
@@ -226,10 +227,10 @@ def test_numbers_give_a_measured_verdict_at_full_size_alone(tmp_path):
     records = [count_record(tmp_path, name) for name in ("semanir-s", "semanir-b")]
     records.append(eval_record(tmp_path, "demosaick-rggb", "semanir-u", scores))
     results = collect(records)
-    one = judged(frame("smoke", results), "parameters-of-semanir", results)
+    one = judged(frame([Evidence("smoke", results)]), "parameters-of-semanir", results)
     assert (one.verdict, one.printed) == ("does not hold", "not printed")
     assert one.detail == "in 3 of 4 numbers; not in SemanIR-B x4 params 20.04, measured 20.000"
-    one = judged(frame("smoke", results), "demosaicking-best", results)
+    one = judged(frame([Evidence("smoke", results)]), "demosaicking-best", results)
     assert one.verdict == UNMEASURED.name
 
 
@@ -266,7 +267,7 @@ def test_text_of_claims_is_escaped(entries, tmp_path):
         "- {id: a, place: <b>p</b>, text: <script>alert(1)</script>, note: M^2 < k,"
         " printed: {value: '1', equals: '1'}}"
     )
-    ledger.render("smoke", EMPTY, tmp_path)
+    ledger.render([Evidence("smoke", EMPTY)], tmp_path)
     page = (tmp_path / "claims.html").read_text()
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page and "<b>p</b>" not in page
     assert "M^2 &lt; k" in page
@@ -275,7 +276,7 @@ def test_text_of_claims_is_escaped(entries, tmp_path):
 def test_page_and_csv_say_the_same(tmp_path):
     """With what a GPU measured, at every scale: ratios worked out by hand from its evidence."""
     results = read_records(denoised(tmp_path, {"semanir-u-window32": 0.2, "semanir-u-window8": 0}))
-    summary = ledger.summary(ledger.render("mini", results, tmp_path))
+    summary = ledger.summary(ledger.render([Evidence("mini", results)], tmp_path))
     assert "by the paper's own tables: " in summary
     table = pd.read_csv(tmp_path / "claims.csv", keep_default_na=False).set_index("id")
     assert list(table.index) == [claim["id"] for claim in read_claims()]

@@ -1,133 +1,146 @@
-"""Tables 1 and 12 and Figure 4: what their pages make of what is measured for them."""
+"""The best measurement of a cell: by photographs, scale and machine; what counts as evidence."""
 
 import pandas as pd
 import pytest
-from made_records import activation_record
+from made_records import cell, count_record, eval_record
+from printed import find
 
-from reports.collect import collect, read_records
-from reports.figures import figure04
-from reports.tables import complexity, memory, tables
-from semanir.errors import InputError
-from semanir.plan.cells import cells
-from semanir.plan.record import write_record
+from reports import collect, evidence
+from reports.collect import read_records
+from reports.evidence import RANKS, Evidence, best, gather, judge_cells, judge_here, pooled
+from reports.tables.verdicts import JudgedCell
+from semanir.plan.models import scales
 
-MIB = 2**20
-
-
-def test_formulas_are_read_as_printed():
-    symbols = {"H": 3, "W": 5, "C": 7, "h": 2, "M": 4, "k": 11}
-    assert complexity.evaluate("4HWC^2 + 2(HW)^2 C", symbols) == 4 * 15 * 49 + 2 * 225 * 7
-    assert complexity.evaluate("4HWC^2 + 2h(M)^2 HWC", symbols) == 4 * 15 * 49 + 4 * 16 * 15 * 7
-    assert complexity.evaluate("4HWC^2 + 2hkHWC", symbols) == 4 * 15 * 49 + 44 * 15 * 7
-    assert complexity.evaluate("12M^2-12k-HW", symbols) == 192 - 132 - 15
-    for cell in cells("table12"):
-        assert complexity.evaluate(cell.value, symbols) > 0
-    for bad in ("4HXC", "HW; C", "__import__", "H/W"):
-        with pytest.raises(InputError, match="cannot read"):
-            complexity.evaluate(bad, symbols)
+PRINTED = cell()
 
 
-def test_the_memory_model_fits_the_printed_numbers():
-    """Constants of the fit in bytes, from facts that were derived apart from this code."""
-    numbers = [cell for cell in cells("table01") if cell.kind == "number"]
-    fits = {method: memory.fit(numbers, method) for method in memory.OURS}
-    for method, known in {"Torch-Mask": (104.5, 32), "Torch-Gather": (16, 1608)}.items():
-        assert fits[method] == pytest.approx(known, rel=0.05), method
-        for cell in numbers:
-            if cell.method == method:
-                assert memory.model(cell, fits) == pytest.approx(float(cell.value), rel=0.01)
-    # Triton grows faster than N^2 between the largest sizes: no such model can follow
-    assert memory.fit(numbers, "Triton") == pytest.approx((40, 40), rel=0.2)
+def made(scale="smoke", machine="", stand_in=False, measured=30.0, verdict="scaled down"):
+    facts = {"dataset": "kodak"}
+    return JudgedCell(
+        PRINTED, verdict, "", measured, facts=facts, stand_in=stand_in, scale=scale, machine=machine
+    )
 
 
-def test_exponents_and_their_verdicts():
-    assert memory.exponent(["N=512", "N=1024"], [1.0, 4.0]) == 2
-    assert memory.exponent(["k=32", "k=512"], [1.0, 16.0]) == 1
-    numbers = [cell for cell in cells("table01") if cell.kind == "number"]
-    found = {}
-    for n in (4096, 8192):
-        found |= {(f"N={n}", "mask"): {"bytes": n * n}, (f"N={n}", "gather"): {"bytes": n}}
-    lines = {line["method"]: line for line in memory.growth(numbers, found)}
-    assert lines["Torch-Mask"]["verdict"] == "same growth"
-    assert lines["Torch-Gather"]["verdict"] == "grows less"
-    assert "Triton" not in lines  # it was not measured
+def test_every_scale_has_a_rank():
+    assert sorted(RANKS) == sorted(scales())
 
 
-def put(folder, name, **body):
-    path = folder / f"results/smoke/cost/attention/{name}.json"
-    write_record(path, name, {"scale": "smoke", "model": "attention"}, "attention", **body)
-    return path
+# better before worse, each for one reason
+PAIRS = {
+    "scale": ({"scale": "paper"}, {"scale": "gpu"}),
+    "release before mini": ({"scale": "release"}, {"scale": "mini"}),
+    "mini before smoke": ({"scale": "mini", "machine": "box"}, {"scale": "smoke"}),
+    "printed photographs before scale": ({"scale": "smoke"}, {"scale": "gpu", "stand_in": True}),
+    "this machine before another": ({"scale": "mini"}, {"scale": "mini", "machine": "box"}),
+    "measured before not": ({"scale": "smoke"}, {"scale": "paper", "measured": None}),
+}
 
 
-def test_page_of_table_1(tmp_path, monkeypatch):
-    rows = [
-        {"setting": s, "N": 1, "k": 7, "B": 3, "backend": b, "bytes": size, "predicted": 9 * MIB}
-        for s in ("N=4096", "N=8192", "k=32", "k=64", "k=512", "N=512")
-        for b, size in (("fused", 2 * MIB), ("mask", None), ("gather", 5 * MIB))
+@pytest.mark.parametrize("reason", PAIRS)
+def test_the_better_of_two_is_shown_and_the_other_kept(reason):
+    good, bad = (made(**fields) for fields in PAIRS[reason])
+    for found in ((good, bad), (bad, good)):
+        one = best(found)
+        assert (one.scale, one.machine, one.measured) == (good.scale, good.machine, good.measured)
+        assert one.others == ((bad,) if bad.measured is not None else ())
+
+
+def test_stand_ins_alone_leave_the_cell_not_run():
+    """The measurement is kept beside it, and the best of two."""
+    low, high = made(stand_in=True), made("mini", stand_in=True, measured=31.0)
+    one = best([low, high])
+    assert (one.verdict, one.measured, one.near, one.others) == ("not run", None, high, (low,))
+    assert "stand in for Kodak" in one.reason
+
+
+def test_what_was_not_measured_keeps_the_reason_of_the_run_that_is_rendered():
+    here, there = JudgedCell(PRINTED, "not run", "here"), JudgedCell(PRINTED, "quoted", "there")
+    assert best([here, there]).reason == "here"
+
+
+def results_of(folder, scale, model, psnr, seeds=(0,)):
+    """Of x2 super-resolution on the printed Set5."""
+    scores = [("set5", "x2", psnr + extra, 0.9, 0.9) for extra in (-1, 1)]
+    records = [eval_record(folder, "sr-x2", model, scores, seed=seed) for seed in seeds]
+    return read_records(records).assign(scale=scale)
+
+
+def test_cells_are_judged_by_the_best_and_by_the_run_alone(tmp_path):
+    """Of ours the network that comes with the project is worth more than one of the mini scale."""
+    smoke = Evidence("smoke", results_of(tmp_path, "smoke", "semanir-b", 30.0))
+    mini = [results_of(tmp_path, "mini", name, p) for name, p in (("semanir-s", 33.0),)]
+    mini += [results_of(tmp_path, "mini", "semanir-released", 36.0)]
+    other = Evidence("mini", pd.concat(mini, ignore_index=True), "box", "there")
+    ours = [
+        find("table10", row=f"SemanIR-{name} ×2", dataset="Set5", metric="PSNR") for name in "SB"
     ]
-    path = put(tmp_path, "memory", device="cpu", rows=rows)
-    monkeypatch.setattr("reports.collect.EVIDENCE", tmp_path)
-    assert memory.section(cells("table01"), collect([]))["parts"] == []
-    results = collect([path])
-    assert set(results["metric"]) == {"memory_cpu", "memory_predicted"}
-    tables.render("table01", "smoke", read_records([path]), tmp_path)
-    page = (tmp_path / "table01.html").read_text()
-    assert "0 of 27 cells measured" in page and "27 no hardware" in page
-    assert "9 skipped" in page and ">2.0<" in page and "The batch is\n3 over N" in page
-    assert page.count("<svg") == 1 and "grows less" in page
-    assert "<script src" not in page and "http" not in page
+    s, b = judge_cells(ours, [smoke, other])
+    assert (s.measured, s.scale, s.machine, s.verdict) == (36.0, "release", "box", "scaled down")
+    assert s.reason.startswith("Release scale") and s.difference == 36.0 - float(s.cell.value)
+    assert [(one.measured, one.scale) for one in s.others] == [(33.0, "mini")]
+    assert b.measured is None  # neither its scale's set nor its network
+    assert [one.measured for one in judge_here(ours, [other])] == [33.0, None]
 
 
-def test_times_of_the_back_ends_are_collected(tmp_path):
-    layers = [{"N": 64, "K": 8, "forward": {"mask": 3.0, "dense": 2.0}, "forward_backward": {}}]
-    results = collect([put(tmp_path, "bench", device="cpu", layers=layers)])
-    rows = results[["model", "level", "metric", "value", "k"]].to_numpy().tolist()
-    assert rows == [
-        [name, "N=64 k=8", "forward_ms", t, 8] for name, t in (("dense", 2), ("mask", 3))
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    """Two scales run in a folder, with evaluations of systems, and an accepted file."""
+    monkeypatch.setattr(collect, "ACCEPTED", tmp_path / "accepted")
+    (tmp_path / "accepted").mkdir()
+    results = results_of(tmp_path, "mini", "swinir", 38.0)
+    results.to_csv(tmp_path / "accepted" / "mini-my-box.csv.gz", index=False)
+    (tmp_path / "accepted" / "smoke.csv").write_text("the gate's")
+    for scale, name, model in (
+        ("mini", "results", "input"),
+        ("mini", "systems", "hat"),
+        ("smoke", "results", "input"),
+        ("nonsense", "results", "input"),
+    ):
+        path = tmp_path / "results" / scale / f"{name}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        results_of(tmp_path, scale, model, 30.0).to_csv(path, index=False)
+    return tmp_path
+
+
+def test_evidence_is_what_was_run_here_and_what_comes_with_the_project(folders):
+    """The run first, of its scale nothing else but systems; no accepted file of the gate."""
+    run = results_of(folders, "smoke", "semanir-s", 33.0)
+    found = gather("smoke", run, folders)
+    assert [(one.scale, one.machine) for one in found] == [
+        ("smoke", ""),
+        ("mini", ""),
+        ("mini", "my-box"),
     ]
+    models = [set(one.by_image["model"]) for one in found]
+    assert models == [{"semanir-s"}, {"input", "hat"}, {"swinir"}]
+    assert [bool(one.source) for one in found] == [False, False, True]
+    assert set(gather("mini", run, folders)[0].by_image["model"]) == {"semanir-s", "hat"}
 
 
-def test_page_of_table_12(tmp_path):
-    """Two forms as counted on a map of 8 x 8 with 12 channels: what the formulas say."""
-    counts = {"H": 8, "W": 8, "C": 12, "h": 6, "bias": 7, "floats": 99}
-    rows = [
-        counts | {"form": "W-MSA", "M": 4, "multiply_adds": 61_440, "dictionary": 0},
-        counts | {"form": "SemanIR MSA", "M": 8, "k": 9, "multiply_adds": 50_688, "dictionary": 9},
-    ]
-    path = put(tmp_path, "complexity", rows=rows)
-    tables.render("table12", "smoke", read_records([path]), tmp_path)
-    page = (tmp_path / "table12.html").read_text()
-    assert page.count('<td class="match">1 <i') == 2
-    assert "140288" in page and "-9652" in page
-    lines = complexity.lines(cells("table12"), collect([path]))
-    assert [line["time_ratio"] for line in lines] == [1, 1]
-    assert all(line["space_ratio"] < 1 for line in lines)
-    assert complexity.section(cells("table12"), collect([]))["lines"] == []
+def test_the_same_is_taken_once_and_times_are_of_one_run(tmp_path):
+    """Times of a mini run are not averaged with those of a smoke run at another size."""
+    smoke, mini = (results_of(tmp_path, s, "swinir", p) for s, p in (("smoke", 30), ("mini", 38)))
+    times = smoke[smoke["metric"] == "psnr"].assign(metric="median_ms", image="", task="sr")
+    smoke = pd.concat([smoke, times.assign(level="64", value=5.0)], ignore_index=True)
+    mini = pd.concat([mini, times.assign(scale="mini", level="128", value=7.0)], ignore_index=True)
+    both = pooled([Evidence("smoke", smoke), Evidence("mini", mini, "box")])
+    assert both.loc[both["metric"] == "psnr", "value"].tolist() == [38.0]
+    assert set(both.loc[both["metric"] == "median_ms", "level"]) == {"128"}
+    alone = pooled([Evidence("smoke", smoke)])
+    assert set(alone.loc[alone["metric"] == "median_ms", "value"]) == {5.0}
 
 
-def test_memory_of_a_gpu_is_shown_beside_that_of_this_machine(tmp_path):
-    """The committed sweep: mask and gather are near print with the assumed batch, Triton is not."""
-    empty = pd.DataFrame(columns=["metric", "model", "level", "value", "batch", "machine"])
-    (part,) = memory.section(cells("table01"), empty)["parts"]
-    assert part["device"] == "cuda" and "H100" in part["machine"]
-    printed = {(c.setting, c.method): float(c.value) for c in cells("table01") if c.value}
-    for setting in ("N=8192", "k=32", "k=64"):
-        for method, backend in (("Torch-Mask", "mask"), ("Torch-Gather", "gather")):
-            found = part["measured"][setting, backend]["bytes"] / 2**30
-            assert 0.55 < found / printed[setting, method] < 1, (setting, backend)
-        ours = part["measured"][setting, "triton"]["bytes"] / 2**30
-        assert ours < printed[setting, "Triton"] / 5
-    assert part["measured"]["k=512", "gather"]["bytes"] is None  # printed: OOM
-    tables.render("table01", "smoke", read_records([]), tmp_path)
-    page = (tmp_path / "table01.html").read_text()
-    assert "On an NVIDIA H100" in page and "How memory grows on a CPU" not in page
+def test_ablations_are_of_the_best_scale_with_several_seeds(tmp_path):
+    smoke = Evidence("smoke", results_of(tmp_path, "smoke", "semanir-s", 33.0))
+    mini = Evidence("mini", results_of(tmp_path, "mini", "semanir-s", 33.0, (0, 1)), "box")
+    paper = Evidence("paper", results_of(tmp_path, "paper", "semanir-s", 33.0))
+    assert evidence.of_ablations([smoke, mini, paper]) is mini
+    assert evidence.of_ablations([smoke, paper]) is smoke
 
 
-def test_page_of_figure_4(tmp_path):
-    path = activation_record(tmp_path)
-    path.write_text(path.read_text().replace("astronaut", "<b>photo</b>"))
-    figure04.render(path, tmp_path)
-    page = (tmp_path / "figure04.html").read_text()
-    assert page.count("<svg") == 2 and "&lt;b&gt;photo" in page and "<b>photo" not in page
-    figure04.render(path, tmp_path)
-    assert (tmp_path / "figure04.html").read_text() == page
+def test_counts_do_not_depend_on_the_machine(tmp_path):
+    """The count of this run, whatever the accepted files say of the same network."""
+    count = read_records([count_record(tmp_path, "semanir-s")])
+    params = find("table10", row="SemanIR-S ×2", metric="params")
+    (one,) = judge_cells([params], [Evidence("smoke", count), Evidence("mini", count, "box")])
+    assert one.verdict == "match" and one.measured == pytest.approx(11.869775)

@@ -1,31 +1,17 @@
-"""The index: coverage, what is missing, gains, machines, and pictures."""
+"""The index: coverage, gains, machines, and pictures."""
 
-import json
 import re
-import shlex
-from collections import Counter
-from pathlib import Path
 
 import pytest
-from made_records import PROVENANCE, STAMP, count_record, eval_record, runtime_record, visual_record
+from made_records import PROVENANCE, count_record, eval_record, visual_record
 from pages import assert_self_contained
 
-from baselines.registry import released_systems
-from reports.collect import Accepted, collect, read_records, write_results
-from reports.legend import MEASURED
+from reports.collect import collect, read_records
+from reports.evidence import Evidence
+from reports.legend import AS_PRINTED
 from reports.pages import index
-from reports.pages.missing import gaps
+from reports.pages.verdict_box import HEADLINES
 from reports.tables.layouts import default_tables
-from reports.tables.verdicts import judge_table
-from semanir.errors import InputError
-from semanir.plan import configuration
-from semanir.plan.cells import cells
-from semanir.plan.plan import Plan
-
-
-@pytest.fixture(autouse=True)
-def no_accepted_results(monkeypatch):
-    monkeypatch.setattr(index, "accepted_results", list)
 
 
 @pytest.fixture
@@ -33,11 +19,9 @@ def rendered(tmp_path, monkeypatch):
     """The text of an index of the smallest table alone, for what does not depend on the others."""
     monkeypatch.setattr(index, "default_tables", lambda: ["table11"])
 
-    def render(results, *visuals, source=""):
-        if not isinstance(results, Path):
-            write_results(results, tmp_path / "results.csv")
-            results = tmp_path / "results.csv"
-        index.render("smoke", results, tmp_path / "index.html", visuals, source=source)
+    def render(records, *visuals, others=()):
+        evidence = [Evidence("smoke", read_records(records)), *others]
+        index.render(evidence, tmp_path / "index.html", visuals)
         return (tmp_path / "index.html").read_text(encoding="utf-8")
 
     return render
@@ -69,37 +53,38 @@ def test_gains_by_hand(tmp_path):
     ]
 
 
-def test_the_index_shows_coverage(results_csv, tmp_path):
+def test_the_index_shows_coverage(everything, tmp_path):
     out = tmp_path / "index.html"
-    index.render("smoke", results_csv, out)
+    index.render([Evidence("smoke", read_records(everything))], out)
     text = out.read_text(encoding="utf-8")
     page = assert_self_contained(text)
     links = [to for to in page.attributes("a", "href") if to.endswith(".html")]
-    others = ("visual.html", "ablations.html", "figure04.html")
+    others = ("ablations.html", "visual.html", "figure04.html", "table03.html")
     assert links == [*(f"{table}.html" for table in default_tables()), *others]
-    assert " ".join(STAMP.split()) in " ".join(" ".join(page.text).split())
 
-    sections = dict(re.findall(r"<h2>(.*?)</h2>(.*?)(?=<h2>|</main>)", text, re.DOTALL))
-    counted, parts = {}, {}
-    for name, row in re.findall(r'<a href="(\w+)\.html">(.*?)</tr>', sections["Tables"], re.DOTALL):
-        counted[name] = [int(n) for n in re.findall(r"<td>(\d+)</td>", row)]
+    (tables,) = re.findall(r'<h2 id="tables">(.*?)</tbody>', text, re.DOTALL)
+    counted, parts, beside = {}, {}, {}
+    for name, row in re.findall(r'<a href="(\w+)\.html">(.*?)</tr>', tables, re.DOTALL):
+        *counted[name], beside[name] = [n and int(n) for n in re.findall(r"<td>(\d*)</td>", row)]
         drawn = re.findall(r'style="flex-grow: (\d+)" title="(\d+) ([a-z ]+)"', row)
         assert all(width == count for width, count, _ in drawn)
         parts[name] = {verdict: int(count) for _, count, verdict in drawn}
         spoken = "".join(re.findall(r'role="img" aria-label="(.*?)"', row))
         assert spoken == ", ".join(f"{count} {verdict}" for _, count, verdict in drawn)
-    # printed numbers, measured, match
+    # printed numbers, resolved, match; measured on stand-ins, each once
     assert counted["table11"] == [10, 10, 10]
-    assert counted["table07"] == [219, 30, 2]
-    assert parts["table08"]["synthetic data"] == 3
+    assert counted["table07"] == [219, 9, 2]
+    assert (beside["table07"], beside["table08"], beside["table11"]) == (6, 3, "")
     assert list(counted) == default_tables()
-    for name, (numbers, shown, match) in counted.items():
+    for name, (numbers, resolved, match) in counted.items():
         assert sum(parts[name].values()) == numbers
-        assert sum(parts[name].get(verdict, 0) for verdict in MEASURED) == shown
+        assert sum(parts[name].get(verdict, 0) for verdict in AS_PRINTED) == resolved
         assert parts[name].get("match", 0) == match
-    told = re.search(r"<b>(\d+) of (\d+) printed numbers measured, (\d+) match", text)
-    sums = [sum(row[column] for row in counted.values()) for column in (1, 0, 2)]
-    assert [int(number) for number in told.groups()] == sums
+    resolved, numbers, rest = map(
+        int, re.search(r"(\d+) of (\d+) numbers are resolved; .* other (\d+)", text).groups()
+    )
+    assert (resolved, numbers) == tuple(sum(row[n] for row in counted.values()) for n in (1, 0))
+    assert resolved + rest == numbers == 786
 
 
 def test_a_gain_without_its_input_is_a_dash(rendered, tmp_path):
@@ -112,101 +97,20 @@ def test_what_comes_from_data_is_escaped(rendered, tmp_path):
     evil = "\"'><img src=x onerror=alert(1)>&"
     provenance = PROVENANCE | {"machine": evil, "commit": evil, "versions": {"torch": evil}}
     scores = [("embedded_rgb", "x2", 20, 0, 0)]
-    runtime, visual = runtime_record(tmp_path), visual_record(tmp_path, image=evil, dataset=evil)
-    record = json.loads(runtime.read_text())
-    record["rows"][0] |= {"network": evil, "group": evil, "input": evil}
-    runtime.write_text(json.dumps(record))
+    visual = visual_record(tmp_path, image=evil, dataset=evil)
     scored = eval_record(tmp_path, "sr-x2", "semanir-s", scores, provenance=provenance)
-    text = rendered([scored, runtime, visual], visual)
+    text = rendered([scored, visual], visual)
     page = assert_self_contained(text)
     assert "<img src=x" not in text
     assert "onerror" not in {name for _, attributes in page.tags for name in attributes}
-    assert page.text.count(evil) >= 6
+    assert page.text.count(evil) >= 4
 
 
-def test_the_first_visuals_are_shown_and_the_rest_is_counted(rendered, results_csv, tmp_path):
+def test_the_first_visuals_are_shown_and_the_rest_is_counted(rendered, everything, tmp_path):
     tasks = ["sr-x2", "sr-x4", "sr-x3", "deblur-motion", "demosaick-rggb", "weather-blind"]
-    text = rendered(results_csv, *(visual_record(tmp_path, task) for task in tasks))
+    text = rendered(everything, *(visual_record(tmp_path, task) for task in tasks))
     assert text.count('<figure class="compare">') == index.SHOWN == 4
     assert "2 more" in text
-
-
-@pytest.mark.parametrize("scale", ["smoke", "mini"])
-def test_every_number_that_is_not_measured_is_in_one_gap(scale, monkeypatch):
-    """None twice, none forgotten, those with a command first; commands plan what they name."""
-    empty = read_records([])
-    judged = [v for table in default_tables() for v in judge_table(cells(table), scale, empty)]
-    missing = gaps(judged, scale)
-    numbers = Counter(one.cell.table for one in judged if one.cell.kind == "number")
-    assert sum(gap.count for gap in missing) == numbers.total()
-    assert {table for gap in missing for table in gap.tables} == set(numbers)
-    have = [bool(gap.command) for gap in missing]
-    assert have == sorted(have, reverse=True) and any(have) and not all(have)
-
-    named = set()
-    for gap in filter(lambda gap: gap.command, missing):
-        *words, options = gap.command.partition(" --config ")[::2]
-        assert words == ["snakemake --cores 4 all"]
-        config = dict(option.split("=", 1) for option in shlex.split(options))
-        plan, _ = configuration.read(dict(config))
-        runs = plan.runs(default_tables())
-        asked = set(filter(None, config.get("systems", "").split(",")))
-        named |= asked
-        # at the mini scale no run of a system is planned for want of its set
-        assert asked <= {run.model for run in runs} | set(plan.entry["systems"])
-    answers = [Plan(scale).answer(one.cell) for one in judged]
-    assert {a.model for a in answers if a.task} & set(released_systems()) <= named
-
-
-def first_number(table, method, dataset):
-    """The first printed PSNR of a method on a set."""
-    wanted = (method, dataset, "PSNR", "number")
-    return next(c for c in cells(table) if (c.method, c.dataset, c.metric, c.kind) == wanted)
-
-
-BASE = "snakemake --cores 4 all"
-MINI = f"{BASE} --config scale=mini"
-PAPER = f"{BASE} --config scale=paper"
-ACCEPTED = "accept_noncommercial=true"
-
-
-@pytest.mark.parametrize(
-    ("cell", "command", "reason"),
-    [
-        ("table04 JPEG LIVE1", MINI, "stand in for the set; the mini scale reads it"),
-        ("table02 SemanIR GoPro", PAPER, "stand in for the set; the paper scale reads it"),
-        ("table10 SemanIR-S Set5", BASE, "planned at this scale, but not in the results"),
-        ("table10 SwinIR Set5", f"{MINI} systems={{swinir}}", "when asked for"),
-        ("table10 SwinIR Manga109", f"{PAPER} systems={{swinir}}", "when asked for"),
-        ("table10 RCAN Set5", f"{MINI} weights_dir=FOLDER systems={{rcan}}", "by hand"),
-        ("table07 Restormer CBSD68", f"{MINI} {ACCEPTED} systems={{restormer}}", "non-commercial"),
-        ("table10 SAN Set5", "", "its repository carries no licence file"),
-        ("table08 SwinIR Test1", "", "no weights for weather-blind were released"),
-    ],
-)
-def test_a_gap_by_hand(tmp_path, cell, command, reason):
-    """One number alone; systems of the scale are named with the one that is asked for."""
-    input_scores, scores = ([("embedded_rgb", name, 25, 0, 0)] for name in ("qf10", "motion"))
-    measured = [
-        eval_record(tmp_path, "jpeg_color-blind", "input", input_scores),
-        eval_record(tmp_path, "deblur-motion", "semanir-u", scores),
-    ]
-    verdicts = judge_table([first_number(*cell.split())], "smoke", collect(measured))
-    (gap,) = gaps(verdicts, "smoke")
-    if "{" in command:
-        system = command.partition("{")[2].rstrip("}")
-        scale = "paper" if "scale=paper" in command else "mini"
-        wanted = {system, *Plan(scale).systems}
-        names = ",".join(name for name in released_systems() if name in wanted)
-        command = command.replace(f"{{{system}}}", names)
-    assert (gap.command, gap.count, gap.tables) == (command, 1, [cell.split()[0]])
-    assert reason in gap.reason
-
-
-def test_what_is_measured_as_printed_is_no_gap(tmp_path):
-    record = eval_record(tmp_path, "jpeg_color-blind", "input", [("live1", "qf10", 25.69, 0, 0)])
-    judged = judge_table([first_number("table04", "JPEG", "LIVE1")], "mini", collect([record]))
-    assert judged[0].verdict == "match" and gaps(judged, "mini") == []
 
 
 def test_machines_are_counted_by_record(tmp_path):
@@ -223,33 +127,22 @@ def test_machines_are_counted_by_record(tmp_path):
     assert second["first"] == second["last"] == "2026-03-04"
 
 
-def test_times_have_their_ratio(tmp_path):
-    lines = index.timings(collect([runtime_record(tmp_path), count_record(tmp_path, "semanir-s")]))
-    shown = {line["model"]: (line["task"], line["median_ms"], line["ratio"]) for line in lines}
-    assert shown == {"swinir:x4": ("sr", 50, 1), "semanir-s:x4:k=64": ("sr", 40, 0.8)}
-    assert index.timings(collect([count_record(tmp_path, "semanir-s")])) == []
+def test_where_evidence_is_from_is_told(rendered, everything):
+    there = "Measured on <b>A & B</b>"
+    other = Evidence("mini", read_records(everything).assign(scale="mini"), "box", there)
+    text = rendered(everything, others=[other])
+    assert "mini scale, box; smoke scale, this machine." in text
+    assert "Measured on &lt;b&gt;A &amp; B&lt;/b&gt;" in text
 
 
-def test_accepted_results_of_other_machines_are_linked(rendered, results_csv, monkeypatch):
-    accepted = [
-        Accepted("mini-box", "mini", "Measured on <b>A & B</b>", results_csv),
-        Accepted("smoke-box", "smoke", "", results_csv),
-    ]
-    assert "mini-box" not in rendered(results_csv)
-    monkeypatch.setattr(index, "accepted_results", lambda: accepted)
-    text = rendered(results_csv)
-    for page in ("index", "claims", "ablations"):
-        assert f'<a href="mini-box/{page}.html">' in text
-    assert "Measured on &lt;b&gt;A &amp; B&lt;/b&gt;" in text and "smoke-box" not in text
-    assert "mini-box" not in rendered(results_csv, source="there")
-
-
-def test_claims_are_shown_as_soon_as_there_are_some(rendered, results_csv, tmp_path):
-    assert index.claims(tmp_path) == {} and "claims.html" not in rendered(results_csv)
-    (tmp_path / "claims.csv").write_text(
-        "kind,verdict\nclaim,does not hold\nclaim,holds\nclaim,holds\nfinding,holds\n"
-    )
-    assert "2 holds, 1 does not hold" in rendered(results_csv)
-    (tmp_path / "claims.csv").write_text("claim\na\n")
-    with pytest.raises(InputError, match="verdict"):
-        index.claims(tmp_path)
+def test_claims_are_shown_as_soon_as_there_are_some(rendered, everything, tmp_path):
+    assert "claims.html" not in rendered(everything)
+    first, second, *_ = HEADLINES.items()
+    lines = ["id,kind,printed,verdict", f"{first[1]},claim,does not hold,holds"]
+    lines += [f"{second[1]},claim,not printed,inconclusive", "other,finding,holds,holds"]
+    (tmp_path / "claims.csv").write_text("\n".join(lines))
+    text = rendered(everything)
+    assert "1 holds, 1 inconclusive" in text
+    for (name, claim), words in ((first, "does not hold"), (second, "inconclusive")):
+        (row,) = re.findall(rf'<tr><th scope="row"><a href="claims.html#{claim}">(.*?)</tr>', text)
+        assert row.startswith(name) and words in row

@@ -101,7 +101,6 @@ measure count semanir-u:rgb:backend=!fats --input 3x8x8
 info semanir-s --scale !5; info !folder; info !text; info !empty
 restore !folder -o o --task denoise --sigma 25
 report table !table99; report table table10 --scale !smoek; report results folder !lacks.json
-report accepted !missing.csv.gz --out out; report accepted !text --out out
 gate check --accepted !smoek --candidate text; gate check --accepted !missing.csv --candidate text
 gate check --accepted !folder --candidate text; gate check --accepted !text --candidate text
 gate check --accepted !bytes --candidate text; gate check --accepted !empty --candidate text

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from made_records import activation_record, count_record, denoised, visual_record
 
-from reports.collect import accepted_results
 from reports.tables.layouts import default_tables
 from semanir.cli import main
 
@@ -18,6 +17,7 @@ def contents(folder):
 def results(tmp_path, monkeypatch):
     """results.csv of some records, in a working folder of its own."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("reports.collect.ACCEPTED", tmp_path / "accepted")
     records = [*denoised(tmp_path, {"semanir-u": 0, "semanir-u-window16": 0.3})]
     records += [visual_record(tmp_path), count_record(tmp_path, "semanir-s")]
     main(["report", "results", "results.csv", *map(str, records)])
@@ -54,12 +54,3 @@ def test_all_tables_in_one_process_are_those_of_each_alone(results, tmp_path):
         main(["report", "table", table, *records, "--out", "alone"])
     pages = contents("together")
     assert len(pages) == 4 * len(default_tables()) and contents("alone").items() <= pages.items()
-
-
-def test_accepted_results_are_rendered_by_their_file(tmp_path, capsys):
-    (accepted, *_) = accepted_results()
-    main(["report", "accepted", str(accepted.path), "--out", str(tmp_path)])
-    assert accepted.name in capsys.readouterr().out
-    assert {"index.html", "claims.html", "ablations.html", "table12.html"} <= set(
-        contents(tmp_path)
-    )
