@@ -42,6 +42,12 @@ class Browser:
         """The value of a function body run in the page."""
         return self.driver.execute_script(script, *arguments)
 
+    def wait(self, script):
+        """Until a function body run in the page says yes."""
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        WebDriverWait(self.driver, 600).until(lambda _: self.run(script))
+
     def find(self, css):
         return self.driver.find_elements("css selector", css)
 

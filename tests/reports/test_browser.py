@@ -13,7 +13,7 @@ from semanir.plan.cells import cells
 
 pytest_plugins = "browser"
 WIDE = "table07"
-ROWS = "[...document.querySelectorAll('#printed tbody:nth-of-type({block}) th[scope=row]')]"
+ROWS = "[...document.querySelectorAll('table.printed tbody:nth-of-type({block}) th[scope=row]')]"
 NAMES = "return " + ROWS + ".filter(th => th.checkVisibility()).map(th => th.textContent)"
 
 
@@ -48,13 +48,13 @@ def focused(browser):
         """const cell = document.activeElement.closest('td, th');
         if (!cell) return null;
         if (cell.tagName === 'TH') return [0, Number(cell.dataset.column) + 1];
-        const rows = [...document.querySelectorAll('#printed tbody tr:not(.group)')];
+        const rows = [...document.querySelectorAll('table.printed tbody tr:not(.group)')];
         return [rows.indexOf(cell.parentElement) + 1, cell.cellIndex]"""
     )
 
 
 def sort_button(browser, column):
-    (button,) = browser.find(f'#printed th[data-column="{column}"] > button')
+    (button,) = browser.find(f'table.printed th[data-column="{column}"] > button')
     return button
 
 
@@ -84,30 +84,83 @@ def test_provenance_is_reached_by_keyboard_and_gives_the_focus_back(browser, pag
         if focused(browser) and focused(browser)[0]:
             break
     assert focused(browser) == [1, 1]
-    browser.press(Keys.ARROW_DOWN * 8, Keys.ARROW_RIGHT * 2)
-    assert focused(browser) == [9, 3]
+    browser.press(Keys.ARROW_DOWN * 8, Keys.END)
+    assert focused(browser) == [9, 13]
     browser.press(Keys.ENTER)
-    assert seen(browser, "dialog h2") == ["SemanIR-S ×2, Set5 SSIM"]
+    assert seen(browser, "dialog h2") == ["SemanIR-S ×2, embedded photographs SSIM"]
     terms = dict(zip(seen(browser, "dialog dt"), seen(browser, "dialog dd"), strict=True))
+    command = "snakemake --cores 4 results/smoke/eval/sr-x2/semanir-released/seed0.json"
     known = {
-        **{"printed": "0.9651 (paper Table 10 p. 10)", "measured": "0.71"},
-        **{"on": "embedded_rgb, 2 images", "verdict": "scaled down"},
+        **{"measured": "0.71", "scale": "release", "verdict": "scaled down"},
+        **{"on": "embedded_rgb, 2 images", "made": "here", "measured by": f"{command}Copy"},
         "machine": "A Processor <at> 2 GHz & more, AVX2",
     }
     assert {name: terms[name] for name in known} == known
-    asked = {"scale", "seeds", "95 % interval over images", "protocol", "commit", "reason"}
+    asked = {"record", "seeds", "95 % interval over photographs", "protocol", "commit", "reason"}
     assert asked <= set(terms)
+    assert seen(browser, "dialog figcaption")[0].startswith("2 photographs, each its difference")
     assert browser.axe() == []
     browser.press(Keys.ESCAPE)
     assert seen(browser, "dialog") == []
-    assert focused(browser) == [9, 3]
+    assert focused(browser) == [9, 13]
+
+
+def test_the_address_of_a_cell_opens_its_dialog(browser, page):
+    """As loaded, and as followed on the page; the dialog's own link is that address."""
+    first, second = (f"table10-{name}-x2-set5-psnr" for name in ("ipt", "semanir-b"))
+    browser.open(page("table10"))
+    browser.run("location.hash = arguments[0]", first)
+    browser.wait("return document.getElementById('facts').open")
+    assert seen(browser, "dialog h2") == ["IPT ×2, Set5 PSNR"]
+    assert browser.run("return document.querySelector('dialog p a').hash") == f"#{first}"
+    browser.run("location.hash = arguments[0]", second)
+    browser.wait("return document.querySelector('dialog h2').textContent.startsWith('SemanIR-B')")
+    assert browser.console() == []
+
+
+def test_a_command_is_copied(browser, page):
+    browser.open(page("table10"))
+    browser.run("location.hash = 'table10-semanir-b-x2-set5-psnr'")
+    browser.wait("return document.getElementById('facts').open")
+    (button,) = browser.find("dialog .copy")
+    button.click()
+    browser.wait("return document.querySelector('dialog p [role=status]').textContent")
+    # a browser that asks nobody selects the text instead
+    told = seen(browser, "dialog p [role=status]")[0]
+    assert told in ("Copied.", "Selected; press the keys that copy.")
+    command = "snakemake --cores 4 reports/table10.html --config scale=paper"
+    assert browser.find("dialog code")[0].text == command
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
+def test_a_switch_shows_this_machine_alone(browser, everything, tmp_path, script):
+    """Counts of another machine; without a script too."""
+    results = read_records(everything)
+    evidence = [Evidence("smoke", results[:0]), Evidence("mini", results, "box", "there")]
+    tables.render("table11", evidence, tmp_path)
+    browser.open(tmp_path / "table11.html", script=script)
+    try:
+        measured = "table.printed .m"
+        assert len(seen_of(browser, measured)) == 10
+        browser.find("label:has(#evidence-here)")[0].click()
+        assert seen_of(browser, measured) == []
+        assert len([one for one in browser.find("table.printed") if one.is_displayed()]) == 1
+        if script:
+            assert browser.axe() == [] and browser.console() == []
+    finally:
+        browser.open(tmp_path / "table11.html")
+
+
+def seen_of(browser, css):
+    """Elements in sight, without a script."""
+    return [one for one in browser.find(css) if one.is_displayed()]
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_a_wide_table_scrolls_in_its_box_beside_its_first_column(browser, page, size):
     browser.open(page(WIDE), size)
     scrolled, first, value = browser.run(
-        """const box = document.querySelector('#printed').parentElement;
+        """const box = document.querySelector('table.printed').parentElement;
         box.scrollLeft = 200;
         const left = (css) => box.querySelector(css).getBoundingClientRect().left;
         const edge = box.getBoundingClientRect().left;
@@ -133,9 +186,9 @@ def test_arrow_keys_pass_over_blocks_and_what_a_filter_hides(browser, page):
         browser.press(keys)
         assert focused(browser) == place
     # one stop in the header, one among the cells
-    assert len(browser.find("#printed button:not([tabindex='-1'])")) == 2
-    browser.find('#key button[class~="match"]')[0].click()
-    browser.run("document.querySelector('#printed td.shown > button').focus()")
+    assert len(browser.find("table.printed button:not([tabindex='-1'])")) == 2
+    browser.find('ul.key button[class~="match"]')[0].click()
+    browser.run("document.querySelector('table.printed td.shown > button').focus()")
     assert focused(browser) == [9, 1]
     browser.press(Keys.ARROW_DOWN * 2, Keys.ARROW_RIGHT)
     assert focused(browser) == [19, 1]
@@ -160,21 +213,22 @@ def test_a_column_sorts_up_down_and_as_printed_within_blocks(browser, page):
     for sign, order in ((1, "ascending"), (-1, "descending"), (0, None)):
         button.click()
         assert shown() == rows(sign) and head.get_attribute("aria-sort") == order
-        assert seen(browser, "#told") == ([f"Sorted by PSNR, {order}."] if order else [""])
+        told = f"Sorted by printed PSNR, {order}." if order else ""
+        assert seen(browser, ".told") == [told]
     for first in (None, "SemanIR-B ×2"):  # IPT's SSIM is a dash
         sort_button(browser, 2).click()
         assert names(browser)[-1] == "IPT ×2" and first in (None, names(browser)[0])
     assert browser.axe() == []
     sort_button(browser, -1).click()
-    assert names(browser)[0] == "ART ×2" and len(browser.find("#printed th[aria-sort]")) == 1
+    assert names(browser)[0] == "ART ×2" and len(browser.find("table.printed th[aria-sort]")) == 1
 
 
 def test_verdicts_filter_cells_and_rows(browser, page):
     browser.open(page("table10"))
-    cell, word = "#printed td > button", "#printed td > button .vh"
-    everything = len(cells("table10"))
+    cell, word = "table.printed td > button", "table.printed td > button .vh"
+    everything = len(cells("table10")) + 8  # measured on embedded photographs
     assert len(seen(browser, cell)) == everything
-    buttons = {b.get_attribute("class").split()[1]: b for b in browser.find("#key button")}
+    buttons = {b.get_attribute("class").split()[1]: b for b in browser.find("ul.key button")}
     assert all(b.get_attribute("aria-pressed") == "false" for b in buttons.values())
 
     buttons["match"].click()
@@ -182,15 +236,15 @@ def test_verdicts_filter_cells_and_rows(browser, page):
     assert len(seen(browser, cell)) == 3 and set(seen(browser, word)) == {"match"}
     assert names(browser, 1) == ["SemanIR-S ×2", "SemanIR-B ×2"]
     assert names(browser, 2) == ["SemanIR-S ×4"]
-    assert seen(browser, "#told") == ["3 cells shown: match."]
+    assert seen(browser, ".told") == ["3 cells shown: match."]
     assert browser.axe() == []
 
-    buttons["scaled"].click()
-    assert set(seen(browser, word)) == {"match", "scaled down"}
-    assert len(seen(browser, cell)) == 3 + 40
+    buttons["differs"].click()
+    assert set(seen(browser, word)) == {"match", "differs"}
+    assert len(seen(browser, cell)) == 3 + 11
     buttons["match"].click()
-    buttons["scaled"].click()
-    assert len(seen(browser, cell)) == everything and seen(browser, "#told") == [""]
+    buttons["differs"].click()
+    assert len(seen(browser, cell)) == everything and seen(browser, ".told") == [""]
 
 
 def test_the_switch_shows_printed_measured_or_difference(browser, page):
@@ -203,14 +257,14 @@ def test_the_switch_shows_printed_measured_or_difference(browser, page):
         ({".p": 32}, Keys.ARROW_RIGHT),
         ({".m": 16}, None),
     ):
-        shown = {part: len(seen(browser, f"#printed {part}")) for part in (".p", ".m", ".d")}
+        shown = {part: len(seen(browser, f"table.printed {part}")) for part in (".p", ".m", ".d")}
         assert {part: count for part, count in shown.items() if count} == parts
         if key:
             browser.press(key)
     sort_button(browser, 0).click()
     assert names(browser)[-1] == "×4 SR: SemanIR-S"  # 12.02 M measured, the others 1.23 M here
     browser.find("label:has(#view-difference)")[0].click()
-    assert len(seen(browser, "#printed .d")) == 14
+    assert len(seen(browser, "table.printed .d")) == 14
     assert names(browser)[0] == "×4 SR: HAT"  # printed 20.77 M, so the most negative
     assert browser.axe() == []
 
@@ -218,8 +272,8 @@ def test_the_switch_shows_printed_measured_or_difference(browser, page):
 def test_without_a_script_everything_is_shown(browser, page):
     browser.open(page("table10"), script=False)
     try:
-        assert len(browser.find("#printed td[title]")) == len(cells("table10"))
-        assert browser.find("#printed button, #key button") == []
+        assert len(browser.find("table.printed td[title]")) == len(cells("table10")) + 8
+        assert browser.find("table.printed button, ul.key button") == []
         assert not any(hint.is_displayed() for hint in browser.find(".js"))
     finally:
         browser.open(page("table10"))

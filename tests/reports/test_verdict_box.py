@@ -1,4 +1,4 @@
-"""The numbers of the verdict box, each recomputed from results and print by a few lines of pandas."""
+"""The verdict box: every number recomputed from results and print by a few lines of pandas."""
 
 import re
 
@@ -73,8 +73,8 @@ def test_scores_of_others_are_held_against_print(boxed, evidence):
     ):
         rows = numbers[(numbers["method"] == method) & (numbers["dataset"] == dataset)]
         rows = rows[(rows["single_model"] == single) & (rows["task"] != "denoise_gray")]
-        metric = {"psnr": "PSNR", "ssim_matlab": "SSIM"}
-        own = measured[measured["model"] == model].assign(metric=lambda m: m["metric"].map(metric))
+        own = measured[measured["model"] == model]
+        own = own.replace({"metric": {"psnr": "PSNR", "ssim_matlab": "SSIM"}})
         joined = rows.merge(own, left_on=["setting", "metric"], right_on=["level", "metric"])
         limit = joined["metric"].map({"PSNR": 0.02, "SSIM": 0.0006})
         differences.append((joined["value_y"] - joined["value_x"]) / limit)
@@ -119,7 +119,7 @@ def test_our_own_are_reproduced_by_nothing_small(boxed, evidence):
 
 
 def test_stand_ins_are_counted_once(boxed, evidence):
-    """Scores on embedded photographs of whatever a printed cell asks for, from the results alone."""
+    """Scores on embedded photographs of what printed cells ask for, from the results alone."""
     results = evidence[0].results
     scores = results[results["dataset"].astype(str).str.startswith("embedded_")]
     asked = set()
