@@ -55,7 +55,7 @@ def add(commands: Any) -> None:
     accept.add_argument(
         "--machine",
         default="",
-        help="its name in the file's: results to show, see semanir report accepted",
+        help="its name in the file's: results that all pages show",
     )
 
     spread = options.verb(
