@@ -19,7 +19,7 @@ from reports.collect import COLUMNS, check_scale, means, origin, read_results
 from reports.tables.verdicts import JudgedCell, measurements
 from semanir import paths
 from semanir.files import visible
-from semanir.plan.cells import Cell
+from semanir.plan.cells import COUNTED, Cell
 
 RANKS = ("paper", "gpu", "release", "mini", "smoke")  # best first
 ELSEWHERE = "measured on other photographs alone, which stand in for {}"
@@ -93,8 +93,8 @@ def best(found: Iterable[JudgedCell]) -> JudgedCell:
     """The best of the measurements of one cell; the others stand in its `others`, best first.
 
     On the printed photographs before others that stand in for them, then by RANKS, then this
-    machine before another. Measured on stand-ins alone a cell is "not run", with the measurement
-    `near`. Where nothing was measured the first says why.
+    machine before another; counts are the same at every scale. Measured on stand-ins alone a cell
+    is "not run", with the measurement `near`. Where nothing was measured the first says why.
     """
     first, *rest = sorted(found, key=_worth)
     others = tuple(one for one in rest if one.measured is not None)
@@ -107,7 +107,8 @@ def best(found: Iterable[JudgedCell]) -> JudgedCell:
 def _worth(one: JudgedCell) -> tuple[bool, bool, int, bool]:
     if one.measured is None:
         return (True, False, 0, False)
-    return (False, one.stand_in, RANKS.index(one.scale), bool(one.machine))
+    rank = 0 if one.cell.metric in COUNTED else RANKS.index(one.scale)
+    return (False, one.stand_in, rank, bool(one.machine))
 
 
 def judge_cells(cells: Sequence[Cell], evidence: Iterable[Evidence]) -> list[JudgedCell]:

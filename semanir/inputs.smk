@@ -105,7 +105,9 @@ def records_without_training(wildcards):
 
 # beside the run that is rendered, files that exist; not inputs, which would be made anew
 def other_results():
-    made = (Path().glob(name.format(scale="*")) for name in (paths.RESULTS, paths.SYSTEMS))
+    made = (
+        Path().glob(name.format(scale="*")) for name in (paths.RESULTS, paths.SYSTEMS)
+    )
     return {
         str(path): path.stat().st_mtime_ns
         for path in sorted(chain.from_iterable(made))

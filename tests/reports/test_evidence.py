@@ -144,3 +144,4 @@ def test_counts_do_not_depend_on_the_machine(tmp_path):
     params = find("table10", row="SemanIR-S ×2", metric="params")
     (one,) = judge_cells([params], [Evidence("smoke", count), Evidence("mini", count, "box")])
     assert one.verdict == "match" and one.measured == pytest.approx(11.869775)
+    assert (one.scale, one.machine) == ("smoke", "")
