@@ -117,25 +117,34 @@ VERDICTS = (
     ),
 )
 
-HOLDS = Verdict("holds", "✓", "match")
-FAILS = Verdict("does not hold", "✗", "differs")
+HOLDS = Verdict("holds", "✓", "match", "the numbers say what the claim says")
+FAILS = Verdict("does not hold", "✗", "differs", "the numbers contradict the claim")
 # of a claim about networks that were trained smaller and shorter than the paper's
-HOLDS_SCALED_DOWN = Verdict("holds, scaled down", "✓", "scaled")
-FAILS_SCALED_DOWN = Verdict("does not hold, scaled down", "✗", "scaled")
-UNDECIDED = Verdict("inconclusive", "?", "scaled")
-UNMEASURED = Verdict("not measured at this scale", "–", "no")
-UNPRINTED = Verdict("not printed", "–", "no")
+HOLDS_SCALED_DOWN = Verdict(
+    "holds, scaled down", "✓", "scaled", "so in tiny networks, trained here for minutes or hours"
+)
+FAILS_SCALED_DOWN = Verdict(
+    "does not hold, scaled down", "✗", "scaled", "contradicted by tiny networks trained here"
+)
+UNDECIDED = Verdict(
+    "inconclusive", "?", "scaled", "measured, and seeds and images decide it neither way"
+)
+BY_CONSTRUCTION = Verdict(
+    "by construction", "≡", "quoted", "true of a network that was fitted to the printed number"
+)
+UNMEASURED = Verdict("not measured", "–", "no", "the claim says which numbers are missing")
+UNPRINTED = Verdict("not printed", "–", "no", "no table of the paper decides it")
 NOTHING = Verdict("nothing to measure", "–", "no", "arithmetic of the paper")
 # of claims, in the order in which pages count them
 CLAIM_VERDICTS = (
     *(HOLDS, FAILS, HOLDS_SCALED_DOWN, FAILS_SCALED_DOWN),
-    *(UNDECIDED, UNMEASURED, UNPRINTED, NOTHING),
+    *(UNDECIDED, BY_CONSTRUCTION, UNMEASURED, UNPRINTED, NOTHING),
 )
 SCALED_DOWN = {HOLDS: HOLDS_SCALED_DOWN, FAILS: FAILS_SCALED_DOWN}
 
-BETTER = Verdict("better", "▲", "match")
-WORSE = Verdict("worse", "▼", "differs")
-EQUAL = Verdict("equal", "=", "scaled")
+BETTER = Verdict("better", "▲", "match", "certainly higher than what it is compared with")
+WORSE = Verdict("worse", "▼", "differs", "certainly lower")
+EQUAL = Verdict("equal", "=", "scaled", "certainly within the margin, up or down")
 # of two models compared over seeds and images
 CONCLUSIONS = (BETTER, WORSE, EQUAL, UNDECIDED)
 

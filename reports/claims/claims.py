@@ -8,7 +8,7 @@ hand.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -17,24 +17,33 @@ from typing import Any
 import jsonschema
 import pandas as pd
 
-from reports.claims.forms import NotMeasuredError, evaluate, judge_two_models, needs_values
+from reports.claims import groups
+from reports.claims.forms import (
+    NotMeasuredError,
+    cells_of,
+    evaluate,
+    needs_values,
+    of_small_networks,
+)
+from reports.claims.links import Link, links
+from reports.claims.numbers import frame
+from reports.claims.two_models import judge_two_models
 from reports.collect import accepted_evidence
-from reports.evidence import Evidence, judge_cells, of_ablations, pooled
+from reports.evidence import Evidence, of_ablations, pooled
 from reports.legend import (
-    AS_PRINTED,
-    CLAIM_VERDICTS,
+    BY_CONSTRUCTION,
     FAILS,
     HOLDS,
     NOTHING,
     SCALED_DOWN,
     UNMEASURED,
     UNPRINTED,
+    Verdict,
 )
 from reports.pages.template import write_page
 from reports.statistics.conclusions import Family, compare_all
 from semanir.errors import InputError
 from semanir.files import read_yaml, replacing, visible
-from semanir.plan.cells import cells, tables
 from semanir.plan.models import get_scale
 
 DATA_FILES: tuple[str, ...] = ("entries", "schema.yaml")
@@ -45,11 +54,13 @@ HERE = Path(__file__).parent
 class Judged:
     """An entry with both verdicts. `printed`: by the paper's own tables; `verdict`: by ours.
 
-    kind: "claim", whose `text` is quoted from the paper, or "finding", whose text is ours.
+    kind: "claim", whose `text` is quoted from the paper, or "finding", whose text is ours and which
+    has no topic. links: to the numbers that decide it.
     """
 
     id: str
     kind: str
+    topic: str
     place: str
     text: str
     printed: str
@@ -57,13 +68,13 @@ class Judged:
     verdict: str
     detail: str
     note: str
+    links: tuple[Link, ...] = ()
 
 
 @cache
 def read_claims() -> tuple[dict[str, Any], ...]:
     """Every claim, in the order of the files and of the paper. InputError names a broken one."""
-    schema = read_yaml(HERE / "schema.yaml")
-    validator = jsonschema.Draft202012Validator(schema)
+    validator = jsonschema.Draft202012Validator(_schema())
     claims: list[dict[str, Any]] = []
     for path in visible((HERE / "entries").glob("*.yaml")):
         entries = read_yaml(path, list)
@@ -77,6 +88,10 @@ def read_claims() -> tuple[dict[str, Any], ...]:
                     f"{path.name}, {claim['id']}: either quote, words of the paper, or "
                     "text, what a finding says"
                 )
+            if ("quote" in claim) != ("topic" in claim):
+                raise InputError(
+                    f"{path.name}, {claim['id']}: a claim of the paper has a topic, a finding none"
+                )
         claims += entries
     repeated = [name for name, n in Counter(claim["id"] for claim in claims).items() if n > 1]
     if repeated:
@@ -84,17 +99,14 @@ def read_claims() -> tuple[dict[str, Any], ...]:
     return tuple(claims)
 
 
-def frame(evidence: Sequence[Evidence]) -> pd.DataFrame:
-    """All printed numbers: the fields of the cells, printed, measured (NaN) and their verdict."""
-    rows = []
-    for table in tables():
-        for judged in judge_cells(cells(table), evidence):
-            if judged.cell.kind == "number":
-                measured = judged.measured if judged.verdict in AS_PRINTED else None
-                values: dict[str, Any] = {"printed": float(judged.cell.value), "measured": measured}
-                values |= {"verdict": judged.verdict, "decimals": judged.decimals}
-                rows.append(asdict(judged.cell) | values)
-    return pd.DataFrame(rows).astype({"measured": float})
+@cache
+def _schema() -> dict[str, Any]:
+    return read_yaml(HERE / "schema.yaml")
+
+
+def topics() -> list[str]:
+    """The topics of claims, in the order of the page."""
+    return list(_schema()["items"]["properties"]["topic"]["enum"])
 
 
 def judge(
@@ -121,15 +133,30 @@ def judge(
     elif not needs_values(form):
         verdict, detail = NOTHING, ""
     else:
-        try:
-            holds, detail = evaluate(form, numbers, "measured", results)
-            verdict = HOLDS if holds else FAILS
-        except NotMeasuredError as error:
-            verdict, detail = UNMEASURED, str(error)
+        verdict, detail = _judge_measured(form, numbers, results)
     kind = "claim" if "quote" in claim else "finding"
-    facts = (claim["id"], kind, claim["place"], claim.get("quote") or claim["text"])
-    note = claim.get("note", "")
-    return Judged(*facts, printed.name, printed_detail, verdict.name, detail, note)
+    facts = (claim["id"], kind, claim.get("topic", ""), claim["place"])
+    said = (claim.get("quote") or claim["text"], printed.name, printed_detail, verdict.name, detail)
+    return Judged(*facts, *said, claim.get("note", ""), links(claim, numbers))
+
+
+def _judge_measured(
+    form: dict[str, Any], numbers: pd.DataFrame, results: pd.DataFrame
+) -> tuple[Verdict, str]:
+    """A form on measured numbers: scaled down or by construction where its networks are."""
+    try:
+        holds, detail = evaluate(form, numbers, "measured", results)
+    except NotMeasuredError as error:
+        return UNMEASURED, str(error)
+    verdict = HOLDS if holds else FAILS
+    if of_small_networks(form, results):
+        return SCALED_DOWN[verdict], detail
+    named = cells_of(form, numbers)
+    fitted = ", ".join(dict.fromkeys(named.loc[named["fitted"], "method"]))
+    if fitted:
+        verdict = BY_CONSTRUCTION if holds else FAILS
+        detail += f"; {fitted}: fitted to the printed counts"
+    return verdict, detail
 
 
 # --- the page --------------------------------------------------------------------------------
@@ -144,37 +171,25 @@ def render(evidence: Sequence[Evidence], out: Path) -> list[Judged]:
     compared = compare_all(compared_in.by_image, read_claims())
     ledger = [judge(claim, numbers, everywhere, compared, scale) for claim in read_claims()]
     with replacing(out / "claims.csv") as partial:
-        pd.DataFrame(map(asdict, ledger)).to_csv(partial, index=False)
+        lines = [asdict(one) | {"links": " ".join(to.href for to in one.links)} for one in ledger]
+        pd.DataFrame(lines).to_csv(partial, index=False)
     write_page(
         out / "claims.html",
         "claims.html.j2",
         stamp=get_scale(scale)["stamp"],
         scale=scale,
         source=source,
-        claims=[one for one in ledger if one.kind == "claim"],
-        findings=[one for one in ledger if one.kind == "finding"],
-        printed=tally(one.printed for one in ledger if one.kind == "claim"),
-        measured=tally(one.verdict for one in ledger if one.kind == "claim"),
+        groups=groups.by_topic(ledger, topics()),
+        sentences=groups.sentences(ledger),
+        counts=groups.counts(ledger),
+        tallies=groups.tallies(ledger),
     )
     return ledger
 
 
-def tally(verdicts: Iterable[str]) -> dict[str, int]:
-    """Verdict -> how often it occurs, in the order of CLAIM_VERDICTS."""
-    counted = Counter(verdicts)
-    return {
-        verdict.name: counted[verdict.name] for verdict in CLAIM_VERDICTS if counted[verdict.name]
-    }
-
-
-def summary(ledger: Iterable[Judged]) -> str:
+def summary(ledger: list[Judged]) -> str:
     """How many claims have each verdict, a line by the paper's own tables and one by ours."""
-    claims = [one for one in ledger if one.kind == "claim"]
-    lines = (
-        ("by the paper's own tables", tally(one.printed for one in claims)),
-        ("measured", tally(one.verdict for one in claims)),
-    )
     return "\n".join(
         f"{title}: {', '.join(f'{count} {name}' for name, count in counted.items())}"
-        for title, counted in lines
+        for title, counted in groups.tallies(ledger).values()
     )

@@ -1,7 +1,7 @@
 """The forms of a claim: arithmetic, a rank, a relation of rows, a trend, a count, a reproduction.
 
-Each is evaluated on one column of the numbers that `reports.claims.claims.frame` makes: printed
-ones, or measured ones. A claim about two models is judged by their comparisons.
+Each is evaluated on one column of the numbers of `reports.claims.numbers`: printed ones, or
+measured ones. Claims about two models are judged in `reports.claims.two_models`.
 """
 
 import re
@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from reports.legend import BETTER, EQUAL, FAILS, HOLDS, UNDECIDED, UNMEASURED, Verdict
-from reports.statistics.conclusions import MARGIN, Family
+from reports.tables.layouts import table_name
 from semanir.errors import InputError
+from semanir.plan.models import trained_models
 
 PLACE = ["table", "task", "dataset", "setting", "metric"]
 SHOWN = 8  # exceptions that a detail names
@@ -56,30 +55,80 @@ def matching(numbers: pd.DataFrame, wanted: dict[str, Any]) -> pd.DataFrame:
     return cells
 
 
+def cells_of(form: dict[str, Any], numbers: pd.DataFrame) -> pd.DataFrame:
+    """The printed numbers that a form names, without the rivals of a rank."""
+    filters = [form[part] for part in ("cells", "left", "right", "reproduced") if part in form]
+    if "value" in form:
+        filters = [wanted for wanted in form.get("cells", {}).values() if isinstance(wanted, dict)]
+    parts = [matching(numbers, wanted) for wanted in filters if not _of_results(wanted)]
+    return numbers[numbers.index.isin([index for part in parts for index in part.index])]
+
+
+def of_small_networks(form: dict[str, Any], results: pd.DataFrame) -> bool:
+    """Whether a form takes scores of networks that were trained below the paper's scale."""
+    chosen = [
+        _chosen(results, wanted)
+        for wanted in (form.get("cells", {}).values() if "value" in form else ())
+        if isinstance(wanted, dict) and _of_results(wanted)
+    ]
+    rows = pd.concat([results[:0], *chosen])
+    small = rows["model"].isin(trained_models()) & (rows["task"] != "") & (rows["scale"] != "paper")
+    return bool(small.any())
+
+
+def _of_results(wanted: dict[str, Any]) -> bool:
+    """Whether a filter is of our results; one that names a printed table is of its cells."""
+    return "table" not in wanted and "model" in wanted
+
+
+def _chosen(results: pd.DataFrame, wanted: dict[str, Any]) -> pd.DataFrame:
+    chosen = pd.Series(True, index=results.index)
+    for field, value in wanted.items():
+        chosen &= results[field] == value
+    return results[chosen]
+
+
 def _known(cells: pd.DataFrame, column: str) -> pd.DataFrame:
+    """The cells; NotMeasuredError where a value is missing says how many are, and which."""
     missing = cells[cells[column].isna()]
-    if len(missing):
-        count = f"{len(cells) - len(missing)} of {len(cells)} numbers measured at full size"
-        raise NotMeasuredError(f"{count} on the printed photographs; not {_name(missing.iloc[0])}")
-    return cells
+    if missing.empty:
+        return cells
+    names = missing["method"].where(~missing["single_model"], "†" + missing["method"])
+    by_table = names.groupby(missing["table"], sort=False).value_counts(sort=False)
+    parts = [
+        f"{table_name(str(table))} ({', '.join(f'{count} of {name}' for name, count in some)})"
+        for table, some in _first(by_table)
+    ]
+    more = f" and {len(by_table) - SHOWN} further rows" if len(by_table) > SHOWN else ""
+    total = f"{len(missing)} of {len(cells)} numbers are missing"
+    raise NotMeasuredError(f"{total}: {', '.join(parts)}{more}")
+
+
+def _first(by_table: pd.Series) -> list[tuple[Any, list[tuple[str, int]]]]:
+    """The first SHOWN counts of methods, by table."""
+    grouped: dict[Any, list[tuple[str, int]]] = {}
+    for (table, name), count in by_table.iloc[:SHOWN].items():
+        grouped.setdefault(table, []).append((name, count))
+    return list(grouped.items())
 
 
 def _value(
     form: dict[str, Any], numbers: pd.DataFrame, column: str, results: pd.DataFrame
 ) -> tuple[bool, str]:
     names: dict[str, float] = {}
+    missing: list[str] = []
+    _known(cells_of(form, numbers), column)
     for name, wanted in form.get("cells", {}).items():
         if not isinstance(wanted, dict):
             names[name] = wanted
-        elif "table" in wanted:
-            names[name] = float(_known(matching(numbers, wanted), column)[column].mean())
+        elif not _of_results(wanted):
+            names[name] = float(matching(numbers, wanted)[column].mean())
+        elif (rows := _chosen(results, wanted)).empty:
+            missing.append(" ".join(map(str, wanted.values())))
         else:
-            chosen = pd.Series(True, index=results.index)
-            for field, value in wanted.items():
-                chosen &= results[field] == value
-            if not chosen.any():
-                raise NotMeasuredError(f"no result of {', '.join(map(str, wanted.values()))}")
-            names[name] = float(results[chosen]["value"].mean())
+            names[name] = float(rows["value"].mean())
+    if missing:
+        raise NotMeasuredError(f"missing results: {', '.join(missing)}")
     value = float(pd.eval(form["value"], local_dict=names, engine="python"))
     unit = f" {form['unit']}" if "unit" in form else ""
     if "equals" in form:
@@ -95,16 +144,17 @@ def _rank(
     form: dict[str, Any], numbers: pd.DataFrame, column: str, results: pd.DataFrame
 ) -> tuple[bool, str]:
     """Whether fewer than `rank` rivals are as good or better: a tie is no lead."""
-    cells = _known(matching(numbers, form["cells"]), column)
+    cells = matching(numbers, form["cells"])
     ours = re.compile(form.get("ours", "SemanIR.*"))
     place = PLACE if form.get("across_groups") else [*PLACE, "single_model"]
+    others = numbers[~numbers["method"].map(lambda name: bool(ours.fullmatch(name)))]
+    at_places = pd.MultiIndex.from_frame(others[place]).isin(pd.MultiIndex.from_frame(cells[place]))
+    _known(numbers[numbers.index.isin(cells.index.union(others.index[at_places]))], column)
     sign = -1 if form.get("smaller") else 1
     exceptions = []
     for cell in cells.to_dict("records"):
-        same = numbers[
-            (numbers[place] == pd.Series({name: cell[name] for name in place})).all(axis=1)
-        ]
-        rivals = _known(same[~same["method"].map(lambda name: bool(ours.fullmatch(name)))], column)
+        here = pd.Series({name: cell[name] for name in place})
+        rivals = others[(others[place] == here).all(axis=1) & (others["method"] != cell["method"])]
         as_good = rivals[sign * rivals[column] > sign * cell[column] - 1e-9]
         if len(as_good) + 1 > form["rank"]:
             best = as_good.sort_values(column, ascending=sign < 0, kind="stable")
@@ -129,7 +179,8 @@ def _relation(
     form: dict[str, Any], numbers: pd.DataFrame, column: str, results: pd.DataFrame
 ) -> tuple[bool, str]:
     per = form.get("per", PLACE)
-    left, right = (_known(matching(numbers, form[side]), column) for side in ("left", "right"))
+    left, right = (matching(numbers, form[side]) for side in ("left", "right"))
+    _known(pd.concat([left, right]), column)
     both = left.merge(right, on=per, suffixes=("", "_right"))
     if both.empty:
         raise InputError(f"no two numbers agree in {', '.join(per)}")
@@ -187,51 +238,6 @@ def _count(form: dict[str, Any], numbers: pd.DataFrame) -> tuple[bool, str]:
 
 def _last_number(setting: str) -> float:
     return float(re.findall(r"[0-9.]+", setting)[-1])
-
-
-# --- two models ------------------------------------------------------------------------------
-
-
-def judge_two_models(form: dict[str, Any], family: Family) -> tuple[Verdict, str]:
-    """(the verdict, the numbers) of a claim over two models; UNMEASURED without results.
-
-    expect: "better", "worse", or "as good": better, or equal within `within` dB; it fails if the
-    loss is certainly larger. Sets without an interval are named, and decide nothing where others
-    have one.
-    """
-    comparisons = family.find(form["ablation"], form["against"])
-    for field in ("task", "dataset"):
-        wanted = np.atleast_1d(form.get(field, []))
-        comparisons = [
-            one for one in comparisons if not len(wanted) or getattr(one, field) in wanted
-        ]
-    if not comparisons:
-        return UNMEASURED, f"{form['ablation']} was not run beside {form['against']}"
-    margin = form.get("within", MARGIN)
-    known = [one for one in comparisons if one.known]
-    unknown = [one for one in comparisons if not one.known]
-    verdicts, details = set(), []
-    for one in known or unknown:
-        conclusion = family.conclude(one, margin)
-        exceeds = family.exceeds(one, margin)
-        verdicts.add(_as_expected(form["expect"], conclusion.name, one.mean, exceeds))
-        details.append(f"{one.text}: {conclusion}")
-        if one.known:
-            details[-1] += (
-                f", adjusted p {conclusion.differs:.2g}, of equality {conclusion.equal:.2g}"
-            )
-    if known and unknown:
-        others = (f"{one.mean:+.3f} dB on {one.dataset} {one.level}" for one in unknown)
-        details.append(f"without an interval {', '.join(others)}")
-    return verdicts.pop() if len(verdicts) == 1 else UNDECIDED, "; ".join(details)
-
-
-def _as_expected(expect: str, conclusion: str, mean: float, exceeds: bool) -> Verdict:
-    if expect != "as good":
-        return {expect: HOLDS, UNDECIDED.name: UNDECIDED}.get(conclusion, FAILS)
-    if conclusion in (BETTER.name, EQUAL.name):
-        return HOLDS
-    return FAILS if mean < 0 and exceeds else UNDECIDED
 
 
 # --- words -----------------------------------------------------------------------------------

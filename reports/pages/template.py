@@ -7,6 +7,7 @@ from typing import Any
 import jinja2
 
 from reports import legend
+from reports.pages import frame
 from semanir.files import write_text
 from semanir.paths import ROOT
 
@@ -19,7 +20,7 @@ def environment() -> jinja2.Environment:
     """Jinja2 with autoescape; templates fetch nothing.
 
     They see the verdicts of reports.legend: `verdicts` (those of printed cells), `verdict_of` (by
-    name) and `css_classes`.
+    name) and `css_classes`; and what stands around every page (reports.pages.frame).
     """
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -32,10 +33,15 @@ def environment() -> jinja2.Environment:
         "verdicts": legend.VERDICTS,
         "verdict_of": legend.BY_NAME,
         "css_classes": legend.css_classes,
+        "claim_verdicts": legend.CLAIM_VERDICTS,
+        "conclusions": legend.CONCLUSIONS,
+        "navigation": frame.navigation,
+        "citation": frame.citation,
+        "rendered_by": frame.rendered_by,
     }
     return templates
 
 
 def write_page(path: Path, template: str, **context: Any) -> None:
-    """Write the page that a template makes of a context."""
-    write_text(path, environment().get_template(template).render(**context))
+    """Write the page that a template makes of a context; it sees its own file name as `here`."""
+    write_text(path, environment().get_template(template).render(here=path.name, **context))

@@ -69,6 +69,12 @@ def default_tables() -> list[str]:
     return [table for table, layout in layouts().items() if not layout.get("on_demand")]
 
 
+def table_name(table: str) -> str:
+    """table07 -> Table 7; of a table that the paper does not number its own name."""
+    number = table.removeprefix("table")
+    return f"Table {int(number)}" if number.isdigit() else table
+
+
 def column_of(cell: Cell) -> tuple[str, ...]:
     """Labels of the column a cell stands in, outermost first; metric alone for untitled columns."""
     labels = tuple(label(getattr(cell, field)) for field in layouts()[cell.table]["columns"])

@@ -4,6 +4,7 @@ import base64
 import io
 
 import numpy as np
+import pandas as pd
 import pytest
 from browser import DESKTOP, PHONE
 from made_records import activation_record, denoised, visual_record
@@ -63,21 +64,63 @@ def test_a_page_is_quiet_accessible_and_as_wide_as_its_window(browser, pages, na
     assert scripts == (0 if name in ("figure04", "ablations") else 1)
 
 
-def test_claims_are_filtered_by_verdict(browser, pages):
-    from selenium.webdriver.support.ui import Select
+def claims_shown(browser):
+    """Ids of the claims that are to be seen."""
+    return browser.run(
+        "return [...document.querySelectorAll('.claim')].filter(one => one.checkVisibility())"
+        ".map(one => one.id)"
+    )
 
+
+def test_claims_are_filtered_by_their_verdicts(browser, pages):
+    """Of one side any of the pressed, of two sides both; what is folded opens where it has some."""
     browser.open(pages / "claims.html")
-    rows = browser.find("tbody tr")
-    choice = Select(browser.find("#show")[0])
-    for side, verdict in (("printed", "does not hold"), ("measured", "holds")):
-        choice.select_by_value(f"{side}:{verdict}")
-        shown = [row for row in rows if row.is_displayed()]
-        assert 0 < len(shown) < len(rows)
-        assert {row.get_attribute(f"data-{side}") for row in shown} == {verdict}
-        assert browser.find("#shown")[0].text == f"{len(shown)} of {len(rows)}"
-    choice.select_by_value("")
-    assert all(row.is_displayed() for row in rows) and browser.find("#shown")[0].text == ""
+    ledger = pd.read_csv(pages / "claims.csv", keep_default_na=False)
+    assert 0 < len(claims_shown(browser)) < len(ledger)  # the others are folded
+    holds, unprinted = ledger["printed"] == "holds", ledger["printed"] == "not printed"
+    presses = [
+        ("printed", "holds", holds),
+        ("printed", "not printed", holds | unprinted),
+        ("measured", "not measured", (holds | unprinted) & (ledger["verdict"] == "not measured")),
+        ("printed", "not printed", holds & (ledger["verdict"] == "not measured")),
+    ]
+    for side, verdict, wanted in presses:
+        (chip,) = (
+            one
+            for one in browser.find(f"[aria-labelledby=by-{side}] button")
+            if verdict == " ".join(one.text.split()[1:-1])
+        )
+        chip.click()
+        assert set(claims_shown(browser)) == set(ledger["id"][wanted])
+        assert browser.find("#shown")[0].text.startswith(f"{wanted.sum()} of {len(ledger)} shown")
     assert browser.console() == []
+
+
+def test_an_address_unfolds_its_claim(browser, pages):
+    browser.open(pages / "claims.html")
+    folded = browser.find(".folded .claim")[0]
+    assert not folded.is_displayed()
+    browser.run("location.hash = arguments[0].id", folded)
+    browser.run("return new Promise((done) => setTimeout(done, 50))")
+    assert folded.is_displayed()
+
+
+def test_without_javascript_every_claim_is_there(browser, pages):
+    browser.open(pages / "claims.html", script=False)
+    assert not browser.find(".filters button") and browser.find(".claim")[0].is_displayed()
+    assert not [one for one in browser.find(".js") if one.is_displayed()]
+    browser.find(".folded summary")[0].click()
+    assert browser.find(".folded .claim")[0].is_displayed()
+    browser.open(pages / "claims.html")  # scripts run again for who comes next
+
+
+def test_verdicts_of_claims_are_on_a_phones_screen(browser, pages):
+    browser.open(pages / "claims.html", PHONE)
+    ends = browser.run(
+        "return [...document.querySelectorAll('.claim .chip')].filter(one => one.checkVisibility())"
+        ".map(one => one.getBoundingClientRect().right)"
+    )
+    assert len(ends) > 40 and max(ends) <= PHONE[0]
 
 
 @pytest.mark.parametrize("name", ["figure04", "ablations"])

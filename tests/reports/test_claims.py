@@ -12,11 +12,14 @@ from checkout import REPOSITORY
 from made_records import count_record, denoised, eval_record
 
 from reports.claims import claims as ledger
-from reports.claims.claims import frame, judge, read_claims
+from reports.claims import groups
+from reports.claims.claims import judge, read_claims, topics
 from reports.claims.forms import NotMeasuredError, evaluate
+from reports.claims.links import claims_about
+from reports.claims.numbers import frame
 from reports.collect import collect, read_records
 from reports.evidence import Evidence
-from reports.legend import HOLDS, NOTHING, UNMEASURED
+from reports.legend import BY_CONSTRUCTION, HOLDS, NOTHING, UNMEASURED, UNPRINTED
 from reports.statistics.conclusions import Family, compare_all
 from semanir.errors import InputError
 
@@ -67,14 +70,19 @@ def numbers():
     return frame([Evidence("smoke", EMPTY)])
 
 
+@pytest.fixture(scope="module")
+def unmeasured(numbers):
+    """Every claim, nothing measured."""
+    return [judge(claim, numbers, EMPTY, Family([]), "mini") for claim in read_claims()]
+
+
 def judged(numbers, name, results=EMPTY, by_image=EMPTY, scale="mini"):
     claim = next(claim for claim in read_claims() if claim["id"] == name)
     return judge(claim, numbers, results, compare_all(by_image, read_claims()), scale)
 
 
-def test_the_papers_own_tables_contradict_these_and_no_others(numbers):
-    printed = [claim for claim in read_claims() if "printed" in claim]
-    found = {claim["id"]: judge(claim, numbers, EMPTY, Family([]), "mini") for claim in printed}
+def test_the_papers_own_tables_contradict_these_and_no_others(unmeasured):
+    found = {one.id: one for one in unmeasured if one.printed != UNPRINTED.name}
     failing = {name for name, one in found.items() if one.printed != HOLDS.name}
     assert failing == {*CONTRADICTED, *UNEQUAL}
     for kind, known in (("claim", CONTRADICTED), ("finding", UNEQUAL)):
@@ -180,8 +188,11 @@ def test_the_same_forms_on_measured_numbers(small):
     found, text = evaluate({"trend": "down", "cells": x}, small, "measured", EMPTY)
     assert found is False and "s2 28.00, s10 29.00" in text
     rank = {"rank": 1, "cells": {"method": "A", "setting": "s1"}}
-    with pytest.raises(NotMeasuredError, match=r"1 of 2 numbers measured .*; not A y s1"):
+    with pytest.raises(NotMeasuredError, match=r"^1 of 4 numbers are missing: t \(1 of A\)$"):
         evaluate(rank, small, "measured", EMPTY)
+    rivals = {"rank": 1, "ours": "D"}  # A is the other one at z
+    with pytest.raises(NotMeasuredError, match=r"^2 of 2 .*: t \(1 of A, 1 of D\)$"):
+        evaluate(rivals | {"cells": {"method": "D"}}, small, "measured", EMPTY)
     equal = {"left": x | {"setting": "s1"}, "relation": "==", "right": x | {"method": "B"}}
     assert evaluate(equal, small, "measured", EMPTY)[0] is False
     found, text = evaluate({"reproduced": x | {"method": ["A", "B"]}}, small, "measured", EMPTY)
@@ -229,9 +240,84 @@ def test_numbers_give_a_measured_verdict_at_full_size_alone(tmp_path):
     results = collect(records)
     one = judged(frame([Evidence("smoke", results)]), "parameters-of-semanir", results)
     assert (one.verdict, one.printed) == ("does not hold", "not printed")
-    assert one.detail == "in 3 of 4 numbers; not in SemanIR-B x4 params 20.04, measured 20.000"
+    assert one.detail == (
+        "in 3 of 4 numbers; not in SemanIR-B x4 params 20.04, measured 20.000; "
+        "SemanIR-S, SemanIR-B: fitted to the printed counts"
+    )
     one = judged(frame([Evidence("smoke", results)]), "demosaicking-best", results)
     assert one.verdict == UNMEASURED.name
+
+
+def test_scores_of_small_networks_are_scaled_down_whatever_the_form(tmp_path, numbers):
+    """Sigma 15 against 50 of one network, 30 and 25 dB; at the paper's scale it is no small one."""
+    scores = [("embedded_grey", f"sigma{n}", psnr, 1, 1) for n, psnr in ((15, 30), (50, 25))]
+    record = eval_record(tmp_path, "denoise_gray-blind", "semanir-u", scores)
+    results = collect([record])
+    one = judged(numbers, "harder-noise-lower-psnr", results)
+    assert one.verdict == "holds, scaled down" and one.detail.startswith("5 dB between sigma 15")
+    full = judged(numbers, "harder-noise-lower-psnr", results.assign(scale="paper"))
+    assert full.verdict == "holds"
+
+
+def test_what_a_network_was_fitted_to_holds_by_construction(tmp_path):
+    """12.02 and 20.77 M: both counts are measured, and one of them had to come out."""
+    counts = [count_record(tmp_path, name) for name in ("semanir-s", "semanir-u")]
+    results = collect(counts)
+    numbers = frame([Evidence("smoke", results)])
+    for name in ("tens-of-millions", "stages-and-layers", "table-3-against-7-parameters"):
+        one = judged(numbers, name, results)
+        if name != "stages-and-layers":  # needs semanir-b as well
+            assert one.verdict == BY_CONSTRUCTION.name, name
+            assert "fitted" in one.detail
+    one = judged(numbers, "fewer-parameters-than-hat", results)
+    assert (one.verdict, one.detail) == (
+        UNMEASURED.name,
+        "1 of 2 numbers are missing: Table 3 (1 of HAT)",
+    )
+    fitted = numbers[numbers["fitted"]]
+    assert set(fitted["method"]) == {"SemanIR", "SemanIR-S", "SemanIR-B"}
+    assert set(fitted["metric"]) == {"params", "stages", "layers_per_stage"}
+
+
+def test_a_sentence_of_several_claims_needs_all_of_them(numbers):
+    """Fewer parameters than DRUNet and Restormer: printed so; more decibels than both: not so."""
+    parts = ("fewer-parameters-for-denoising", "outperforms-drunet-and-restormer")
+    found = [judged(numbers, name) for name in (*parts, "second-on-hide")]
+    assert [one.printed for one in found] == ["holds", "does not hold", "holds"]
+    sentences = groups.sentences(found)
+    assert set(sentences) == set(parts)
+    assert {one.printed for one in sentences.values()} == {"does not hold"}
+    assert [sentences[name].part for name in parts] == [1, 2]
+    assert groups.worst(["holds", "by construction"]) == "by construction"
+    assert groups.worst(["holds, scaled down", "inconclusive", "holds"]) == "inconclusive"
+
+
+def test_claims_are_grouped_and_what_was_not_measured_is_folded(unmeasured):
+    """But for what the paper's own tables contradict, which is news without any measurement."""
+    found = groups.by_topic(unmeasured, topics())
+    assert [group.title for group in found] == [*topics(), groups.FINDINGS]
+    everything = [one for group in found for one in (*group.shown, *group.folded)]
+    assert sorted(one.id for one in everything) == sorted(claim["id"] for claim in read_claims())
+    shown = {one.id for group in found for one in group.shown}
+    assert shown == {*CONTRADICTED, *UNEQUAL}  # nothing is measured in these
+    assert sum(group.folded_hold for group in found) == sum(
+        one.printed == "holds" for one in unmeasured
+    )
+
+
+def test_claims_lead_to_their_cells_and_cells_to_their_claims(numbers):
+    (cell,) = (
+        row.cell_id
+        for row in numbers.itertuples()
+        if (row.table, row.method, row.dataset) == ("table09", "SemanIR", "Kodak")
+    )
+    claims = [claim for claim in read_claims() if "demosaicking" in claim["id"]]
+    assert claims_about(claims, numbers)[cell] == ["demosaicking-best", "demosaicking-kodak"]
+    one = judged(numbers, "demosaicking-kodak")
+    assert f"table09.html#{cell}" in {to.href for to in one.links} and len(one.links) == 2
+    assert [to.href for to in judged(numbers, "jpeg-best-everywhere").links] == ["table04.html"]
+    assert [to.href for to in judged(numbers, "random-stable").links] == ["ablations.html"]
+    assert [to.href for to in judged(numbers, "linear-in-tokens").links] == ["table12.html"]
 
 
 @pytest.fixture
@@ -250,6 +336,9 @@ def entries(tmp_path, monkeypatch):
     [
         ("id: a, text: t", "'place'"),
         ("id: a, place: p", "1-mine.yaml, a: either quote"),
+        ("id: a, place: p, quote: q", "1-mine.yaml, a: a claim of the paper has a topic"),
+        ("id: a, place: p, text: t, topic: Back ends", "1-mine.yaml, a: .* a finding none"),
+        ("id: a, place: p, quote: q, topic: Frontends", "Frontends"),
         ("id: a, place: p, text: t, quote: q", "1-mine.yaml, a: either quote"),
         ("id: a, place: p, text: t, verdict: holds", "'verdict'"),
         ("id: a, place: p, text: t, printed: {value: 1, cells: {}}", r"mine.yaml, 0\.printed"),
@@ -282,8 +371,8 @@ def test_page_and_csv_say_the_same(tmp_path):
     assert list(table.index) == [claim["id"] for claim in read_claims()]
     page = (tmp_path / "claims.html").read_text()
     for row in table.itertuples():
-        start = f'<tr id="{row.Index}" data-printed="{row.printed}" data-measured="{row.verdict}">'
-        assert start in page
+        sides = f'data-printed="{row.printed}" data-measured="{row.verdict}"'
+        assert f'<article class="claim" id="{row.Index}" {sides}>' in page
     for name, ratio in {
         "larger-window-better-gray": "",
         "our-triton-is-faster": "0.2962 of the mask's time",

@@ -1,0 +1,71 @@
+"""From a claim to the numbers that decide it, and from a printed number to the claims about it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from reports.claims.forms import cells_of
+from reports.tables.layouts import default_tables, table_name
+
+SINGLE = 6  # cells that are linked one by one; of more, their tables
+# what shows results that are no printed number
+PAGE_OF_METRIC = {
+    "multiply_adds": "table12",
+    "dictionary": "table12",
+    "floats": "table12",
+    "median_ms": "table03",
+    "forward_ms": "table01",
+    "memory_cpu": "table01",
+    "memory_cuda": "table01",
+}
+
+
+@dataclass(frozen=True)
+class Link:
+    """A page of the reports, or a cell of one."""
+
+    text: str
+    href: str
+
+
+def links(claim: dict[str, Any], numbers: pd.DataFrame) -> tuple[Link, ...]:
+    """Where the numbers of both forms of a claim stand. numbers: of reports.claims.numbers."""
+    found = [one for side in ("printed", "measured") for one in _of_form(claim.get(side), numbers)]
+    return tuple(dict.fromkeys(found))
+
+
+def claims_about(claims: Iterable[dict[str, Any]], numbers: pd.DataFrame) -> dict[str, list[str]]:
+    """Id of a cell -> ids of the claims whose forms name it."""
+    found: dict[str, list[str]] = {}
+    for claim in claims:
+        forms = [claim[side] for side in ("printed", "measured") if side in claim]
+        named = [name for form in forms for name in cells_of(form, numbers)["cell_id"]]
+        for cell in dict.fromkeys(named):
+            found.setdefault(cell, []).append(claim["id"])
+    return found
+
+
+def _of_form(form: dict[str, Any] | None, numbers: pd.DataFrame) -> list[Link]:
+    if form is None or "reason" in form:
+        return []
+    if "ablation" in form:
+        return [Link("Ablations", "ablations.html")]
+    named = cells_of(form, numbers)
+    named = named[named["table"].isin(default_tables())]
+    if len(named) <= SINGLE:
+        found = [
+            Link(f"{table_name(row.table)}: {row.name}", f"{row.table}.html#{row.cell_id}")
+            for row in named.itertuples()
+        ]
+    else:
+        found = [
+            Link(f"{table_name(str(table))}, {len(cells)} numbers", f"{table}.html")
+            for table, cells in named.groupby("table", sort=False)
+        ]
+    wanted = form.get("cells", {}).values() if "value" in form else ()
+    for one in wanted:
+        page = PAGE_OF_METRIC.get(one.get("metric", "")) if isinstance(one, dict) else None
+        found += [Link(table_name(page), f"{page}.html")] if page else []
+    return found

@@ -1,0 +1,50 @@
+"""Claims about two models: judged by their comparisons over images and seeds."""
+
+from typing import Any
+
+import numpy as np
+
+from reports.legend import BETTER, EQUAL, FAILS, HOLDS, UNDECIDED, UNMEASURED, Verdict
+from reports.statistics.conclusions import MARGIN, Family
+
+
+def judge_two_models(form: dict[str, Any], family: Family) -> tuple[Verdict, str]:
+    """(the verdict, the numbers) of a claim over two models; UNMEASURED without results.
+
+    expect: "better", "worse", or "as good": better, or equal within `within` dB; it fails if the
+    loss is certainly larger. Sets without an interval are named, and decide nothing where others
+    have one.
+    """
+    comparisons = family.find(form["ablation"], form["against"])
+    for field in ("task", "dataset"):
+        wanted = np.atleast_1d(form.get(field, []))
+        comparisons = [
+            one for one in comparisons if not len(wanted) or getattr(one, field) in wanted
+        ]
+    if not comparisons:
+        return UNMEASURED, f"{form['ablation']} was not run beside {form['against']}"
+    margin = form.get("within", MARGIN)
+    known = [one for one in comparisons if one.known]
+    unknown = [one for one in comparisons if not one.known]
+    verdicts, details = set(), []
+    for one in known or unknown:
+        conclusion = family.conclude(one, margin)
+        exceeds = family.exceeds(one, margin)
+        verdicts.add(_as_expected(form["expect"], conclusion.name, one.mean, exceeds))
+        details.append(f"{one.text}: {conclusion}")
+        if one.known:
+            details[-1] += (
+                f", adjusted p {conclusion.differs:.2g}, of equality {conclusion.equal:.2g}"
+            )
+    if known and unknown:
+        others = (f"{one.mean:+.3f} dB on {one.dataset} {one.level}" for one in unknown)
+        details.append(f"without an interval {', '.join(others)}")
+    return verdicts.pop() if len(verdicts) == 1 else UNDECIDED, "; ".join(details)
+
+
+def _as_expected(expect: str, conclusion: str, mean: float, exceeds: bool) -> Verdict:
+    if expect != "as good":
+        return {expect: HOLDS, UNDECIDED.name: UNDECIDED}.get(conclusion, FAILS)
+    if conclusion in (BETTER.name, EQUAL.name):
+        return HOLDS
+    return FAILS if mean < 0 and exceeds else UNDECIDED
