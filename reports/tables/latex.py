@@ -1,4 +1,4 @@
-"""A table as LaTeX (booktabs), to be put into a paper.
+"""A table as LaTeX (booktabs), to be put into a paper; it keeps the number it has in the paper.
 
 The paper prints the best value of a column in red and the second best in blue; here they are bold
 and underlined, which prints in black and reads without colours.
@@ -34,7 +34,8 @@ def as_latex(context: dict[str, Any]) -> str:
     legend += ", ".join(f"{mark} {name}" for name, mark in MARKS.items())
     legend += "; printed alone where nothing was measured. Printed: best bold, second underlined."
     note = tex(" ".join(notes_of(context)))
-    caption = [f"{tex(context['title'])}.", tex(stamp_of(context)), f"{tex(context['coverage'])}."]
+    number, title = _numbered(context["title"])
+    caption = [f"{tex(title)}.", tex(stamp_of(context)), f"{tex(context['coverage'])}."]
     return "\n".join(
         [
             f"% {stamp_of(context)}",
@@ -48,11 +49,18 @@ def as_latex(context: dict[str, Any]) -> str:
             *_rows(context, columns),
             r"\bottomrule",
             r"\end{tabular}}",
+            *([rf"\renewcommand{{\thetable}}{{{number}}}"] if number else []),
             rf"\caption{{{' '.join(filter(None, [*caption, legend, note]))}}}",
             r"\end{table}",
             "",
         ]
     )
+
+
+def _numbered(title: str) -> tuple[str, str]:
+    """("7", "Color denoising") of "Table 7: color denoising"; "" and the title of an extra table."""
+    numbered = re.fullmatch("Table ([0-9]+): (.*)", title)
+    return (numbered[1], numbered[2][:1].upper() + numbered[2][1:]) if numbered else ("", title)
 
 
 def _header(lines: list[list[Head]], corner: str) -> list[str]:

@@ -111,6 +111,8 @@ def render(table: str, evidence: Sequence[Evidence], out: Path) -> None:
         # a row of such a table holds other methods in every column, so there is nothing to sort
         "names_methods": "places" in layout,
     }
+    alone = context | arranged(judged)
+    copies = {"Markdown": as_markdown(alone), "LaTeX": as_latex(alone)}
     section = SECTIONS.get(table)
     helpers = {f.__name__: f for f in (number, difference, printed, where, cell_id)}
     write_page(
@@ -120,14 +122,14 @@ def render(table: str, evidence: Sequence[Evidence], out: Path) -> None:
         section=section(cells(table), pooled(evidence)) if section else None,
         commands=COMMANDS,
         quality=QUALITY,
+        copies=copies,
         **best,
         **context,
         **helpers,
     )
-    alone = context | arranged(judged)
     write_text(out / f"{table}.csv", as_csv(judged, best["intervals"]))
-    write_text(out / f"{table}.md", as_markdown(alone))
-    write_text(out / f"{table}.tex", as_latex(alone))
+    write_text(out / f"{table}.md", copies["Markdown"])
+    write_text(out / f"{table}.tex", copies["LaTeX"])
 
 
 def _shows(judged: JudgedCell) -> tuple[Any, ...]:

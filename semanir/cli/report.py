@@ -151,10 +151,13 @@ def run_index(args: argparse.Namespace) -> None:
 
 
 def run_pages(args: argparse.Namespace) -> None:
-    """Render Figure 4, crops, claims, ablations and the index in one process."""
+    """Render Figure 4, crops, claims, ablations and the index in one process; all_tables.csv."""
     if args.activation:
         run_figure04(argparse.Namespace(record=args.activation, out=args.out))
     run_visual(argparse.Namespace(**vars(args), records=args.visual))
     run_claims(args)
     run_ablations(args)
+    from reports.tables import all_tables
+
+    all_tables.write(args.out)
     run_index(args)
