@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from reports.tables.layouts import default_tables
+from reports.tables.text import FIELDS
 from semanir.files import replacing
 
 NAME = "all_tables.csv"
@@ -18,8 +19,9 @@ def write(folder: Path) -> int:
     """
     paths = [folder / f"{table}.csv" for table in default_tables()]
     # as text: a number keeps the digits that it is printed with
-    frames = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in paths if path.is_file()]
-    everything = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    there = filter(Path.is_file, paths)
+    frames = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in there]
+    everything = pd.concat([pd.DataFrame(columns=FIELDS), *frames], ignore_index=True)
     with replacing(folder / NAME) as partial:
         everything.to_csv(partial, index=False)
     return len(everything)

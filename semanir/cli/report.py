@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from semanir.cli import options
+from semanir.errors import InputError
 
 Run = Callable[[argparse.Namespace], None]
 
@@ -48,6 +49,12 @@ def add(commands: Any) -> None:
         "visual", run_visual, "crops before and after", options.scale(), options.results()
     )
     visual.add_argument("records", nargs="*", type=Path, help="of semanir.evaluate.visual")
+
+    two = page("compare", run_compare, "two results, or a file over its commits", _out())
+    two.add_argument(
+        "files", nargs="*", type=Path, help="A and B: results.csv or accepted, .csv(.gz)"
+    )
+    two.add_argument("--history", type=Path, help="an accepted file, over the commits of git")
 
     page("claims", run_claims, "which claims of the paper hold", options.scale(), options.results())
     page(
@@ -134,6 +141,19 @@ def run_claims(args: argparse.Namespace) -> None:
     print(claims.summary(claims.render(_evidence(args), args.out)))
 
 
+def run_compare(args: argparse.Namespace) -> None:
+    """Render two machines, commits or scales against each other; or how a file came to be."""
+    from reports.compare import page, sides
+
+    if len(args.files) != (0 if args.history else 2):
+        raise InputError(f"{len(args.files)} files given; give A.csv B.csv, or --history FILE")
+    args.out.mkdir(parents=True, exist_ok=True)
+    if args.history:
+        print(page.render_history(args.history, args.out))
+    else:
+        print(page.render(*map(sides.read_side, args.files), args.out))
+
+
 def run_ablations(args: argparse.Namespace) -> None:
     """Render one thing changed at a time, compared over images and seeds, and figures 3, 5, 10."""
     from reports.evidence import of_ablations
@@ -144,20 +164,22 @@ def run_ablations(args: argparse.Namespace) -> None:
 
 
 def run_index(args: argparse.Namespace) -> None:
-    """Render what of the paper holds, what became of every number, and how to get the rest."""
-    from reports.pages import index
+    """Render what of the paper holds, what became of every number, and how to get the rest.
 
+    Puts the tables that lie in the folder into one all_tables.csv.
+    """
+    from reports.pages import index
+    from reports.tables import all_tables
+
+    all_tables.write(args.out)
     index.render(_evidence(args), args.out / "index.html", args.visual, args.activation)
 
 
 def run_pages(args: argparse.Namespace) -> None:
-    """Render Figure 4, crops, claims, ablations and the index in one process; all_tables.csv."""
+    """Render Figure 4, crops, claims, ablations and the index in one process."""
     if args.activation:
         run_figure04(argparse.Namespace(record=args.activation, out=args.out))
     run_visual(argparse.Namespace(**vars(args), records=args.visual))
     run_claims(args)
     run_ablations(args)
-    from reports.tables import all_tables
-
-    all_tables.write(args.out)
     run_index(args)

@@ -55,6 +55,8 @@ NOT_RUN = {
     " && snakefmt --check Snakefile ./*/*.smk": TESTS,
     "snakemake all --executor slurm --jobs 50 --config scale=mini": "needs a Slurm cluster",
     "semanir bench --device cuda": "needs a GPU",
+    "semanir report compare --history reports/accepted/smoke.csv": "needs the history of git, which"
+    " a copy has not; tests/reports/test_compare.py runs it",
 }
 LONG = """semanir bench
 semanir measure count swinir:x4 hat:x4 semanir-s:x4:k=256 --input 3x128x128

@@ -1,0 +1,1 @@
+"""Two results beside each other, and one accepted file over its commits."""
