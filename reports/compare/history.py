@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from reports.compare.pairs import ROW, match, name_of
+from reports.compare.pairs import match, name_of
 from reports.compare.sides import Side, read_side
 from reports.figures.plots import COLORS, inline, panels
 from semanir.errors import InputError
@@ -95,8 +95,9 @@ def figure(found: Sequence[Version]) -> str:
     (axes,) = drawing.axes
     for number, name in enumerate(lines):
         values = lines[name].dropna()
-        style = {"color": COLORS[number % len(COLORS)], "marker": MARKERS[number % len(MARKERS)]}
-        axes.plot(values.index, values, label=name, **style)
+        axes.plot(
+            values.index, values, color=COLORS[number], marker=MARKERS[number], label=name
+        )
     axes.axhline(0, color="#808080", linewidth=0.8)
     axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
     axes.set_ylabel("change of mean PSNR [dB]")

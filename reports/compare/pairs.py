@@ -1,4 +1,4 @@
-"""Two results, row by row: what both measured, with difference and spread, and what only one has."""
+"""Two results, row by row: what both measured, with differences, and what only one has."""
 
 from typing import Any
 

@@ -41,9 +41,9 @@ def read_side(path: Path, name: str = "") -> Side:
 
 
 def _first_line(path: Path) -> str:
-    opened = gzip.open(path, "rt") if path.suffix == ".gz" else path.open(encoding="utf-8")
+    opened = gzip.open if path.suffix == ".gz" else open
     try:
-        with opened as file:
-            return file.readline()
+        with opened(path, "rt", encoding="utf-8") as file:
+            return str(file.readline())
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise InputError(f"broken results {path}: {error}") from None

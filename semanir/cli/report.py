@@ -151,7 +151,8 @@ def run_compare(args: argparse.Namespace) -> None:
     if args.history:
         print(page.render_history(args.history, args.out))
     else:
-        print(page.render(*map(sides.read_side, args.files), args.out))
+        one, other = map(sides.read_side, args.files)
+        print(page.render(one, other, args.out))
 
 
 def run_ablations(args: argparse.Namespace) -> None:

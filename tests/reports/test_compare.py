@@ -74,12 +74,7 @@ def test_the_summary_counts_rows_and_names_the_farthest(lines):
     psnr, counts, times = by_group(lines.reset_index())
     assert (psnr["rows"], psnr["equal"], psnr["largest"]) == (3, 1, 1.25)
     assert psnr["at"] == "m, t, d l" and psnr["mean"] == pytest.approx(0.625)
-    assert (counts["rows"], counts["equal"], counts["only_one"], counts["only_other"]) == (
-        1,
-        1,
-        1,
-        1,
-    )
+    assert {counts[name] for name in ("rows", "equal", "only_one", "only_other")} == {1}
     assert counts["ratio"] is None
     assert (times["ratio"], times["at"]) == (0.25, "n, v")
 
