@@ -76,7 +76,7 @@ rule table:
             "reports/{table}.html",
             caption="captions/table.rst",
             category="Tables",
-            labels={"table": "{table}"},
+            labels=labels_of_table,
         ),
         csv="reports/{table}.csv",
         markdown="reports/{table}.md",
@@ -105,7 +105,7 @@ rule tables:
                 f"reports/{table}.html",
                 caption="captions/table.rst",
                 category="Tables",
-                labels={"table": table},
+                labels=layouts.report_labels(table),
             )
             for table in TABLES
         ],
@@ -211,9 +211,15 @@ rule index:
         activation=rules.figure04.input.activation,
         visuals=VISUALS,
         results=paths.RESULTS.format(scale=SCALE),
-        tables=expand("reports/{table}.html", table=TABLES),
+        tables=expand("reports/{table}.{form}", table=TABLES, form=("html", "csv")),
     output:
         html=PAGES["index"],
+        all_tables=report(
+            "reports/all_tables.csv",
+            caption="captions/all_tables.rst",
+            category="Tables",
+            labels={"table": "All tables in one CSV"},
+        ),
         figure04=PAGES["figure04"],
         visual=PAGES["visual"],
         claims=PAGES["claims"],

@@ -94,6 +94,10 @@ def set_definition(wildcards):
     return plan.set_definition(wildcards.dataset)
 
 
+def labels_of_table(wildcards):
+    return layouts.report_labels(wildcards.table)
+
+
 def records_of_table(wildcards):
     return PLAN.records([wildcards.table])
 

@@ -95,9 +95,7 @@ def figure(found: Sequence[Version]) -> str:
     (axes,) = drawing.axes
     for number, name in enumerate(lines):
         values = lines[name].dropna()
-        axes.plot(
-            values.index, values, color=COLORS[number], marker=MARKERS[number], label=name
-        )
+        axes.plot(values.index, values, color=COLORS[number], marker=MARKERS[number], label=name)
     axes.axhline(0, color="#808080", linewidth=0.8)
     axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
     axes.set_ylabel("change of mean PSNR [dB]")

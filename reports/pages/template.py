@@ -43,5 +43,5 @@ def environment() -> jinja2.Environment:
 
 
 def write_page(path: Path, template: str, **context: Any) -> None:
-    """Write the page that a template makes of a context; it sees its own file name as `this_page`."""
+    """Write the page that a template makes of a context and of its own file name, `this_page`."""
     write_text(path, environment().get_template(template).render(this_page=path.name, **context))

@@ -58,7 +58,7 @@ def as_latex(context: dict[str, Any]) -> str:
 
 
 def _numbered(title: str) -> tuple[str, str]:
-    """("7", "Color denoising") of "Table 7: color denoising"; "" and the title of an extra table."""
+    """("7", "Color denoising") of "Table 7: color denoising"; ("", title) of an extra table."""
     numbered = re.fullmatch("Table ([0-9]+): (.*)", title)
     return (numbered[1], numbered[2][:1].upper() + numbered[2][1:]) if numbered else ("", title)
 

@@ -75,6 +75,11 @@ def table_name(table: str) -> str:
     return f"Table {int(number)}" if number.isdigit() else table
 
 
+def report_labels(table: str) -> dict[str, str]:
+    """What the report of Snakemake calls a table: its title, or its name if it has no entry."""
+    return {"table": layouts().get(table, {}).get("title", table)}
+
+
 def column_of(cell: Cell) -> tuple[str, ...]:
     """Labels of the column a cell stands in, outermost first; metric alone for untitled columns."""
     labels = tuple(label(getattr(cell, field)) for field in layouts()[cell.table]["columns"])

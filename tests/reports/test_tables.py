@@ -1,8 +1,11 @@
 """Rendered tables: HTML, CSV, Markdown, LaTeX."""
 
 import csv
+import html
 import io
 import re
+import shutil
+import subprocess
 from collections import Counter
 from itertools import accumulate
 
@@ -15,7 +18,7 @@ from reports import legend
 from reports.collect import read_records
 from reports.evidence import Evidence
 from reports.legend import MEASURED
-from reports.tables import latex, tables
+from reports.tables import all_tables, latex, tables
 from reports.tables.layouts import (
     arrange,
     cell_id,
@@ -276,6 +279,58 @@ def test_latex_header_and_characters(rendered):
     assert head[1].startswith(r" &  & \multicolumn{3}{c}{CBSD68} & \multicolumn{3}{c}{McMaster}")
     assert latex.tex("a_b & 5% #P") == r"a\_b \& 5\% \#P"
     assert latex.tex("†X ×2 σ=15 – ö") == r"\dag X $\times$2 $\sigma$=15 -- \"o"
+
+
+@every_table
+def test_latex_keeps_the_number_of_the_paper(rendered, table):
+    """Within its own environment, before the caption that shows it; an extra table has none."""
+    body = text_of(rendered, f"{table}.tex")
+    told = re.findall(
+        r"\\renewcommand\{\\thetable\}\{(\d+)\}\n\\caption\{(.*)\}\n\\end\{table\}", body
+    )
+    if table.startswith("extra"):
+        assert told == [] and r"\thetable" not in body
+    else:
+        ((number, caption),) = told
+        assert int(number) == int(table.removeprefix("table"))
+        assert not re.match(r"Table|[a-z]", caption)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex; apt-get install texlive")
+def test_latex_compiles(rendered, tmp_path):
+    """All tables in one document, each by the number that it has in the paper."""
+    inputs = "".join(rf"\input{{{rendered / table}}}" for table in default_tables())
+    packages = r"\usepackage{booktabs,graphicx,multirow}"
+    document = rf"\documentclass{{article}}{packages}\begin{{document}}{inputs}\end{{document}}"
+    (tmp_path / "all.tex").write_text(document)
+    command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "all.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0 and (tmp_path / "all.pdf").stat().st_size, done.stdout[-2000:]
+
+
+def test_a_page_holds_what_it_copies(rendered):
+    page = text_of(rendered, "table10.html")
+    for format, ending in (("markdown", "md"), ("latex", "tex")):
+        (shown,) = re.findall(rf'<pre tabindex="0" id="as-{format}">(.*?)</pre>', page, re.DOTALL)
+        assert html.unescape(shown) == text_of(rendered, f"table10.{ending}")
+
+
+def test_all_tables_are_one_csv(rendered, tmp_path):
+    """Every printed cell of the default tables once, with the digits of its own file."""
+    assert all_tables.write(rendered) == sum(len(cells(table)) for table in default_tables())
+    text = text_of(rendered, all_tables.NAME)
+    found = list(csv.DictReader(io.StringIO(text), strict=True))
+    alone = [
+        row
+        for table in default_tables()
+        for row in csv.DictReader(io.StringIO(text_of(rendered, f"{table}.csv")))
+    ]
+    assert found == alone
+    assert {"printed", "measured", "verdict", "scale", "machine"} <= set(found[0])
+    assert len({row["id"] for row in found}) == len(found)
+    assert all_tables.write(tmp_path) == 0  # where no table was rendered
+    assert text_of(tmp_path, all_tables.NAME) == text.splitlines(keepends=True)[0]
 
 
 def test_markup_in_a_record_stays_text(tmp_path, monkeypatch):

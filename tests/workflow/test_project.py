@@ -55,6 +55,35 @@ def test_environment_yml_is_the_conda_twin_of_pyproject():
     assert len(conda) == len(expected) == len(REQUIREMENTS) + 2
 
 
+def test_the_workflow_catalog_finds_what_it_wants():
+    """Its rules: the words in README, a Snakefile, options documented, usage in a file of its own.
+
+    They ask for workflow/Snakefile, too; ours is at the root, which lists it among all workflows.
+    """
+    assert {"snakemake", "workflow"} <= set(re.findall(r"\w+", text_of("README.md").lower()))
+    assert (REPOSITORY / "Snakefile").is_file() and not (REPOSITORY / "workflow").exists()
+    usage = yaml.safe_load(text_of(".snakemake-workflow-catalog.yml"))["usage"]
+    assert set(usage) == {"mandatory-flags", "software-stack-deployment", "report"}
+    assert set(usage["mandatory-flags"]) == {"desc", "flags"}
+    deployed = usage["software-stack-deployment"]
+    assert deployed == {"conda": True, "apptainer": False, "apptainer+conda": False}
+    assert usage["report"] is True
+    rules = "".join(path.read_text() for path in REPOSITORY.glob("*/rules.smk"))
+    assert "conda:" in rules and "report(" in rules
+
+
+def test_every_option_of_the_workflow_is_documented():
+    """In config/README.md with its default, and in no other place by another name."""
+    schema = yaml.safe_load(text_of("semanir/plan/config.schema.yaml"))["properties"]
+    rows = re.findall(r"^\| `(\w+)` \| (?:`(\w+)` )?\|", text_of("config/README.md"), re.MULTILINE)
+    defaults = {name: str(entry["default"]).lower() for name, entry in schema.items()}
+    assert dict(rows) == defaults
+    told = re.findall(r"^\| `(\w+)` \|", text_of("docs/workflow.md"), re.MULTILINE)
+    assert list(dict(rows)) == told
+    scales = yaml.safe_load(text_of("semanir/plan/scales.yaml"))
+    assert all(f"`{name}` (" in text_of("config/README.md") for name in scales)
+
+
 def test_torch_is_pinned_once(names):
     exact = {r.name: s for r in REQUIREMENTS for s in r.specifier if s.operator in ("==", "===")}
     assert list(exact) == ["torch"]

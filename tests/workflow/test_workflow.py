@@ -18,7 +18,7 @@ from PIL import Image
 from data_prep.datasets import datasets, downloads, prepared_sets, remote_files
 from data_prep.mirror import mirrored
 from reports.collect import means, read_results
-from reports.tables.layouts import default_tables
+from reports.tables.layouts import default_tables, layouts
 
 
 def test_every_page_is_there_and_nothing_is_half_written(finished):
@@ -107,7 +107,7 @@ def test_snakemake_makes_a_report_of_its_own(own_finished):
         inside = {Path(name).name: archive.read(name) for name in archive.namelist()}
     tables = default_tables()
     pages = [f"{p}.html" for p in ("index", "visual", "figure04", "claims", "ablations", *tables)]
-    pages += ["results.csv"]
+    pages += ["results.csv", "all_tables.csv"]
     assert set(inside) == {"report.html", *pages}
     for name in pages:
         folder = "results/smoke" if name == "results.csv" else "reports"
@@ -117,7 +117,11 @@ def test_snakemake_makes_a_report_of_its_own(own_finished):
     # of the captions: a parameter, counts of inputs, the scale
     told += ["that a table of the paper prints", f"Coverage of {len(tables)} tables"]
     told += ["Crops of 7 images", "at the\\nsmoke scale"]
+    # names that a reader knows, "Table 7: color and grayscale ...", and no others
+    names = [layouts()[table]["title"] for table in tables]
+    told += [json.dumps(name)[1:-1] for name in (*names, "All tables in one CSV")]
     assert [words for words in told if words not in report] == []
+    assert not re.search(r'"table":\s*"table\d', report)
 
 
 def test_a_second_run_does_nothing_and_a_change_in_a_table_retrains_nothing(own_finished):
