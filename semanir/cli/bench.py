@@ -32,7 +32,7 @@ def add(commands: Any) -> None:
     )
     command.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="default cpu")
     command.add_argument(
-        "--seconds", type=positive, default=4, help="a comparison (default 4, 1 min in all)"
+        "--seconds", type=positive, default=4, help="a comparison (default 4, 1.5 min in all)"
     )
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.add_argument("--scale", help="write results/SCALE/cost/attention/bench.json as well")
@@ -67,25 +67,15 @@ def text(measured: dict[str, Any]) -> str:
         where if where != "cpu" else f"{measured['threads']} threads, {measured['instructions']}"
     )
     lines = [
-        f"{measured['tokens']} tokens, 6 heads of 30, float32, {where}; median ms (times faster "
-        f"than dense window attention)",
-        "",
-        " " * 22 + "".join(f"{name:>18}" for name in names) + f"{'dense':>10}",
+        f"{measured['tokens']} tokens, float32, {where}; median ms (times faster than dense window "
+        f"attention; share of the machine's peak)",
     ]
-    for what, title in (("forward", "forward"), ("forward_backward", "forward + backward")):
-        for row in measured["layers"]:
-            times = row[what]
-            shown = {
-                name: f"{times[name]:.1f} ({times['dense'] / times[name]:.2f}x)" for name in times
-            }
-            cells = "".join(f"{shown[name]:>18}" for name in names)
-            lines.append(
-                f"N={row['N']:<5} k={row['K']:<5} {title[:9]:9}{cells}{times['dense']:>10.1f}"
-            )
-        lines.append("")
+    for title, key in (("random tokens", "layers"), ("tokens of a stage", "stage_layers")):
+        lines += ["", *_rows(title, measured[key])]
     dictionary, stage, memory = measured["dictionary"], measured["stage"], measured["memory"]
     made, peer = dictionary["build_dictionary"], dictionary["product_and_topk"]
     lines += [
+        "",
         f"dictionary, N=1024 k=256: {made:.1f} ms, product and topk {peer:.1f} "
         f"({peer / made:.2f}x)",
         f"stage of 6 layers, N=1024 k=256: {stage['sparse']:.1f} ms, "
@@ -105,3 +95,19 @@ def text(measured: dict[str, Any]) -> str:
         + ", ".join(f"{name} {value:.1e}" for name, value in measured["errors"].items()),
     ]
     return "\n".join(lines)
+
+
+def _rows(title: str, layers: list[dict[str, Any]]) -> list[str]:
+    names = list(layers[0]["forward"])
+    first = f"{title}, {layers[0]['heads']} heads of {layers[0]['width']}"
+    lines = [f"{first:36}" + "".join(f"{name:>22}" for name in names)]
+    for what, called in (("forward", "forward"), ("forward_backward", "with backward")):
+        for row in layers:
+            times, shares = row[what], row["share"][what]
+            cells = (
+                f"{times[name]:.1f} ({times['dense'] / times[name]:.2f}x; {shares[name]:.0%})"
+                for name in names
+            )
+            label = f"N={row['N']:<5} k={row['K']:<5} {called}"
+            lines.append(f"{label:36}" + "".join(f"{cell:>22}" for cell in cells))
+    return lines

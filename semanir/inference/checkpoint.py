@@ -15,6 +15,7 @@ from semanir.errors import InputError
 from semanir.files import replacing
 from semanir.inference.shipped import DOWNLOAD_AGAIN, PASS_OWN, read_metadata
 from semanir.network import Network, build_from
+from semanir.network.cache import freeze
 from semanir.network.config import from_dict, to_dict
 
 
@@ -62,7 +63,8 @@ def load(path: str | Path, *, device: str | torch.device = "cpu", **switches: An
         network.load_state_dict(tensors)
     except RuntimeError as error:
         raise _unfit(path, error) from None
-    return network.to(device).eval()
+    freeze(network.to(device).eval())
+    return network
 
 
 def _unfit(path: str | Path, error: Exception) -> InputError:

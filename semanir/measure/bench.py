@@ -13,17 +13,19 @@ from math import isqrt
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from semanir.attention.bias import dense_bias
 from semanir.attention.dictionary import Dictionary, build_dictionary
 from semanir.attention.dispatch import attend
+from semanir.measure.peers import PEAK_SIDE, PEERS, dense, dense_with_gradients, peak_product
+from semanir.measure.stage_tokens import stage_layer
 from semanir.measure.timing import interleaved, peak_bytes, peak_bytes_cuda
 
 TOKENS = {"cpu": 4096, "cuda": 65536}  # of one 64x64 feature map; of one that fills a GPU
 HEADS, WIDTH, CHANNELS = 6, 30, 180  # of SemanIR-S
 CASES = [(256, 64), (1024, 64), (1024, 256), (1024, 512)]
+STAGE_CASES = [(256, 64), (1024, 256)]  # on tokens of a stage
 LAYERS = 6  # of a stage
 SHARES = {"cpu": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9), "cuda": (1 / 64, 1 / 32, 1 / 16, 1 / 8)}
 SHARES["cuda"] += (0.25, 0.5, 0.75)
@@ -31,6 +33,8 @@ BACKENDS = {  # by device; the first is what is measured against the others
     "cpu": ("fused", "mask", "gather"),
     "cuda": ("triton", "triton-gather", "mask", "gather"),
 }
+_DENSE = ("dense", "flex")  # how names of PEERS start
+PRODUCTS = {"forward": 2, "forward_backward": 7}  # of scores or of sums, each a multiply and an add
 
 
 class Layer:
@@ -52,10 +56,10 @@ class Layer:
         self.dictionary = build_dictionary(self.tokens, k)
 
     def run(self, backend: str) -> Tensor:
-        """Attention by one back end, "dense" for every key through SDPA: [B,H,N,D]."""
+        """Attention by one back end, or by a name of PEERS over every key: [B,H,N,D]."""
         q, k, v = self.qkv
-        if backend == "dense":  # the bias is looked up once, as at inference
-            return F.scaled_dot_product_attention(q, k, v, attn_mask=self.bias[None])
+        if backend.startswith(_DENSE):  # the bias is looked up once, as at inference
+            return dense(backend, self.qkv, self.table, self.bias, self.window)
         return attend(q, k, v, self.dictionary, self.table, self.window, backend=backend)
 
     def train(self, backend: str) -> None:
@@ -63,37 +67,67 @@ class Layer:
         qkv = self.qkv.detach().requires_grad_()
         table = self.table.detach().requires_grad_()
         q, k, v = qkv
-        if backend == "dense":
-            bias = dense_bias(table, self.window)[None]
-            out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
-        else:
-            out = attend(q, k, v, self.dictionary, table, self.window, backend=backend)
+        if backend.startswith(_DENSE):
+            return dense_with_gradients(backend, qkv, table, self.qkv[0], self.window)
+        out = attend(q, k, v, self.dictionary, table, self.window, backend=backend)
         torch.autograd.grad(out, [qkv, table], self.qkv[0])
+
+    def pairs(self, backend: str) -> int:
+        """Queries times their keys, of all windows and heads."""
+        _, b, h, n, _ = self.qkv.shape
+        return h * (b * n * n if backend.startswith(_DENSE) else int(self.dictionary.counts.sum()))
+
+
+class StageLayer(Layer):
+    """The same of a released network's layer on a photograph."""
+
+    def __init__(self, n: int, k: int, device: str = "cpu") -> None:
+        found = stage_layer(n, k, device, TOKENS[device])
+        self.tokens, self.dictionary, self.qkv, self.table = found
+        self.window, self.k = (isqrt(n), isqrt(n)), k
+        self.bias = dense_bias(self.table, self.window)
 
 
 def bench(seconds: float = 4, device: str = "cpu") -> dict[str, Any]:
-    """All comparisons; times under the names of the back ends, "dense" the peer of each."""
-    backends = (*BACKENDS[device], "dense")
-    layers = []
-    for n, k in CASES:
-        layer = Layer(n, k, device)
-        with torch.no_grad():
-            forward = interleaved({b: partial(layer.run, b) for b in backends}, seconds)
-        both = interleaved({b: partial(layer.train, b) for b in backends}, seconds)
-        layers.append({"N": n, "K": k, "forward": forward, "forward_backward": both})
+    """All comparisons; times under the names of the back ends and of the dense PEERS.
+
+    "layers" are on random tokens, "stage_layers" on those of a released network's stage. "share" is
+    the part of the machine's peak that each reaches with the operations that it is for: the peak is
+    that of a large product, run in turns with them.
+    """
     return {
         "threads": torch.get_num_threads(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
         "tokens": TOKENS[device],
         "backends": BACKENDS[device],
-        "layers": layers,
+        "layers": [compare(Layer(n, k, device), seconds, device) for n, k in CASES],
+        "stage_layers": [
+            compare(StageLayer(n, k, device), seconds, device) for n, k in STAGE_CASES
+        ],
         "dictionary": _dictionary(seconds, device),
         "stage": _stage(seconds, device),
         "switch": _switch(seconds, device),
         "memory": _memory(device),
         "errors": _errors(device),
     }
+
+
+def compare(layer: Layer, seconds: float, device: str) -> dict[str, Any]:
+    """Times and shares of the peak of all back ends and dense peers, forward and with backward."""
+    names = (*BACKENDS[device], *PEERS[device])
+    product, operations = peak_product(PEAK_SIDE[device], device)
+    _, b, h, n, d = layer.qkv.shape
+    row: dict[str, Any] = {"N": n, "K": layer.k, "B": b, "heads": h, "width": d, "share": {}}
+    for what, run in (("forward", layer.run), ("forward_backward", layer.train)):
+        with torch.set_grad_enabled(what != "forward"):
+            functions: dict[str, Callable[[], Any]] = {name: partial(run, name) for name in names}
+            times = interleaved({**functions, "product": product}, seconds)
+        peak = operations / times.pop("product")
+        each = 2 * PRODUCTS[what] * d
+        row["share"][what] = {name: each * layer.pairs(name) / times[name] / peak for name in names}
+        row[what] = times
+    return row
 
 
 @torch.no_grad()

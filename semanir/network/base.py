@@ -1,10 +1,12 @@
 """Base class of the columnar and the U-shaped network."""
 
 from abc import ABC, abstractmethod
+from typing import Self
 
 from torch import Tensor, nn
 
 from semanir.errors import InputError
+from semanir.network.cache import freeze
 from semanir.network.config import Config
 
 
@@ -17,6 +19,12 @@ class Network(nn.Module, ABC):
     @abstractmethod
     def tile_unit(self) -> int:
         """Pixels: tiles whose sides are multiples of it have the windows of the whole image."""
+
+    def train(self, mode: bool = True) -> Self:
+        """As of any module; parameters that are trained are no longer frozen."""
+        if mode:
+            freeze(self, False)
+        return super().train(mode)
 
     def check(self, images: Tensor) -> None:
         """Raise InputError unless `images` is a non-empty floating tensor [S,channels,H,W]."""

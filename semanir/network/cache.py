@@ -8,6 +8,10 @@ from torch import Tensor, nn
 
 from semanir.attention.constant import is_traced, outside_inference
 
+SAMPLE = 256  # values of a frozen parameter that are compared
+
+Seen = tuple[Hashable, Tensor]  # where a parameter lies and its version, and values of it
+
 
 class ParameterCache:
     """Values by key, each valid while its parameters are unchanged. Never copied or saved.
@@ -16,31 +20,53 @@ class ParameterCache:
     """
 
     def __init__(self) -> None:
-        self._values: dict[Hashable, tuple[list[Tensor], Tensor]] = {}
+        self._values: dict[Hashable, tuple[list[Seen], Tensor]] = {}
+        self.frozen = False
 
     def get(
         self, key: Hashable, parameters: Iterable[Tensor], make: Callable[[], Tensor]
     ) -> Tensor:
         """The value of `key`, from make() where there is none or a parameter has changed."""
-        # compared by value: fused optimizers and p.data change parameters, not their version
-        now = [parameter.detach() for parameter in parameters]
+        now = [self._see(parameter) for parameter in parameters]
         key = key, torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu")
         entry = self._values.get(key)
         if entry is None or not all(map(_same, entry[0], now)):
             entry = self._values[key] = self._make(now, make)
         return entry[1]
 
+    def _see(self, parameter: Tensor) -> Seen:
+        values = parameter.detach()
+        # by value: fused optimizers and p.data change parameters, not their version
+        if not self.frozen or parameter.is_inference():
+            return None, values
+        place = parameter.data_ptr(), parameter._version, parameter.shape
+        return place, values.reshape(-1)[:: 1 + values.numel() // SAMPLE]
+
     @outside_inference
     @torch.no_grad()
-    def _make(self, now: list[Tensor], make: Callable[[], Tensor]) -> tuple[list[Tensor], Tensor]:
-        return [parameter.clone() for parameter in now], make()
+    def _make(self, now: list[Seen], make: Callable[[], Tensor]) -> tuple[list[Seen], Tensor]:
+        return [(place, values.clone()) for place, values in now], make()
 
     def __reduce__(self) -> tuple[Any, ...]:  # copy.deepcopy and pickle
         return ParameterCache, ()
 
 
-def _same(a: Tensor, b: Tensor) -> bool:
-    return a.dtype == b.dtype and a.device == b.device and torch.equal(a, b)
+def freeze(network: nn.Module, frozen: bool = True) -> None:
+    """Promise that the parameters of a network stay: no pass compares all of them any more.
+
+    A change is noticed by its version, and where it has none, as by `p.data`, by some values of
+    each parameter: a training step and new weights are seen, a single value written may be not.
+    Copies are not frozen, nor is a network after its train().
+    """
+    for module in network.modules():
+        for kept in vars(module).values():
+            if isinstance(kept, ParameterCache):
+                kept.frozen = frozen
+
+
+def _same(before: Seen, now: Seen) -> bool:
+    (place, a), (place_now, b) = before, now
+    return place == place_now and a.dtype == b.dtype and a.device == b.device and torch.equal(a, b)
 
 
 def may_cache(weight: Tensor) -> bool:

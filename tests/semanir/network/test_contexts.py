@@ -26,7 +26,7 @@ from semanir.attention.cpu.build import kernels
 from semanir.errors import InputError
 from semanir.inference import tiling
 from semanir.network import build, layers, windows
-from semanir.network.cache import ParameterCache
+from semanir.network.cache import SAMPLE, ParameterCache, freeze
 from semanir.network.linear import Linear
 
 
@@ -154,6 +154,41 @@ def test_a_network_gives_what_a_fresh_one_gives(name):
             assert_close(got, expected, rtol=0, atol=0)
         refused += isinstance(expected, str)
     assert (refused > 0) == ("fused" in name)  # which takes float32 alone
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_frozen_network_notices_changes(change):
+    network, x = randomise(ushape(), 0.4).eval(), PIXELS
+    freeze(network)
+    with torch.no_grad():
+        before = network(x)
+    network = CHANGES[change](network, x)
+    x = x.to(next(network.parameters()).dtype)
+    fresh = ushape().eval().to(x.dtype)
+    fresh.load_state_dict(network.state_dict())
+    with torch.no_grad():
+        got, expected = network(x), fresh(x)
+    assert torch.equal(got, expected)
+    same = change in ("deepcopy", "float")
+    assert same == torch.equal(got, before.to(x.dtype))
+
+
+def test_a_frozen_network_compares_some_values_until_it_is_trained():
+    network = randomise(build("semanir-u-small", channels=1, layers=1), 0.4).eval()
+
+    def largest_compared():
+        with torch.no_grad():
+            network(PIXELS)
+            with torch.profiler.profile(record_shapes=True) as profile:
+                network(PIXELS)
+        shapes = [e.input_shapes[0] for e in profile.events() if e.name == "aten::equal"]
+        return max(torch.Size(shape).numel() for shape in shapes)
+
+    everything = largest_compared()
+    freeze(network)
+    assert largest_compared() <= SAMPLE < everything
+    network.train().eval()
+    assert largest_compared() == everything
 
 
 PIXELS = torch.rand(1, 1, 9, 10, generator=torch.Generator().manual_seed(2))

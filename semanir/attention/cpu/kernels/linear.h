@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "attend.h"
+#include "product.h"
 #include "simd.h"
 
 namespace semanir {
@@ -14,26 +15,6 @@ using namespace simd;
 
 constexpr int TILE = L == 16 ? 8 : 4;  // rows of a tile, of up to three vectors: the registers
 constexpr int64_t BLOCK = 48;          // rows of a block
-
-inline int64_t padded(int64_t size) { return (size + L - 1) / L * L; }
-
-// sum[r][g] += products of R rows and G vectors of columns over `depth` steps.
-// rows: entry (r, step) at r * row + step * along. columns: vector (g, step) at g * L + step * stride.
-template <int R, int G>
-inline void multiply(const float* rows, int64_t row, int64_t along, const float* columns,
-                     int64_t stride, int64_t depth, F (&sum)[R][G]) {
-  for (int64_t step = 0; step < depth; ++step, rows += along, columns += stride) {
-    F column[G];
-#pragma GCC unroll 4
-    for (int g = 0; g < G; ++g) column[g] = load(columns + g * L);
-#pragma GCC unroll 12
-    for (int r = 0; r < R; ++r) {
-      const F value = set(rows[r * row]);
-#pragma GCC unroll 4
-      for (int g = 0; g < G; ++g) sum[r][g] = fma(value, column[g], sum[r][g]);
-    }
-  }
-}
 
 // f(integral_constant<G>, first column) for panels of up to three vectors that hold `columns`
 template <class Function>
@@ -164,7 +145,8 @@ struct Linear {
   int64_t scratch() const { return BLOCK * (3 * width() + outputs + 1); }
 
   // What the weight multiplies, [BLOCK,width], zeros beyond `count` rows. more: the normalised rows
-  // and their scales [BLOCK], or the slopes of the GELU or ReLU.
+  // and their scales [BLOCK], or, with SLOPES, the slopes of the GELU or ReLU.
+  template <bool SLOPES>
   void prepare(int64_t from, int64_t count, float* ready, float* more, float* scales) const {
     for (int64_t row = 0; row < count; ++row, ready += width(), more += width()) {
       const float* in = x + (from + row) * inputs;
@@ -175,10 +157,10 @@ struct Linear {
           value = fma(load(more + c), load(norm.gain + c), load(norm.shift + c));
         if (before == Before::gelu) {
           gelu(value, &value, &slope);
-          store(more + c, slope);
+          if (SLOPES) store(more + c, slope);
         }
         if (before == Before::relu) {
-          store(more + c, choose_negative(sub(set(0.f), value), set(1.f), set(0.f)));
+          if (SLOPES) store(more + c, choose_negative(sub(set(0.f), value), set(1.f), set(0.f)));
           value = max(set(0.f), value);
         }
         store(ready + c, value);
@@ -194,7 +176,7 @@ struct Linear {
     float *ready = scratch, *more = ready + BLOCK * width(), *scales = more + BLOCK * width();
     for (; from < to; from += BLOCK) {
       const int64_t count = std::min(BLOCK, to - from);
-      prepare(from, count, ready, more, scales);
+      prepare<false>(from, count, ready, more, scales);
       prefetch(x, from + BLOCK, to, inputs);
       if (residual) prefetch(residual, from + BLOCK, to, outputs);
       with_products(ready, width(), count, panels, outputs, inputs, [&](int64_t row, int64_t at, F sum) {
@@ -233,7 +215,7 @@ struct Linear {
         std::fill(copied + count * outputs, copied + BLOCK * outputs, 0.f);
         given = copied;
       }
-      prepare(from, count, ready, more, scales);
+      prepare<true>(from, count, ready, more, scales);
       prefetch(x, from + BLOCK, to, inputs);
       prefetch(grad, from + BLOCK, to, outputs);
       with_products(given, outputs, count, panels, inputs, outputs, [&](int64_t row, int64_t at, F sum) {

@@ -5,11 +5,11 @@
 #include <torch/csrc/utils/pybind.h>
 
 #include "attend.h"
-#include "dense.h"
 #include "layer.h"
 #include "product.h"
 #include "select.h"
 #include "tasks.h"
+#include "tiles.h"
 
 namespace semanir {
 
@@ -22,6 +22,33 @@ struct Heads {
   explicit Heads(const Tensor& x)
       : data(x.data_ptr<float>()), window(x.stride(0)), head(x.stride(1)), token(x.stride(2)) {}
   Rows operator()(int64_t b, int64_t h) const { return {data + b * window + h * head, token}; }
+};
+
+// The dictionary of all windows, [B,N,K] and [B,N], and its groups where tiles pay.
+struct Windows {
+  const int32_t *indices, *counts;
+  int64_t tokens, most;
+  bool tiled;
+  Tensor lists;  // [B,N/L,Groups::length]
+
+  Windows(const Tensor& indices_, const Tensor& counts_, const Codes& codes, bool biased)
+      : indices(indices_.const_data_ptr<int32_t>()),
+        counts(counts_.const_data_ptr<int32_t>()),
+        tokens(indices_.size(1)),
+        most(indices_.size(2)),
+        tiled(tiles_pay(tokens, most, codes, biased)) {
+    if (!tiled) return;
+    lists = at::empty({indices_.size(0), tokens / L, Groups::length(tokens)}, at::kInt);
+    for_each(indices_.size(0), tokens, [&](int64_t b, float* scratch) {
+      groups(b).fill(keys(b), reinterpret_cast<uint16_t*>(scratch));
+    });
+  }
+  Keys keys(int64_t b) const {
+    return {indices + b * tokens * most, counts + b * tokens, tokens, most};
+  }
+  Groups groups(int64_t b) const {
+    return {lists.data_ptr<int32_t>() + b * lists.stride(0), lists.stride(1)};
+  }
 };
 
 Tensor last_contiguous(const Tensor& x) { return x.stride(-1) == 1 ? x : x.contiguous(); }
@@ -56,39 +83,32 @@ std::tuple<Tensor, Tensor> attend_forward(Tensor q, Tensor k, Tensor v, const Te
   const int64_t T = table ? table->size(1) : 0;
   const Tensor reversed = table ? table->flip(1).contiguous().mul_(LOG2E) : Tensor();
   const float* biases = table ? reversed.data_ptr<float>() : nullptr;
-  const int32_t *index = indices.data_ptr<int32_t>(), *count = counts.data_ptr<int32_t>();
   float* sums_ = lse.data_ptr<float>();
   const Codes codes(height, width);
-  // few heads on many threads are cut into parts, which changes no result
+  const Windows windows(indices, counts, codes, biases != nullptr);
+  // few heads on many threads are cut into parts of whole groups, which changes no result
   const int64_t parts = std::max<int64_t>(
       1, std::min(N / 128, 4 * at::get_num_threads() / std::max<int64_t>(1, B * H)));
-
-  const auto keys_of = [&](int64_t b) { return Keys{index + b * N * K, count + b * N, N, K}; };
-  const bool dense = dense_pays(N, K);
-  const int64_t groups = dense ? whole_groups(N) : 0;
-  const Tensor bits = at::empty({B * N * groups}, at::kShort);
-  uint16_t* words = reinterpret_cast<uint16_t*>(bits.data_ptr<int16_t>());
-  if (dense)
-    for_each(B, 0, [&](int64_t b, float*) {
-      for (int64_t i = 0; i < N; ++i) set_bits(keys_of(b), i, words + (b * N + i) * groups);
-    });
+  const auto start = [&](int64_t part) { return std::min(N, (N + L - 1) / L * part / parts * L); };
 
   with_vectors(D, [&](auto vectors) {
     constexpr int NV = decltype(vectors)::value;
-    const int64_t size = dense ? dense_scratch<NV>(N, D) : forward_scratch<NV>(N, K);
+    const int head = static_cast<int>(D);
+    int64_t size = forward_scratch<NV>(N, K);
+#if defined(__AVX512F__)
+    if (windows.tiled) size = std::max(size, Tiles<NV>::size(N, head));
+#endif
     for_each(B * H * parts, size, [&](int64_t task, float* scratch) {
       const int64_t part = task % parts, h = task / parts % H, b = task / parts / H;
-      const int64_t from = N * part / parts, to = N * (part + 1) / parts;
       const float* bias = biases ? biases + h * T : nullptr;
       float* lse_row = sums_ + (b * H + h) * N;
 #if defined(__AVX512F__)
-      if (dense)
-        return forward_dense<NV>(qs(b, h), ks(b, h), vs(b, h), outs(b, h), lse_row,
-                                 words + b * N * groups, N, bias, codes, static_cast<int>(D), from,
-                                 to, scratch);
+      if (windows.tiled)
+        return forward_tiles<NV>(qs(b, h), ks(b, h), vs(b, h), outs(b, h), lse_row, windows.groups(b),
+                                 N, bias, codes, head, start(part), start(part + 1), scratch);
 #endif
-      forward<NV>(qs(b, h), ks(b, h), vs(b, h), outs(b, h), lse_row, keys_of(b), bias, codes,
-                  static_cast<int>(D), from, to, scratch);
+      forward<NV>(qs(b, h), ks(b, h), vs(b, h), outs(b, h), lse_row, windows.keys(b), bias, codes,
+                  head, start(part), start(part + 1), scratch);
     });
   });
   return {out, lse};
@@ -112,21 +132,34 @@ std::tuple<Tensor, Tensor> attend_backward(
   const Tensor reversed = table ? table->flip(1).contiguous().mul_(LOG2E) : Tensor();
   const float* biases = table ? reversed.data_ptr<float>() : nullptr;
   float* partials = partial.data_ptr<float>();
-  const int32_t *index = indices.data_ptr<int32_t>(), *count = counts.data_ptr<int32_t>();
   const float* sums_ = lse.data_ptr<float>();
   const Codes codes(height, width);
+  const Windows windows(indices, counts, codes, biases != nullptr);
 
   with_vectors(D, [&](auto vectors) {
     constexpr int NV = decltype(vectors)::value;
-    for_each(chunks * H, backward_scratch<NV>(N, K), [&](int64_t task, float* scratch) {
+    const int head = static_cast<int>(D);
+    int64_t size = backward_scratch<NV>(N, K);
+#if defined(__AVX512F__)
+    if (windows.tiled)
+      size = std::max(size, backward_tiles_scratch<NV>(N, head, codes, biases != nullptr));
+#endif
+    for_each(chunks * H, size, [&](int64_t task, float* scratch) {
       const int64_t h = task % H, chunk = task / H;
+      const float* bias = biases ? biases + h * T : nullptr;
       float* bias_slopes = biases ? partials + (chunk * H + h) * T : nullptr;
       for (int64_t b = B * chunk / chunks; b < B * (chunk + 1) / chunks; ++b) {
-        const Keys keys{index + b * N * K, count + b * N, N, K};
-        backward<NV>(
-            qs(b, h), ks(b, h), vs(b, h), outs(b, h), given(b, h), sums_ + (b * H + h) * N, keys,
-            biases ? biases + h * T : nullptr, codes, static_cast<int>(D),
-            {gq(b, h), gk(b, h), gv(b, h), bias_slopes}, scratch);
+        const Gradients to{gq(b, h), gk(b, h), gv(b, h), bias_slopes};
+        const float* lse_row = sums_ + (b * H + h) * N;
+#if defined(__AVX512F__)
+        if (windows.tiled) {
+          backward_tiles<NV>(qs(b, h), ks(b, h), vs(b, h), outs(b, h), given(b, h), lse_row,
+                             windows.groups(b), N, bias, codes, head, to, scratch);
+          continue;
+        }
+#endif
+        backward<NV>(qs(b, h), ks(b, h), vs(b, h), outs(b, h), given(b, h), lse_row, windows.keys(b),
+                     bias, codes, head, to, scratch);
       }
     });
   });

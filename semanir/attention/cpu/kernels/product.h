@@ -11,6 +11,8 @@ namespace semanir {
 
 using namespace simd;
 
+inline int64_t padded(int64_t size) { return (size + L - 1) / L * L; }
+
 inline int64_t whole_groups(int64_t columns) { return (columns + 2 * L - 1) / (2 * L) * 2; }
 
 // Two groups of columns lie together, channel after channel: panels [G/2,C,2L], zeros at first.
@@ -39,6 +41,24 @@ void products(const float* rows, int64_t stride, const float* panels, int64_t ch
     for (int r = 0; r < R; ++r) {
       store(to + r * step + g * L, score[r][0]);
       store(to + r * step + g * L + L, score[r][1]);
+    }
+  }
+}
+
+// sum[r][g] += products of R rows and G vectors of columns over `depth` steps.
+// rows: entry (r, step) at r * row + step * along. columns: vector (g, step) at g * L + step * stride.
+template <int R, int G>
+inline void multiply(const float* rows, int64_t row, int64_t along, const float* columns,
+                     int64_t stride, int64_t depth, F (&sum)[R][G]) {
+  for (int64_t step = 0; step < depth; ++step, rows += along, columns += stride) {
+    F column[G];
+#pragma GCC unroll 4
+    for (int g = 0; g < G; ++g) column[g] = load(columns + g * L);
+#pragma GCC unroll 12
+    for (int r = 0; r < R; ++r) {
+      const F value = set(rows[r * row]);
+#pragma GCC unroll 4
+      for (int g = 0; g < G; ++g) sum[r][g] = fma(value, column[g], sum[r][g]);
     }
   }
 }

@@ -27,6 +27,13 @@ inline float from_ordered(int32_t key) {
   return x;
 }
 
+// The key of a rank among the keys in [low, high), of which there are up to FEW: the key, how many of
+// them are larger, and how many are not smaller.
+struct Nth {
+  int32_t key;
+  int64_t larger, at_least;
+};
+
 #if defined(__AVX512F__)
 
 // floats as ordered integers, up to the next whole vector; the least above -inf and the largest
@@ -54,8 +61,7 @@ inline int64_t count_from(const int32_t* keys, int64_t size, int32_t threshold) 
   return count;
 }
 
-// the `rank`-th largest of the keys in [low, high), of which there are up to FEW
-inline int32_t nth(const int32_t* keys, int64_t size, int32_t low, int32_t high, int64_t rank) {
+inline Nth nth(const int32_t* keys, int64_t size, int32_t low, int32_t high, int64_t rank) {
   const __m512i from = _mm512_set1_epi32(low), to = _mm512_set1_epi32(high);
   alignas(64) int32_t few[2 * FEW];
   _mm512_store_si512(few, _mm512_set1_epi32(LOWEST));
@@ -73,7 +79,10 @@ inline int32_t nth(const int32_t* keys, int64_t size, int32_t low, int32_t high,
     larger = _mm512_mask_add_epi32(larger, less, larger, one);
   }
   const __mmask16 top = _mm512_cmplt_epi32_mask(larger, _mm512_set1_epi32(static_cast<int32_t>(rank)));
-  return _mm512_mask_reduce_min_epi32(top, all);
+  const int32_t key = _mm512_mask_reduce_min_epi32(top, all);
+  const __m512i limit = _mm512_set1_epi32(key);
+  return {key, __builtin_popcount(_mm512_cmpgt_epi32_mask(all, limit)),
+          __builtin_popcount(_mm512_cmpge_epi32_mask(all, limit))};
 }
 
 // the places of all keys above `threshold` and of the first `room` that equal it
@@ -112,12 +121,14 @@ inline int64_t count_from(const int32_t* keys, int64_t size, int32_t threshold) 
   return count;
 }
 
-inline int32_t nth(const int32_t* keys, int64_t size, int32_t low, int32_t high, int64_t rank) {
+inline Nth nth(const int32_t* keys, int64_t size, int32_t low, int32_t high, int64_t rank) {
   int32_t few[FEW], *end = few;
   for (int64_t j = 0; j < size; ++j)
     if (keys[j] >= low && keys[j] < high) *end++ = keys[j];
   std::nth_element(few, few + rank - 1, end, std::greater<>());
-  return few[rank - 1];
+  const int32_t key = few[rank - 1];
+  return {key, std::count_if(few, end, [=](int32_t other) { return other > key; }),
+          std::count_if(few, end, [=](int32_t other) { return other >= key; })};
 }
 
 inline int64_t places(const int32_t* keys, int64_t size, int32_t threshold, int64_t room, int32_t* to) {
@@ -165,17 +176,13 @@ inline int32_t select_row(const float* row, int64_t size, int k, int32_t* out, i
     else
       high = middle, above_high = above;
   }
-  int64_t count;
-  if (above_low <= k) {
-    count = places(keys, size, static_cast<int32_t>(low - 1), 0, chosen);
-  } else {
-    int32_t kth = static_cast<int32_t>(low);
-    if (high - low > 1) {
-      kth = nth(keys, size, kth, static_cast<int32_t>(high), k - above_high);
-      above_high = count_from(keys, size, kth + 1);
-    }
-    count = places(keys, size, kth, k - above_high, chosen);
+  auto kth = static_cast<int32_t>(low);
+  if (above_low > k && high - low > 1) {
+    const Nth found = nth(keys, size, kth, static_cast<int32_t>(high), k - above_high);
+    kth = found.key, above_low = above_high + found.at_least, above_high += found.larger;
   }
+  const int64_t count = above_low <= k ? places(keys, size, kth - 1, 0, chosen)
+                                       : places(keys, size, kth, k - above_high, chosen);
   std::copy(chosen, chosen + count, out);
   std::fill(out + count, out + k, static_cast<int32_t>(size));
   return static_cast<int32_t>(count);

@@ -86,6 +86,37 @@ inline F sums(const F (&x)[L]) {
   return add(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
 }
 
+inline F reversed(F x) {
+  const I order = _mm512_setr_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+  return _mm512_permutexvar_ps(order, x);
+}
+
+// lane j of x[i] <-> lane i of x[j]
+inline void transpose(F (&x)[L]) {
+  F t[L];
+  for (int i = 0; i < L; i += 2) {
+    t[i] = _mm512_unpacklo_ps(x[i], x[i + 1]);
+    t[i + 1] = _mm512_unpackhi_ps(x[i], x[i + 1]);
+  }
+  for (int i = 0; i < L; i += 4)  // then quarter q of x[i + c] has column 4 q + c of rows i to i + 3
+    for (int c = 0; c < 2; ++c) {
+      const __m512d a = _mm512_castps_pd(t[i + c]), b = _mm512_castps_pd(t[i + 2 + c]);
+      x[i + 2 * c] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
+      x[i + 2 * c + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
+    }
+  for (int c = 0; c < 4; ++c) {
+    const F even = _mm512_shuffle_f32x4(x[c], x[4 + c], 0x88);
+    const F odd = _mm512_shuffle_f32x4(x[c], x[4 + c], 0xdd);
+    const F later_even = _mm512_shuffle_f32x4(x[8 + c], x[12 + c], 0x88);
+    const F later_odd = _mm512_shuffle_f32x4(x[8 + c], x[12 + c], 0xdd);
+    t[c] = _mm512_shuffle_f32x4(even, later_even, 0x88);
+    t[4 + c] = _mm512_shuffle_f32x4(odd, later_odd, 0x88);
+    t[8 + c] = _mm512_shuffle_f32x4(even, later_even, 0xdd);
+    t[12 + c] = _mm512_shuffle_f32x4(odd, later_odd, 0xdd);
+  }
+  for (int i = 0; i < L; ++i) x[i] = t[i];
+}
+
 #elif defined(__AVX2__)
 
 constexpr int L = 8;
