@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 from made_records import denoised, eval_record, train_record
+from reports.figures.ablations import changes, label, over_k, over_levels, over_steps
 
 from reports.collect import means, read_records
-from reports.figures.ablations import changes, label, over_k, over_levels, over_steps
 from reports.pages import ablations
 from reports.pages.ablations import costs, shares
 from reports.statistics.conclusions import compare_all
