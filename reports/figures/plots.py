@@ -24,6 +24,9 @@ FAMILIES = {
     "jpeg_color": "colour JPEG",
     "jpeg_gray": "grey JPEG",
     "sr": "super-resolution",
+    "demosaick": "demosaicking",
+    "deblur": "deblurring",
+    "weather": "bad weather",
 }
 STYLE: Any = {
     "svg.fonttype": "none",  # text stays text

@@ -17,6 +17,7 @@ from PIL import Image
 
 from data_prep.tasks import get_task
 from reports.figures.error_map import LARGEST, colour_bar, error_map
+from reports.figures.plots import FAMILIES
 from reports.pages.template import write_page
 from semanir.errors import InputError
 from semanir.plan.models import get_scale
@@ -125,7 +126,7 @@ def render(scale: str, shown: Sequence[dict[str, Any]], out: Path) -> None:
     """Write out/visual.html: a section for each task family, in the order of its first record."""
     families: dict[str, list[dict[str, Any]]] = {}
     for one in shown:
-        families.setdefault(one["family"], []).append(one)
+        families.setdefault(FAMILIES[one["family"]], []).append(one)
     write_page(
         out / "visual.html",
         "visual.html.j2",

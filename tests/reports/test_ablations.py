@@ -124,10 +124,10 @@ def test_page_figures_and_numbers_are_written(tmp_path):
     assert table.loc["semanir-u-window16", "conclusion"] == "better"
     assert table.loc["semanir-u-window16", "adjusted_p"] < 0.05
     better = list(table["conclusion"]).count("better")
-    assert (
-        page.count('<td class="text match"><span aria-hidden="true">▲</span> better</td>') == better
-    )
-    for name, rows in (("figure03", 12), ("figure05", 2), ("figure10", 2), ("ablations", len(table))):
+    cell = '<td class="text match"><span aria-hidden="true">▲</span> better</td>'
+    assert page.count(cell) == better
+    lines = {"figure03": 12, "figure05": 2, "figure10": 2, "ablations": len(table)}
+    for name, rows in lines.items():
         assert len(pd.read_csv(tmp_path / f"{name}.csv")) == rows
         text = (tmp_path / f"{name}.svg").read_text()
         assert ElementTree.fromstring(text).tag.endswith("svg") and "not measured" not in text
