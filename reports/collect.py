@@ -191,14 +191,17 @@ def _training(record: dict[str, Any]) -> list[Row]:
 def _crops(record: dict[str, Any]) -> list[Row]:
     # names of their own: a mean over the images of a set must not take in a crop of one
     protocol = f"{record['protocol']['name']} v{record['protocol']['version']}"
-    place = {name: record[name] for name in ("dataset", "level", "image")}
-    place["protocol"] = protocol
-    own = [place | {"metric": name, "value": value} for name, value in record["scores"].items()]
     other = {"network": "", "parameters": None, "metric": "psnr_crop"}
-    return own + [
-        place | other | {"model": system["model"], "value": system["psnr_crop"]}
-        for system in record["beside"]
-    ]
+    rows = []
+    for shown in record["shown"]:
+        place = {name: record[name] for name in ("dataset", "level")}
+        place |= {"image": shown["image"], "protocol": protocol}
+        rows += [place | {"metric": name, "value": v} for name, v in shown["scores"].items()]
+        rows += [
+            place | other | {"model": system["model"], "value": system["psnr_crop"]}
+            for system in shown["beside"]
+        ]
+    return rows
 
 
 def _counts(record: dict[str, Any]) -> list[Row]:

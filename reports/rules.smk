@@ -133,6 +133,8 @@ rule figure04:
         activation=PLAN.figure_run.activation,
     output:
         html=PAGES["figure04"],
+        svg="reports/figure04.svg",
+        csv="reports/figure04.csv",
     log:
         "logs/reports/figure04.log",
     conda:
@@ -188,9 +190,12 @@ rule ablations:
     output:
         html=PAGES["ablations"],
         csv="reports/ablations.csv",
-        figure03="reports/figure03.csv",
-        figure05="reports/figure05.csv",
-        figure10="reports/figure10.csv",
+        svg="reports/ablations.svg",
+        figures=[
+            f"reports/{figure}.{ending}"
+            for figure in ("figure03", "figure05", "figure10")
+            for ending in ("svg", "csv")
+        ],
     log:
         "logs/reports/ablations.log",
     conda:
@@ -221,14 +226,13 @@ rule index:
             labels={"table": "All tables in one CSV"},
         ),
         figure04=PAGES["figure04"],
+        figure04_files=[rules.figure04.output.svg, rules.figure04.output.csv],
         visual=PAGES["visual"],
         claims=PAGES["claims"],
         claims_csv=rules.claims.output.csv,
         ablations=PAGES["ablations"],
-        ablations_csv=rules.ablations.output.csv,
-        figure03=rules.ablations.output.figure03,
-        figure05=rules.ablations.output.figure05,
-        figure10=rules.ablations.output.figure10,
+        ablations_files=[rules.ablations.output.csv, rules.ablations.output.svg],
+        figures=rules.ablations.output.figures,
     log:
         "logs/reports/index.log",
     conda:

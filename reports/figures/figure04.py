@@ -1,14 +1,21 @@
-"""Figure 4: attention maps over k, and how often a dictionary selects each token."""
+"""Figure 4: attention maps over k, and how often a dictionary selects each token.
+
+Written are figure04.html, and the maps as figure04.svg and figure04.csv.
+"""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from reports.figures.plots import COLORS, inline, panels
+from reports.figures.plots import COLORS, alone, inline, panels
 from reports.pages.template import write_page
+from semanir.files import replacing, write_text
 from semanir.plan.models import get_scale
 from semanir.plan.record import broken_record, read_record
+
+TITLE = "Figure 4: attention of one query region"
 
 
 def maps(record: dict[str, Any]) -> str:
@@ -16,17 +23,29 @@ def maps(record: dict[str, Any]) -> str:
     crop = np.array(record["crop"], dtype=np.uint8)
     (y, x), side = record["query"], record["region"]
     names = ["all", *(name for name in record["maps"] if name != "all")]
-    figure = panels(1 + len(names), width=12, height=2.4)
+    figure = panels(1 + len(names), width=9, height=2.9, across=3)
     first, *rest = figure.axes
     first.imshow(crop, cmap="gray")
-    first.set_title("query region")
-    for axes, name in zip(rest, names, strict=True):
-        axes.imshow(np.array(record["maps"][name]), cmap="magma")
-        axes.set_title("all keys" if name == "all" else f"k = {name}")
-    for axes in figure.axes:
+    first.set_title("(a) query region")
+    for letter, axes, name in zip("bcdefgh", rest, names, strict=False):
+        shown = axes.imshow(np.array(record["maps"][name]), cmap="magma", vmin=0)
+        axes.set_title(f"({letter}) all keys" if name == "all" else f"({letter}) k = {name}")
+        figure.colorbar(shown, ax=axes, shrink=0.8, label="attention weight")
+    for axes in (first, *rest):
         axes.add_patch(_box(x, y, side))
         axes.set(xticks=[], yticks=[])
-    return inline(figure, "Attention of one query region with all keys and with k = 8, 16, 64, 256")
+    figure.suptitle(TITLE, x=0.01, ha="left")
+    return inline(figure, TITLE)
+
+
+def numbers(record: dict[str, Any]) -> pd.DataFrame:
+    """The maps, a line for each token: columns keys ("all" or k), y, x, weight."""
+    parts = []
+    for name, weights in record["maps"].items():
+        weight = np.array(weights)
+        y, x = np.indices(weight.shape).reshape(2, -1)
+        parts.append(pd.DataFrame({"keys": name, "y": y, "x": x, "weight": weight.ravel()}))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _box(x: int, y: int, side: int) -> Any:
@@ -65,11 +84,15 @@ def _interval(low: int, high: int | None) -> str:
 
 
 def render(record_path: Path, out: Path) -> None:
-    """Write out/figure04.html."""
+    """Write out/figure04.html, .svg and .csv."""
     record = read_record(record_path)
     try:
         context = {"record": record, "stamp": get_scale(record["identity"]["scale"])["stamp"]}
         context |= {"maps": maps(record), "histograms": histograms(record)}
+        weights = numbers(record)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise broken_record(record_path, error) from None
+    with replacing(out / "figure04.csv") as partial:
+        weights.to_csv(partial, index=False)
+    write_text(out / "figure04.svg", alone(context["maps"]))
     write_page(out / "figure04.html", "figure04.html.j2", **context)

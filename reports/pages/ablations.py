@@ -1,9 +1,11 @@
 """The page of ablations: one thing changed at a time, compared over images and seeds.
 
-Written are ablations.html, ablations.csv (every comparison), and three figures as SVG and CSV:
-figure03 (PSNR over k at inference), figure05 (one model, many levels) and figure10 (convergence).
+Written are ablations.html, ablations.csv and .svg (every comparison, and those with an interval),
+and three figures as SVG and CSV: figure03 (PSNR over k at inference), figure05 (one model, many
+levels) and figure10 (convergence).
 """
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,38 +13,14 @@ import pandas as pd
 
 from reports.claims.claims import read_claims
 from reports.collect import means
-from reports.figures import plots
-from reports.figures.ablations import (
-    convergence,
-    curves,
-    forest,
-    label,
-    levels,
-    over_k,
-    over_levels,
-    over_steps,
-)
+from reports.figures import figure03, figure05, figure10, forest, plots
 from reports.pages.template import write_page
-from reports.statistics.comparison import ALPHA, Comparison
+from reports.statistics.ablations import ablations
+from reports.statistics.comparison import ALPHA, Comparison, signed
 from reports.statistics.conclusions import MARGIN, Conclusion, Family, compare_all
+from reports.statistics.labels import label
 from semanir.files import replacing, write_text
 from semanir.plan.models import get_model, get_scale
-
-PRINTED_TREND = (
-    "Printed (Fig. 3, 8, 9, 11): with k fixed at 512 in training PSNR falls as k at inference gets "
-    "smaller, most of all at 64; with random k it is stable, and better at small k; beyond 384 "
-    "nothing is gained. For super-resolution (Fig. 12) random k is as stable on BSD100, Set14 "
-    "and Urban100; on Set5 and Manga109 fixed k is best. The curves are printed "
-    "without numbers; circles are as large as the FLOPs."
-)
-PRINTED_LEVELS = (
-    "Printed (Fig. 5): one model for several levels; PSNR falls with the noise level and rises "
-    "with the quality factor on every set."
-)
-PRINTED_CONVERGENCE = (
-    "Printed (Fig. 10): the PSNR of SemanIR-S and SemanIR-B on Set5 at scale 2 rises over the "
-    "training and levels off."
-)
 
 
 def costs(results: pd.DataFrame, model: str, task: str) -> dict[str, float | None]:
@@ -72,44 +50,56 @@ def shares(results: pd.DataFrame, one: Comparison) -> dict[str, float | None]:
 def render(scale: str, by_image: pd.DataFrame, out: Path, source: str = "") -> Family:
     """Write the page, its comparisons as CSV, and the figures as SVG and CSV.
 
-    source: where results come from that were not made here.
+    An SVG that has nothing to show says so. source: where results come from that were not made
+    here.
     """
     results = means(by_image)
     family = compare_all(by_image, read_claims())
     concluded = [(one, family.conclude(one)) for one in family.comparisons]
-    with replacing(out / "ablations.csv") as partial:
-        pd.DataFrame([row(*both) for both in concluded]).to_csv(partial, index=False)
-    drawn = {}
-    for name, numbers, draw in (
-        ("figure03", over_k(results, scale), curves),
-        ("figure05", over_levels(results), levels),
-        ("figure10", over_steps(results), convergence),
+    _write_csv(out / "ablations.csv", pd.DataFrame([row(*both) for both in concluded]))
+    _write_svg(out / "ablations.svg", drawn := forest.draw(family), "Ablations", scale)
+    figures = []
+    for name, numbers, figure in (
+        ("figure03", figure03.over_k(results, scale), figure03),
+        ("figure05", figure05.over_levels(results), figure05),
+        ("figure10", figure10.over_steps(results), figure10),
     ):
-        drawn[name] = draw(numbers)
-        with replacing(out / f"{name}.csv") as partial:
-            numbers.to_csv(partial, index=False)
-        if drawn[name]:
-            write_text(out / f"{name}.svg", plots.alone(drawn[name]))
+        _write_csv(out / f"{name}.csv", numbers)
+        svg = figure.draw(numbers)
+        _write_svg(out / f"{name}.svg", svg, figure.TITLE, scale)
+        facts = {"title": figure.TITLE, "printed": figure.PRINTED, "measured": figure.MEASURED}
+        figures.append(facts | {"name": name, "svg": svg})
     costly = results[results["metric"].isin(["eval_multiply_adds", "train_seconds"])]
+    rows = ablations(family)
     write_page(
         out / "ablations.html",
         "ablations.html.j2",
         stamp=get_scale(scale)["stamp"],
         scale=scale,
         source=source,
-        comparisons=[
-            (label(one), one, shares(costly, one), conclusion) for one, conclusion in concluded
-        ],
-        tested=sum(one.known for one, _ in concluded),
-        forest=forest(family),
-        **drawn,
-        trend=PRINTED_TREND,
-        printed_levels=PRINTED_LEVELS,
-        printed_convergence=PRINTED_CONVERGENCE,
+        decided=[one for one in rows if one.known],
+        undecided=[one for one in rows if not one.known],
+        concluded=Counter((said.name, str(said)) for one, said in concluded if one.known),
+        comparisons=len(concluded),
+        share=lambda one: shares(costly, one),
+        signed=signed,
+        forest=drawn,
+        close_up=forest.close_up(family),
+        figures=figures,
         confidence=round(100 * (1 - ALPHA)),
         margin=MARGIN,
     )
     return family
+
+
+def _write_csv(path: Path, rows: pd.DataFrame) -> None:
+    with replacing(path) as partial:
+        rows.to_csv(partial, index=False)
+
+
+def _write_svg(path: Path, svg: str, title: str, scale: str) -> None:
+    text = f"{title}: not measured at the {scale} scale"
+    write_text(path, plots.alone(svg or plots.message(text)))
 
 
 def summary(family: Family) -> str:

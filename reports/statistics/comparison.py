@@ -146,12 +146,19 @@ class Comparison:
     @property
     def text(self) -> str:
         """Mean, interval, p, seeds, and what was measured, in one line."""
-        seeds = ", ".join(f"{value:+.3f}" for value in self.by_seed.values())
-        interval = f"[{self.low:+.3f}, {self.high:+.3f}]" if self.known else "without an interval"
+        seeds = ", ".join(map(signed, self.by_seed.values()))
+        ends = f"[{signed(self.low)}, {signed(self.high)}]"
+        interval = ends if self.known else "without an interval"
         return (
-            f"{self.mean:+.3f} dB {interval}; {self.dataset} {self.level}, {self.images} "
+            f"{signed(self.mean)} dB {interval}; {self.dataset} {self.level}, {self.images} "
             f"image{'s' * (self.images > 1)}, seed{'s' * (len(self.by_seed) > 1)} {seeds}"
         )
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """A difference with its sign; zero, to these digits, has none."""
+    text = f"{value:+.{digits}f}"
+    return text if float(text) else text[1:]
 
 
 def by_model(by_image: pd.DataFrame) -> dict[str, pd.Series]:

@@ -5,7 +5,8 @@
   semanir evaluate --task denoise_color-blind --model semanir-u --what activation
 
 scores      of every image in all metrics: results/SCALE/eval/TASK/MODEL/seedK.json
-visual      a crop before and after, of the image that gains the median: results/SCALE/visual/...
+visual      crops before and after, of the images that gain most, the median and least:
+            results/SCALE/visual/...
 activation  where the network looks, as Figure 4 shows it: results/SCALE/activation/...
 
 Photographs, weights and, for visual, the scores must be there: snakemake makes them.
@@ -60,7 +61,8 @@ def run_evaluate(args: argparse.Namespace) -> None:
     get_model(run.model)
     for model in args.systems:
         get_model(model)
-    if args.what != "scores" and not run.trained:
+    shown = run.trained or (args.what == "visual" and run.model == RELEASED)
+    if args.what != "scores" and not shown:
         raise InputError(
             f"{run.model} is not trained here; --what {args.what} is of networks that are"
         )
@@ -119,7 +121,8 @@ def _visual(
         others,
     )
     write_record(Path(run.visual), "visual", run.identity, "visual", **body)
-    print(f"{run.task} {run.model}: {body['image']} of {body['dataset']}, {run.visual}")
+    images = ", ".join(one["image"] for one in body["shown"])
+    print(f"{run.task} {run.model}: {images} of {body['dataset']}, {run.visual}")
 
 
 def _activation(

@@ -1,8 +1,8 @@
-"""A crop of one test image before and after its restoration: pictures for reports/visual.html.
+"""Crops of three test images before and after restoration: pictures for reports/visual.html.
 
-Nobody picks the image or the crop: the image is that of the first test set, at its first level,
-whose PSNR gains the median over its input; the crop is the square of a grid whose clean pixels have
-the largest standard deviation.
+Nobody picks the images or the crops. Of the first test set, at its first level, the images are
+those whose PSNR gains most, the median and least over their input; a crop is the square of a grid
+whose clean pixels have the largest standard deviation.
 """
 
 import base64
@@ -24,15 +24,20 @@ from semanir.errors import InputError, remake
 from semanir.evaluate.metrics import PROTOCOLS, score
 from semanir.inference.restorer import Restorer
 
+RANKS = ("best", "median", "worst")  # of gains in PSNR over the input
 CROP, STEP = 96, 48  # pixels of the clean image; multiples of every enlargement, 2, 3 and 4
 WHOLE = 288  # longest side of the picture that shows where the crop lies
 
 
-def median_image(scores: Sequence[dict[str, Any]], inputs: Sequence[dict[str, Any]]) -> str:
-    """The image whose PSNR gains the median over its input, by name where several gain the same.
+def ranked_images(
+    scores: Sequence[dict[str, Any]], inputs: Sequence[dict[str, Any]]
+) -> dict[str, list[str]]:
+    """Image -> which of RANKS it has: the largest, the median and the smallest gain in PSNR.
 
     scores, inputs: as in the records of a run and of its input, of any number of sets and levels;
-    the first set and level of `scores` is looked at. Of an even number the lower of the middle two.
+    the first set and level of `scores` is looked at. The median of an even number is the lower of
+    the middle two; of images that gain the same the first by name is taken. Images are in the order
+    of RANKS; one of a small set may have several.
     """
     place = (scores[0]["dataset"], scores[0]["level"])
     restored, degraded = (
@@ -50,9 +55,13 @@ def median_image(scores: Sequence[dict[str, Any]], inputs: Sequence[dict[str, An
         name: 0.0 if psnr == degraded[name] else psnr - degraded[name]
         for name, psnr in restored.items()
     }
-    ranked = sorted(gains, key=lambda name: (gains[name], name))
-    middle = gains[ranked[(len(ranked) - 1) // 2]]
-    return min(name for name, gain in gains.items() if gain == middle)
+    ordered = sorted(gains.values())
+    wanted = (ordered[-1], ordered[(len(ordered) - 1) // 2], ordered[0])
+    ranked: dict[str, list[str]] = {}
+    for rank, gain in zip(RANKS, wanted, strict=True):
+        image = min(name for name in gains if gains[name] == gain)
+        ranked.setdefault(image, []).append(rank)
+    return ranked
 
 
 def busiest_crop(clean: NDArray[np.uint8], unit: int = 1) -> tuple[int, int, int]:
@@ -84,52 +93,71 @@ def compare(
 
     measured, of_input: the records of the scores of a run and of its input. systems: others on the
     same task by name, each made when its turn comes.
-    {dataset, level, image, images (of that set), protocol, size: [height, width] of the image,
+    {dataset, level, images (of that set), protocol, shown: [{ranks, image, size: [height, width],
     crop: [top, left, side], pictures: {whole, degraded, restored, clean}, scores: {psnr_crop,
-    psnr_crop_input}, beside: [{model, picture, psnr_crop}] of the other systems};
-    pictures are PNG in base64, `whole` the clean image made small.
+    psnr_crop_input}, beside: [{model, picture, psnr_crop}] of the other systems}]};
+    pictures are PNG in base64, `whole` the clean image made small, `degraded` what the PSNR of the
+    input is of: for super-resolution the bicubic enlargement.
     """
     scores = measured["scores"]
     dataset, level = scores[0]["dataset"], scores[0]["level"]
-    image = median_image(scores, of_input["scores"])
-    degraded, clean = read_pair(task, dataset, level, image)
-
-    restored, inputs = (one(degraded, level)[0] for one in (restorer, input_restorer))
-    unit = task.upscale or 1
-    crop = busiest_crop(clean, unit)
-    top, left, side = crop
-    # nearest neighbours: what the network was given, not what bicubic makes of it
-    shown = _square(degraded, top // unit, left // unit, side // unit)
-    shown = shown.repeat(unit, axis=0).repeat(unit, axis=1)
-    target = _square(clean, *crop)
     protocol = task.protocol(level)
-    crop_scores = {
-        name: score(_square(output, *crop), target, protocol)["psnr"]
-        for name, output in (("psnr_crop", restored), ("psnr_crop_input", inputs))
-    }
-    others = []
+    crops = [
+        _Crop(task, dataset, level, image, ranks)
+        for image, ranks in ranked_images(scores, of_input["scores"]).items()
+    ]
+    shown = []
+    for one in crops:
+        (restored, quality), (given, of_given) = map(one.restored, (restorer, input_restorer))
+        pixels: dict[str, NDArray] = {
+            "whole": one.whole,
+            "degraded": given,
+            "restored": restored,
+            "clean": one.clean,
+        }
+        shown.append(
+            {
+                **one.facts,
+                "pictures": {name: as_png(picture) for name, picture in pixels.items()},
+                "scores": {"psnr_crop": quality, "psnr_crop_input": of_given},
+                "beside": [],
+            }
+        )
     for model, make in systems.items():
-        output = _square(make()(degraded, level)[0], *crop)
-        quality = score(output, target, protocol)["psnr"]
-        others.append({"model": model, "picture": as_png(output), "psnr_crop": quality})
+        other = make()
+        for one, entry in zip(crops, shown, strict=True):
+            restored, quality = one.restored(other)
+            picture = as_png(restored)
+            entry["beside"].append({"model": model, "picture": picture, "psnr_crop": quality})
     return {
         "dataset": dataset,
         "level": level,
-        "image": image,
         "images": sum((row["dataset"], row["level"]) == (dataset, level) for row in scores),
         "protocol": {"name": protocol, "version": PROTOCOLS[protocol].version},
         "network": measured.get("network", ""),
-        "size": list(clean.shape[:2]),
-        "crop": list(crop),
-        "pictures": {
-            "whole": as_png(smaller(clean)),
-            "degraded": as_png(shown),
-            "restored": as_png(_square(restored, *crop)),
-            "clean": as_png(target),
-        },
-        "scores": crop_scores,
-        "beside": others,
+        "shown": shown,
     }
+
+
+class _Crop:
+    """The crop of one image that is shown."""
+
+    def __init__(self, task: Task, dataset: str, level: str, image: str, ranks: list[str]) -> None:
+        self.degraded, clean = read_pair(task, dataset, level, image)
+        self.level, self.protocol = level, task.protocol(level)
+        self.place = busiest_crop(clean, task.upscale or 1)
+        self.clean, self.whole = _square(clean, *self.place), smaller(clean)
+        self.facts: dict[str, Any] = {
+            "ranks": ranks,
+            "image": image,
+            "size": list(clean.shape[:2]),
+            "crop": list(self.place),
+        }
+
+    def restored(self, restorer: Restorer) -> tuple[NDArray[np.float32], float]:
+        """The crop of what a restorer makes of the whole image, and the PSNR of the crop in dB."""
+        output = _square(restorer(self.degraded, self.level)[0], *self.place)
+        return output, score(output, self.clean, self.protocol)["psnr"]
 
 
 def read_pair(

@@ -136,15 +136,19 @@ class Plan:
         return Run(self.scale, "denoise_color-blind", "semanir-u", 0)
 
     def visual_runs(self, names: Iterable[str]) -> list[Run]:
-        """The runs of which pictures are shown: of each task family the first that tables train.
+        """The runs of which pictures are shown, one of each task family and kind of network.
 
-        First in the order in which the tables print their cells, so that nobody picks what looks
-        well; no ablations.
+        The first network that the tables train, in the order in which they print their cells, so
+        that nobody picks what looks well; no ablations. Before it the network that comes with the
+        project, for the same task where there is one.
         """
-        first: dict[str, Run] = {}
-        for run in self.runs(names):
-            if run.trained and base_model(run.model) == run.model:
-                first.setdefault(get_task(run.task).family, run)
+        own = [r for r in self.runs(names) if r.trained and base_model(r.model) == r.model]
+        tasks = list(dict.fromkeys(run.task for run in own))
+        released = [run for run in self.released_runs if run.model == RELEASED]
+        released.sort(key=lambda run: tasks.index(run.task) if run.task in tasks else len(tasks))
+        first: dict[tuple[bool, str], Run] = {}
+        for run in (*released, *own):
+            first.setdefault((run.trained, get_task(run.task).family), run)
         return list(first.values())
 
     def systems_shown(self, run: Run, names: Iterable[str]) -> list[Run]:

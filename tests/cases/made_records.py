@@ -169,14 +169,21 @@ def grey_png(value):
 
 
 def visual_record(folder, task="sr-x2", model="semanir-s", image="0.png", **more):
-    """A made-up record whose three pictures are grey of three kinds."""
+    """A made-up record of one image, best, median and worst, with grey pictures of four shades.
+
+    more: fields of the record, or of its image.
+    """
     run = Run("smoke", task, model, 0)
     shade = {"whole": 220, "degraded": 40, "restored": 120, "clean": 200}
-    body = {
-        **{"dataset": "embedded_rgb", "level": task.partition("-")[2], "image": image},
-        **{"images": 8, "protocol": {"name": "p", "version": 1}, "crop": [48, 96, 96]},
-        **{"size": [192, 384], "beside": []},
+    shown = {
+        **{"ranks": ["best", "median", "worst"], "image": image},
+        **{"crop": [48, 96, 96], "size": [192, 384], "beside": []},
         "pictures": {name: grey_png(value) for name, value in shade.items()},
         "scores": {"psnr_crop": 27.125, "psnr_crop_input": 23.5},
     }
-    return put_kind(folder / run.visual, "visual", run, **body | more)
+    body = {
+        **{"dataset": "embedded_rgb", "level": task.partition("-")[2]},
+        **{"images": 8, "protocol": {"name": "p", "version": 1}},
+    }
+    shown |= {name: more.pop(name) for name in list(more) if name in shown}
+    return put_kind(folder / run.visual, "visual", run, shown=[shown], **body | more)

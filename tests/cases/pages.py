@@ -44,7 +44,7 @@ def assert_self_contained(text):
     sources = page.attributes("img", "src")
     assert all(to.startswith("data:image/png;base64,") for to in sources), sources
     addresses = page.attributes("a", "href")
-    file = r"[a-z0-9_]+\.(html|csv|md|tex)(#[a-z0-9-]+)?|#[a-z0-9-]+"
+    file = r"[a-z0-9_]+\.(html|csv|md|svg|tex)(#[a-z0-9-]+)?|#[a-z0-9-]+"
     assert all(re.fullmatch(file, to) for to in addresses), addresses
     assert "http" not in text
     assert "@import" not in text and not re.search(r"url\((?!#)", text)

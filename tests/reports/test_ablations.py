@@ -1,14 +1,22 @@
 """The page of ablations and its figures, from made-up records."""
 
+from xml.etree import ElementTree
+
 import pandas as pd
 import pytest
 from made_records import denoised, eval_record, train_record
 
 from reports.collect import means, read_records
-from reports.figures.ablations import changes, label, over_k, over_levels, over_steps
+from reports.figures import figure03, plots
+from reports.figures.figure03 import over_k
+from reports.figures.figure05 import over_levels
+from reports.figures.figure10 import over_steps
 from reports.pages import ablations
 from reports.pages.ablations import costs, shares
+from reports.statistics.ablations import ablations as rows_of
+from reports.statistics.comparison import signed
 from reports.statistics.conclusions import compare_all
+from reports.statistics.labels import changes, label
 
 TASK = "denoise_gray-sigma25"
 GAINS = {
@@ -53,6 +61,9 @@ def test_curves_over_k(tmp_path):
     expected = {("fixed", 8): 32.1, ("fixed", 32): 32.6, ("random", 8): 32.3, ("random", 32): 32.5}
     assert points["mean"].to_dict() == pytest.approx(expected)
     assert set(points["size"]) == {3} and set(over["seed"]) == {0, 1, 2}
+    against = over.groupby(["training", "k"])["difference"].mean()
+    assert against["fixed"].to_dict() == pytest.approx({8: -0.5, 32: 0})
+    assert against["random"].to_dict() == pytest.approx({8: -0.2, 32: 0}, abs=1e-9)
     one_training = {name: GAINS[name] for name in ("semanir-u", "semanir-u-at-k8")}
     assert over_k(means(read_records(denoised(tmp_path, one_training))), "smoke").empty
 
@@ -108,15 +119,18 @@ def test_page_figures_and_numbers_are_written(tmp_path):
     family = ablations.render("smoke", read_records(records), tmp_path)
     assert "window: 16: +0.300 dB" in ablations.summary(family)
     page = (tmp_path / "ablations.html").read_text()
-    assert page.count("<svg") == 4 and "http" not in page
+    assert page.count("<svg") == 5 and "http" not in page and "-0.000" not in page
     table = pd.read_csv(tmp_path / "ablations.csv").set_index("model")
     assert table.loc["semanir-u-window16", "conclusion"] == "better"
     assert table.loc["semanir-u-window16", "adjusted_p"] < 0.05
     better = list(table["conclusion"]).count("better")
-    assert page.count('<td class="left match">better</td>') == better
-    for name, rows in (("figure03", 12), ("figure05", 2), ("figure10", 2)):
+    cell = '<td class="text match"><span aria-hidden="true">▲</span> better</td>'
+    assert page.count(cell) == better
+    lines = {"figure03": 12, "figure05": 2, "figure10": 2, "ablations": len(table)}
+    for name, rows in lines.items():
         assert len(pd.read_csv(tmp_path / f"{name}.csv")) == rows
-        assert (tmp_path / f"{name}.svg").read_text().startswith("<svg xmlns=")
+        text = (tmp_path / f"{name}.svg").read_text()
+        assert ElementTree.fromstring(text).tag.endswith("svg") and "not measured" not in text
 
 
 def test_a_scale_without_ablations_says_so(tmp_path):
@@ -125,3 +139,82 @@ def test_a_scale_without_ablations_says_so(tmp_path):
     page = (tmp_path / "ablations.html").read_text()
     assert "<svg" not in page and page.count("Not measured at this") == 3
     assert pd.read_csv(tmp_path / "figure03.csv").empty
+    assert "not measured at the release scale" in (tmp_path / "figure03.svg").read_text()
+
+
+def test_sets_of_a_task_are_one_row_and_say_where_they_differ(tmp_path):
+    """One better, one within the margin: neither conclusion is that of the row."""
+    records = []
+    for model, gains in (("semanir-u", (0, 0)), ("semanir-u-dense", (0.2, 0.001))):
+        for seed in range(3):
+            scores = [
+                (name, "sigma25", 30 + n + gain + seed / 1000 * bool(gain), 0.9, 0.9)
+                for name, gain in zip(("set12", "bsd68"), gains, strict=True)
+                for n in range(6)
+            ]
+            records.append(eval_record(tmp_path, TASK, model, scores, seed=seed))
+    (row,) = rows_of(compare_all(read_records(records), ()))
+    assert (row.label, row.task) == ("all keys instead of the dictionary's", TASK)
+    assert sorted(row.conclusion.split(", ")) == ["1 better", "1 equal within 0.05 dB"]
+    assert row.verdict.name == "inconclusive" and row.known
+    assert (row.mean, row.seeds, row.images) == ("+0.002 to +0.201", "3", "6")
+    assert row.interval.startswith("0.000 to") or row.interval.startswith("-0.00")
+    assert [len(one.by_seed) for one, _ in row.places] == [3, 3]
+
+
+def test_ablations_of_one_seed_are_folded_and_the_forest_says_what_it_shows(tmp_path):
+    records = denoised(tmp_path, GAINS) + [
+        eval_record(tmp_path, "sr-x2", model, [("set5", "x2", psnr, 0.9, 0.9)] * 2)
+        for model, psnr in (("semanir-b", 30), ("semanir-b-fixed", 31))
+    ]
+    ablations.render("smoke", read_records(records), tmp_path)
+    shown, folded = (tmp_path / "ablations.html").read_text().split("<details><summary>1 ablation")
+    assert "of one seed" in folded and "+1.000" in folded and "+1.000" not in shown
+    svg = (tmp_path / "ablations.svg").read_text()
+    low = pd.read_csv(tmp_path / "ablations.csv")["low"]
+    assert 0 < low.notna().sum() < len(low)
+    assert f"{low.notna().sum()} of {len(low)} comparisons, those of several seeds." in svg
+    assert "95 % intervals over seeds and images" in svg and "within 0.05 dB" in svg
+
+
+def test_a_zero_has_no_sign():
+    assert [signed(x) for x in (-0.0004, 0.0004, -0.0006, 1.5)] == [
+        "0.000",
+        "0.000",
+        "-0.001",
+        "+1.500",
+    ]
+
+
+def test_panels_of_a_family_share_their_axis(monkeypatch):
+    """Two tasks, of which one moves by a hundredth of the other."""
+    rows = pd.DataFrame(
+        [
+            {"task": f"jpeg_color-qf{q}", "dataset": "live1", "level": f"qf{q}", "training": name}
+            | {
+                "k": k,
+                "seed": seed,
+                "psnr": 30,
+                "multiply_adds": 1e9,
+                "difference": -drop * (k == 8),
+            }
+            for q, drop in ((10, 1), (20, 0.01))
+            for name in ("random", "fixed")
+            for k in (8, 32)
+            for seed in (0, 1)
+        ]
+    )
+    drawn = {}
+    inline = plots.inline
+    monkeypatch.setattr(
+        plots, "inline", lambda figure, title: inline(drawn.setdefault(title, figure), title)
+    )
+    svg = figure03.draw(rows)
+    first, second = drawn[figure03.TITLE].axes
+    assert first.get_ylim() == second.get_ylim() and first.get_ylim()[0] < -1
+    assert "Figures 3 (c) and 8: colour JPEG" in svg and "mean of 2 seeds" in svg
+    colours = [
+        [line.get_color() for line in axes.lines if line.get_marker() in "os"]
+        for axes in (first, second)
+    ]
+    assert colours[0] == colours[1] == list(plots.COLORS[:2])

@@ -176,10 +176,20 @@ def test_the_edge_follows_the_pointer(browser, pages, size):
     assert share(browser) == pytest.approx(0.75, abs=0.03)
 
 
-def test_without_javascript_both_pictures_are_in_sight(browser, pages):
-    browser.open(pages / "visual.html", script=False)
-    restored, degraded = browser.find(".stack:first-child img")[:2]
-    assert degraded.rect["x"] >= restored.rect["x"] + restored.rect["width"]
-    assert not any(slider.is_displayed() for slider in browser.find(".stack input"))
+@pytest.mark.parametrize(("size", "across"), [(DESKTOP, 4), (PHONE, 1)], ids=["desktop", "phone"])
+def test_without_javascript_pictures_stand_in_order_with_their_names(browser, pages, size, across):
+    """In a row of four, on a phone below each other; with JavaScript clean is beside the pair."""
+    browser.open(pages / "visual.html", size, script=False)
+    shown = browser.find(".compare:first-of-type .one")[:4]
+    names = [one.find_element("css selector", "small b").text for one in shown]
+    assert names == ["bicubic", "restored", "clean", "error"]
+    places = [(round(one.rect["y"]), round(one.rect["x"])) for one in shown]
+    assert places == sorted(places) and len({x for _, x in places}) == across
+    assert len({y for y, _ in places}) == 4 // across
+    captions = browser.find(".both") + browser.find(".stack input")
+    assert captions and not any(one.is_displayed() for one in captions)
+    browser.open(pages / "visual.html", size)
+    pair, clean = browser.find(".stack")[0], browser.find(".pictures > .one")[0]
+    assert (clean.rect["y"] == pair.rect["y"]) == (across == 4)
     browser.open(pages / "visual.html")  # scripts run again for who comes next
     assert browser.find(".sliding")

@@ -1,5 +1,8 @@
 """Tables 1 and 12 and Figure 4: what their pages make of what is measured for them."""
 
+import json
+from xml.etree import ElementTree
+
 import pandas as pd
 import pytest
 from made_records import activation_record
@@ -145,5 +148,12 @@ def test_page_of_figure_4(tmp_path):
     figure04.render(path, tmp_path)
     page = (tmp_path / "figure04.html").read_text()
     assert page.count("<svg") == 2 and "&lt;b&gt;photo" in page and "<b>photo" not in page
+    assert page.count("attention weight") == 5  # a colour bar for each map
+    weights = pd.read_csv(tmp_path / "figure04.csv", dtype={"keys": str})
+    told = json.loads(path.read_text())["maps"]
+    line = weights[(weights["keys"] == "16") & (weights["y"] == 3) & (weights["x"] == 30)]
+    assert list(line["weight"]) == [told["16"][3][30]] and len(weights) == 5 * 32 * 32
+    svg = ElementTree.fromstring((tmp_path / "figure04.svg").read_text())
+    assert "Figure 4: attention of one query region" in "".join(svg.itertext())
     figure04.render(path, tmp_path)
     assert (tmp_path / "figure04.html").read_text() == page

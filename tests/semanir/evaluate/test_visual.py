@@ -12,11 +12,13 @@ from made_records import STAMP, eval_record, visual_record
 from made_sets import write_set
 from PIL import Image
 
+from baselines import classical
 from data_prep.degrade import degrade_set
 from data_prep.images import read_image
 from data_prep.resize import imresize
-from data_prep.tasks import families
+from data_prep.tasks import families, get_task
 from reports.collect import collect, means, read_records, read_results, write_results
+from reports.figures import error_map
 from reports.figures import visual as page
 from reports.tables.layouts import default_tables, layouts
 from semanir import cli
@@ -40,21 +42,24 @@ def rows(scores, level="x2"):
 
 @pytest.mark.parametrize(
     ("restored", "inputs", "chosen"),
-    [
-        ({"a": 30, "b": 31, "c": 35}, {"a": 28, "b": 28, "c": 28}, "b"),  # gains 2, 3, 7
-        ({"a": 35, "b": 30, "c": 20}, {"a": 34, "b": 20, "c": 15}, "c"),  # not the median PSNR
-        ({"a": 31, "b": 30, "c": 33, "d": 39}, dict.fromkeys("abcd", 28), "a"),  # lower middle
-        ({"z": 29, "m": 31, "b": 31, "c": 31, "a": 50}, dict.fromkeys("zmbca", 28), "b"),
-        ({"a": math.inf, "b": 30, "c": 29}, {"a": math.inf, "b": 29, "c": 30}, "a"),  # gains 0
-        ({"only": 10}, {"only": 20}, "only"),
+    [  # best, median, worst
+        ({"a": 30, "b": 31, "c": 35}, {"a": 28, "b": 28, "c": 28}, "cba"),  # gains 2, 3, 7
+        ({"a": 35, "b": 30, "c": 20}, {"a": 34, "b": 20, "c": 15}, "bca"),  # of gains, not of PSNR
+        ({"a": 31, "b": 30, "c": 33, "d": 39}, dict.fromkeys("abcd", 28), "dab"),  # lower middle
+        ({"z": 29, "m": 31, "b": 31, "c": 31, "a": 50}, dict.fromkeys("zmbca", 28), "abz"),
+        ({"a": math.inf, "b": 30, "c": 29}, {"a": math.inf, "b": 29, "c": 30}, "bac"),  # gains 0
+        ({"a": 30, "b": 30}, {"a": 20, "b": 21}, "abb"),
+        ({"o": 10}, {"o": 20}, "ooo"),
     ],
 )
-def test_the_image_of_the_median_gain_is_chosen(restored, inputs, chosen):
+def test_images_of_the_largest_median_and_smallest_gain_are_chosen(restored, inputs, chosen):
     """Worked out by hand; another set and level after the first changes nothing."""
     other = rows({"x": 99.0, "y": 1.0}, "x3")
-    assert visual.median_image(rows(restored) + other, other + rows(inputs)) == chosen
+    ranked = visual.ranked_images(rows(restored) + other, other + rows(inputs))
+    found = {rank: image for image, ranks in ranked.items() for rank in ranks}
+    assert found == dict(zip(("best", "median", "worst"), chosen, strict=True))
     with pytest.raises(InputError, match="no missing of embedded_rgb at x2"):
-        visual.median_image(rows({"missing": 30}), rows(inputs))
+        visual.ranked_images(rows({"missing": 30}), rows(inputs))
 
 
 def test_the_crop_is_the_square_of_the_grid_that_varies_most():
@@ -66,7 +71,8 @@ def test_the_crop_is_the_square_of_the_grid_that_varies_most():
         assert visual.busiest_crop(np.zeros(size, np.uint8), unit) == (0, 0, side)
 
 
-def test_one_run_for_each_family_that_the_tables_train():
+def test_one_run_for_each_family_that_the_tables_train_after_those_that_come_with_the_project():
+    released = {"sr-x4", "jpeg_color-blind", "denoise_color-blind", "denoise_gray-blind"}
     for scale in ("smoke", "mini"):
         first = {}
         for table in default_tables():
@@ -75,9 +81,11 @@ def test_one_run_for_each_family_that_the_tables_train():
                 if run.task and "of" not in models.trained_models().get(run.model, {"of": ""}):
                     first.setdefault(cell.task, (run.task, run.model))
         runs = Plan(scale).visual_runs(default_tables())
-        assert [(run.task, run.model) for run in runs] == list(first.values())
+        assert {run.task for run in runs[:5]} == released | {"demosaick-rggb"}
+        assert {run.model for run in runs[:5]} == {models.RELEASED}
+        assert [(run.task, run.model) for run in runs[5:]] == list(first.values())
         assert {run.seed for run in runs} == {0}
-    assert len(Plan("smoke").visual_runs(layouts())) == len(families())
+    assert len(Plan("smoke").visual_runs(layouts())) == 5 + len(families())
     for task, source in {"denoise_gray-sigma50": "denoise_gray-blind", "sr-x4": "sr-x4"}.items():
         of_input = Run("smoke", task, "semanir-u", 0).of_input
         assert of_input == Run("smoke", source, "input", 0)
@@ -127,28 +135,28 @@ SHOWN = Run("smoke", "sr-x2", "semanir-s", 0)
 
 
 def test_a_record_holds_the_three_crops_and_their_psnr(enlarging):
-    """Super-resolution: pixels repeated in the picture, PSNR of bicubic on Y without a border."""
+    """Super-resolution: the input is shown as bicubic, as its PSNR on Y without a border is."""
     clean, degraded, restored = enlarging
     cli.main([*COMMAND, "--model", "semanir-s"])
     record = read_record(Path(SHOWN.visual))
+    assert (record["dataset"], record["level"], record["images"]) == (*PLACE, 1)
+    assert record["protocol"] == {"name": "sr-x2", "version": 1}
+    (shown,) = record["shown"]
+    assert shown["image"] == "photo" and shown["ranks"] == ["best", "median", "worst"]
     # the grid has squares at 0, 48 and 96 from the left; the last lies in the noise but for 4
-    assert record["crop"] == [0, 96, 96]
-    assert (record["dataset"], record["level"], record["image"]) == (*PLACE, "photo")
-    assert record["images"] == 1 and record["protocol"] == {"name": "sr-x2", "version": 1}
-    assert record["size"] == [100, 200] and record["beside"] == []
-    pictures = {name: pixels(text) for name, text in record["pictures"].items()}
+    assert shown["crop"] == [0, 96, 96]
+    assert shown["size"] == [100, 200] and shown["beside"] == []
+    pictures = {name: pixels(text) for name, text in shown["pictures"].items()}
     assert pictures["whole"].shape == (100, 200, 3)
     square = np.s_[0:96, 96:192]
     np.testing.assert_array_equal(pictures["clean"], clean[square])
     np.testing.assert_array_equal(pictures["restored"], restored[square])
-    small = degraded[:48, 48:96]
-    np.testing.assert_array_equal(pictures["degraded"], small.repeat(2, 0).repeat(2, 1))
-
     enlarged = np.clip(imresize(degraded, 2), 0, 255).round()
+    np.testing.assert_array_equal(pictures["degraded"], enlarged[square])
     for name, output in (("psnr_crop", restored), ("psnr_crop_input", enlarged)):
         luma = (output - clean.astype(float))[square] @ np.array([65.481, 128.553, 24.966]) / 255
         error = np.mean(luma[2:-2, 2:-2] ** 2)
-        assert record["scores"][name] == pytest.approx(10 * np.log10(255**2 / error), abs=0.02)
+        assert shown["scores"][name] == pytest.approx(10 * np.log10(255**2 / error), abs=0.02)
 
     # in the results they are metrics of their own: the set's PSNR is that of the evaluation
     results = read_records([SHOWN.record, SHOWN.of_input.record, SHOWN.visual])
@@ -165,17 +173,47 @@ def test_other_systems_stand_beside_the_network(enlarging, tmp_path, capsys):
     assert "input is not trained here" in capsys.readouterr().err
     cli.main([*COMMAND, "--model", "semanir-s", "--systems", "swinir"])
     path = tmp_path / SHOWN.visual
-    (other,) = read_record(path)["beside"]
+    (other,) = read_record(path)["shown"][0]["beside"]
     assert (other["model"], other["psnr_crop"]) == ("swinir", math.inf)
     np.testing.assert_array_equal(pixels(other["picture"]), enlarging[0][0:96, 96:192])
     results = read_records([path])
     assert list(results.query("metric == 'psnr_crop'")["model"]) == ["semanir-s", "swinir"]
     assert list(results.query("model == 'swinir'")["network"]) == [""]
-    shown = page.crops(read_record(path), path, results)
+    record = page.crops(read_record(path), path, results)
+    (shown,) = record["shown"]
     assert list(shown["psnr"]) == ["degraded", "swinir", "restored"]
     assert shown["psnr"]["swinir"] == (math.inf, None)
-    text = rendered([shown], tmp_path)
-    assert "swinir inf dB" in text and "Restored by swinir" in text
+    text = rendered([record], tmp_path)
+    assert "<b>swinir</b> inf dB" in text and "Restored by swinir" in text
+
+
+def test_pictures_are_of_each_rank(tmp_path, monkeypatch):
+    """Three photographs, whose networks' scores are told: each is read, cropped and scored."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(2)
+    photographs = {f"{n}.png": rng.integers(0, 256, (96, 96, 3), np.uint8) for n in range(3)}
+    folder = write_set(Path("data/sets/embedded_rgb"), photographs)
+    degrade_set("sr", "x2", folder, Path("data/degraded/sr/embedded_rgb/x2"))
+    own, of_input = rows({"0": 25, "1": 21, "2": 22}), rows({"0": 20, "1": 20, "2": 20})
+    given = classical.DegradedInput(get_task("sr-x2"))
+    asked = []
+
+    def other(image, level):
+        asked.append(image.mean())
+        return given(image, level)
+
+    record = visual.compare(
+        *(get_task("sr-x2"), {"scores": own}, {"scores": of_input}, given, given),
+        {"swinir": lambda: other},
+    )
+    assert [one["image"] for one in record["shown"]] == ["0", "2", "1"]
+    assert [one["ranks"] for one in record["shown"]] == [["best"], ["median"], ["worst"]]
+    for one in record["shown"]:
+        clean = pixels(one["pictures"]["clean"])
+        np.testing.assert_array_equal(clean, photographs[f"{one['image']}.png"])
+        assert one["scores"]["psnr_crop"] == one["scores"]["psnr_crop_input"]
+        assert one["beside"][0]["psnr_crop"] == one["scores"]["psnr_crop"]
+    assert len(asked) == len(set(asked)) == 3
 
 
 def rendered(shown, folder):
@@ -192,11 +230,30 @@ def test_numbers_on_the_page_come_from_the_results(tmp_path):
         eval_record(tmp_path, "sr-x2", "semanir-b", [(*PLACE, 11, 0, 0)]),
     ]
     shown, without = (
-        page.crops(read_record(path), path, read_records(given))["psnr"]
+        page.crops(read_record(path), path, read_records(given))["shown"][0]
         for given in ([*paths, path], paths[2:])
     )
-    assert shown == {"degraded": (23.5, 24.25), "restored": (27.125, 26.5)}
-    assert without == {"degraded": (None, None), "restored": (None, None)}
+    assert shown["psnr"] == {"degraded": (23.5, 24.25), "restored": (27.125, 26.5)}
+    assert shown["gain"] == 2.25
+    assert without["psnr"] == {"degraded": (None, None), "restored": (None, None)}
+    assert without["gain"] is None
+
+
+def test_errors_are_shown_in_the_colours_of_the_bar():
+    """A difference of half the range has the colour in the middle, one beyond it the last."""
+    bar = pixels(error_map.colour_bar().partition(",")[2])[0]
+    clean = np.full((1, 3, 3), 100, np.uint8)
+    restored = clean.copy()
+    restored[0, 1] += error_map.LARGEST // 2
+    restored[0, 2] -= 2 * error_map.LARGEST
+    coloured = pixels(error_map.error_map(restored, clean).partition(",")[2])[0]
+    np.testing.assert_array_equal(coloured[[0, 2]], bar[[0, -1]])
+    assert np.abs(coloured[1].astype(int) - bar[128]).max() <= 3
+    grey = error_map.error_map(restored[..., 0], clean[..., 0])
+    np.testing.assert_array_equal(pixels(grey.partition(",")[2])[0], coloured)
+    restored[0, 1] = [100, 100, 100 + 3 * (error_map.LARGEST // 2)]  # the same mean of the channels
+    again = pixels(error_map.error_map(restored, clean).partition(",")[2])[0]
+    np.testing.assert_array_equal(again[1], coloured[1])
 
 
 def test_a_page_is_rendered_and_escapes_what_comes_from_data(tmp_path):
@@ -208,7 +265,7 @@ def test_a_page_is_rendered_and_escapes_what_comes_from_data(tmp_path):
     assert evil not in text and "alert(1)&lt;/script&gt;" in text
     assert text.count("<script>") == 1
     assert "http" not in text and "url(" not in text
-    assert text.count("data:image/png;base64,") == 4
+    assert text.count("data:image/png;base64,") == 4 + 2  # the map of errors and its colour bar
     assert "top:25.00%;left:25.00%;width:25.00%;height:50.00%;" in text
     assert "27.12" in text and "23.50" in text
     assert " ".join(STAMP.split()) in " ".join(text.split())
