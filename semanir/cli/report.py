@@ -72,6 +72,10 @@ def add(commands: Any) -> None:
     accepted.add_argument("accepted", type=Path, help="a file of reports/accepted/")
     accepted.add_argument("--out", type=Path, required=True, help="folder below reports/")
 
+    crate = page("crate", run_crate, "a finished run as an RO-Crate")
+    crate.add_argument("results", type=Path, help="results/SCALE of a finished run")
+    crate.add_argument("--out", type=Path, required=True, help="a .zip, or a folder, to write")
+
 
 def _out() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
@@ -154,6 +158,13 @@ def run_pages(args: argparse.Namespace) -> None:
     run_claims(args)
     run_ablations(args)
     run_index(args)
+
+
+def run_crate(args: argparse.Namespace) -> None:
+    """Write records, weights and scores of a finished run as an RO-Crate, with what made each."""
+    from reports.crate import write_crate
+
+    print(f"{args.out}: {write_crate(args.results, args.out)} files")
 
 
 def run_accepted(args: argparse.Namespace) -> None:

@@ -55,6 +55,9 @@ NOT_RUN = {
     " && snakefmt --check Snakefile ./*/*.smk": TESTS,
     "snakemake all --executor slurm --jobs 50 --config scale=mini": "needs a Slurm cluster",
     "semanir bench --device cuda": "needs a GPU",
+    "semanir train status results/smoke --tensorboard runs": "needs the package tensorboard",
+    "semanir report crate results/smoke --out smoke.crate.zip": "needs the package rocrate; run by"
+    " tests/reports/test_crate.py",
 }
 LONG = """semanir bench
 semanir measure count swinir:x4 hat:x4 semanir-s:x4:k=256 --input 3x128x128
