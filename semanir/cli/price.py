@@ -10,13 +10,12 @@ step of every kind of training and one restoration are timed, on one core or the
 Downloads: semanir data sizes
 """
 
-# torch is imported where it is used: help answers at once
+# torch and cv2 are imported where it is used: help answers at once
 import argparse
 import json
 from dataclasses import asdict
 from typing import Any
 
-from data_prep.inventory import columns, human
 from semanir.cli import options
 from semanir.plan.plan import Plan
 from semanir.plan.trainings import SPEED, PricedTraining, parse_budget, trainings_priced
@@ -75,6 +74,8 @@ def run_price(args: argparse.Namespace) -> None:
 
 def trainings(plan: Plan) -> str:
     """The trainings of a plan as a table, its sums and its budget."""
+    from data_prep.inventory import columns, human
+
     priced = trainings_priced(plan)
     if not priced:
         return f"The {plan.scale} scale trains nothing."
@@ -109,6 +110,8 @@ def trainings(plan: Plan) -> str:
 
 
 def _line(one: PricedTraining) -> list[str]:
+    from data_prep.inventory import human
+
     of = " ".join(f"{table}:{count}" for table, count in one.tables.items())
     return [
         f"{one.run.task}/{one.run.model}",

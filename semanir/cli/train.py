@@ -126,10 +126,13 @@ def _train_of_scale(args: argparse.Namespace, task: Task) -> None:
     recipe = make_recipe(plan.recipe(task.name, args.model) | _changes(args))
     training = _prepared(args, preset, task, recipe, data, weights.parent, **switches)
     _announce(training)
-    facts: dict[str, Any] = {"network": preset, "protocols": protocols_of(task, task.levels)}
-    facts |= train_network(training, weights, task=task.name)
-    files = plan.training_files(task.name)
-    write_record(Path(run.train_record), "train", run.identity, "train", data=files, **facts)
+    facts = train_network(training, weights, task=task.name)
+    made_of: dict[str, Any] = {
+        "data": plan.training_files(task.name),
+        "network": preset,
+        "protocols": protocols_of(task, task.levels),
+    }
+    write_record(Path(run.train_record), "train", run.identity, "train", **made_of, **facts)
     _finish(training)
     levels = ", ".join(f"{level} {psnr:.2f} dB" for level, psnr in facts["holdout_psnr"].items())
     print(

@@ -15,7 +15,6 @@ import argparse
 from pathlib import Path
 from typing import Any, Protocol
 
-from data_prep.inventory import columns
 from semanir.cli import options
 from semanir.errors import InputError
 from semanir.files import write_text
@@ -48,6 +47,8 @@ def add(commands: Any) -> None:
 
 def run_status(args: argparse.Namespace) -> None:
     """Print a line for each training; draw or export their logs where asked."""
+    from data_prep.inventory import columns
+
     found = progress(args.folder)
     if not found:
         print(f"No training below {args.folder}.")

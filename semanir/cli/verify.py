@@ -14,6 +14,7 @@ Exit status: 0 nothing disagrees; 1 something does, a line each; 2 bad input.
 
 # torch and pandas are imported where they are used: help answers at once
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,19 @@ def _of_folder(root: Path, args: argparse.Namespace) -> list[str]:
         print(f"  not looked at in {count}: {reason}")
     if len(reasons) > SHOWN:
         print(f"  and {len(reasons) - SHOWN} more reasons")
-    return [f"{path}: {fault}" for path, fault in found.faults]
+    of_fault: dict[str, list[Path]] = {}
+    for path, fault in found.faults:
+        of_fault.setdefault(fault, []).append(path)
+    return [f"{_named(paths)}: {fault}" for fault, paths in of_fault.items()]
+
+
+def _named(paths: list[Path]) -> str:
+    others = f" and {len(paths) - 1} more, all in {_common(paths)}" if len(paths) > 1 else ""
+    return f"{paths[0]}{others}"
+
+
+def _common(paths: list[Path]) -> str:
+    return os.path.commonpath([path.parent for path in paths])
 
 
 def _restorer(run: Any, noncommercial: bool) -> Any:

@@ -7,13 +7,13 @@ trains. Run it after a change of scales.yaml or of a network; a test recounts sa
 """
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from statistics import mean
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from semanir.files import replacing
@@ -33,6 +33,18 @@ def wanted() -> list[Step]:
     return sorted({step_of(*pair) for pair in pairs})
 
 
+class _AtK(nn.Module):
+    """A network with a k of its own for its next pass."""
+
+    def __init__(self, network: nn.Module, k: int) -> None:
+        super().__init__()
+        self.network, self.k = network, k
+
+    def forward(self, image: Tensor) -> Tensor:
+        restored: Tensor = self.network(image, self.k)
+        return restored
+
+
 def count(step: Step) -> Work:
     """Multiply-adds, bytes and parameters of a kind of step, on shapes alone.
 
@@ -41,10 +53,10 @@ def count(step: Step) -> Work:
     sizes = [int(k) for k in step.topk.split()]
     shape = (1, step.channels, step.patch, step.patch)
     with weightless():
-        networks = [build(step.preset, **(_options(step) | {"k": k})) for k in sizes]
-    forward = mean(multiply_adds(network, shape) for network in networks)
-    largest = networks[sizes.index(max(sizes))]
-    parameters = sum(parameter.numel() for parameter in largest.parameters())
+        network = build(step.preset, **_options(step))
+    forward = mean(multiply_adds(_AtK(network, k), shape) for k in sizes)
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    largest = _AtK(network, max(sizes))
     one, two = (peak_bytes(largest, (items, *shape[1:])) for items in (1, 2))
     return Work(round(3 * forward), two - one, max(0, 2 * one - two), parameters)
 
@@ -77,15 +89,21 @@ def _value(text: str) -> int | bool | str:
     return int(text) if text.isdigit() else text
 
 
-def write(steps: Iterable[Step]) -> None:
-    """Write the table of some kinds of steps; counts those that it lacks."""
-    known = counted()
+def write(steps: Sequence[Step]) -> None:
+    """Write the table of some kinds of steps; each that it lacks is counted, and kept at once."""
+    table = {step: work for step, work in counted().items() if step in steps}
+    for step in tqdm([step for step in steps if step not in table]):
+        table[step] = count(step)
+        _write(table)
+    _write(table)
+
+
+def _write(table: Mapping[Step, Work]) -> None:
     with replacing(TABLE) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        rows = (asdict(step) | asdict(known.get(step) or count(step)) for step in tqdm(list(steps)))
         names = [*Step.__dataclass_fields__, *Work.__dataclass_fields__]
-        table = csv.DictWriter(file, names, lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
+        rows = csv.DictWriter(file, names, lineterminator="\n")
+        rows.writeheader()
+        rows.writerows(asdict(step) | asdict(table[step]) for step in sorted(table))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
