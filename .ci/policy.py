@@ -31,6 +31,7 @@ DATE = re.compile(r"\b20\d\d-[01]\d-[0-3]\d\b")
 LINK = re.compile(r"https?://([\w.-]+)")
 HOSTS = {
     *("creativecommons.org", "github.com", "json-schema.org", "www.apache.org", "example.org"),
+    "w3id.org",  # names of profiles of RO-Crates
     *("drive.usercontent.google.com", "git-lfs.github.com", "huggingface.co"),
 }
 # registries name the publishers of data and weights, and so does the page written from one

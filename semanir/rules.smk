@@ -10,10 +10,11 @@ rule price:
     resources:
         **machine.ALONE,
     params:
-        options=job_options("without", "systems", "noncommercial"),
+        options=job_options("without", "systems", "noncommercial", "budget"),
         scale=scale_entry,
         without=PLAN.without,
         systems=PLAN.systems,
+        budget=PLAN.budget,
     shell:
         "python -m semanir price --scale {wildcards.scale} {params.options} 2> {log} | tee {output}"
 

@@ -26,6 +26,7 @@ from semanir.cli import (
     report,
     restore,
     train,
+    verify,
     weights,
 )
 from semanir.errors import one_line_errors
@@ -34,7 +35,7 @@ from semanir.errors import one_line_errors
 VERBS = (
     *(restore, info, listing),
     *(train, evaluate, measure, price, bench),
-    *(data, weights, report, gate),
+    *(data, weights, report, verify, gate),
 )
 
 

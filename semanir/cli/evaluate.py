@@ -22,7 +22,7 @@ from data_prep.tasks import Task, get_task
 from semanir.arguments import whole
 from semanir.cli import options
 from semanir.errors import InputError
-from semanir.files import check_writable
+from semanir.files import check_writable, sha256
 from semanir.plan.models import RELEASED, get_model
 from semanir.plan.plan import Plan
 from semanir.plan.record import read_record, write_record
@@ -91,7 +91,10 @@ def _scores(
 
     check_writable(Path(run.record))
     body = evaluate(restorer_of(plan, run, task, args.threads), task, sets, args.tile)
-    write_record(Path(run.record), "eval", run.identity, "evaluate", **body)
+    weights = Path(run.weights)
+    body["weights_sha256"] = sha256(weights) if weights.is_file() else None
+    files = plan.evaluation_files(run)
+    write_record(Path(run.record), "eval", run.identity, "evaluate", data=files, **body)
     for dataset, level in sets:
         psnr = [
             row["psnr"]
@@ -120,7 +123,8 @@ def _visual(
         restorer_of(plan, run.of_input, task, args.threads),
         others,
     )
-    write_record(Path(run.visual), "visual", run.identity, "visual", **body)
+    files = plan.evaluation_files(run)
+    write_record(Path(run.visual), "visual", run.identity, "visual", data=files, **body)
     images = ", ".join(one["image"] for one in body["shown"])
     print(f"{run.task} {run.model}: {images} of {body['dataset']}, {run.visual}")
 
@@ -136,7 +140,8 @@ def _activation(
     check_writable(Path(run.activation))
     torch.set_num_threads(args.threads)
     body = activation_of_set(run.weights, task, *sets[0])
-    write_record(Path(run.activation), "activation", run.identity, "activation", **body)
+    files = plan.evaluation_files(run)
+    write_record(Path(run.activation), "activation", run.identity, "activation", data=files, **body)
     print(f"{run.task} {run.model}: attention on {body['image']}, {run.activation}")
 
 

@@ -19,9 +19,12 @@ def scale(default: str = "smoke") -> argparse.ArgumentParser:
     return _parent("--scale", default=default, help=f"of scales.yaml (default {default})")
 
 
-def run(model: str = "") -> argparse.ArgumentParser:
-    """--task, --model and --seed: which run of a scale. model: what is taken without --model."""
-    parser = _parent("--task", required=True, help="for example denoise_gray-sigma50 or sr-x2")
+def run(model: str = "", required: bool = True) -> argparse.ArgumentParser:
+    """--task, --model and --seed: which run of a scale. model: what is taken without --model.
+
+    required: whether --task is, to the parser.
+    """
+    parser = _parent("--task", required=required, help="for example denoise_gray-sigma50 or sr-x2")
     default = f" (default: {model})" if model else ""
     parser.add_argument(
         "--model", required=not model, help=f"semanir-u or another of a models.yaml{default}"
@@ -85,3 +88,9 @@ def verb(
     )
     command.set_defaults(run=run)
     return command
+
+
+def verbs_of(commands: Any, name: str) -> Any:
+    """Where the verbs of a verb are added, those of `semanir report` for example."""
+    actions = commands.choices[name]._actions
+    return next(one for one in actions if isinstance(one, argparse._SubParsersAction))

@@ -75,6 +75,10 @@ def add(commands: Any) -> None:
         )
         index.add_argument("--activation", type=Path, help="record of Figure 4")
 
+    crate = page("crate", run_crate, "a finished run as an RO-Crate")
+    crate.add_argument("results", type=Path, help="results/SCALE of a finished run")
+    crate.add_argument("--out", type=Path, required=True, help="a .zip, or a folder, to write")
+
 
 def _out() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
@@ -184,3 +188,10 @@ def run_pages(args: argparse.Namespace) -> None:
     run_claims(args)
     run_ablations(args)
     run_index(args)
+
+
+def run_crate(args: argparse.Namespace) -> None:
+    """Write records, weights and scores of a finished run as an RO-Crate, with what made each."""
+    from reports.crate import write_crate
+
+    print(f"{args.out}: {write_crate(args.results, args.out)} files")

@@ -4,6 +4,7 @@
   semanir train --task sr-x4 --model semanir-s --scale paper --workers 7
   semanir train --task sr-x3 --model semanir-s --scale release --minutes 30 --init x2.safetensors
   semanir train --init denoise_gray-blind --data photographs/ --task jpeg_gray-qf10 -o mine
+  semanir train status results
 
 Writes results/SCALE/train/TASK/MODEL/seedK/, or the folder after -o: weights.safetensors,
 train.json, log.jsonl (loss, rate, gradient norm, k, PSNR on held-out photographs) and, until it
@@ -18,18 +19,20 @@ Options of the training are those of the scale, at a tenth of its rate where --i
 
 # torch is imported where it is used: help answers at once
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_prep.tasks import Task, get_task
 from semanir.arguments import positive, whole
-from semanir.cli import options
+from semanir.cli import options, train_status
 from semanir.errors import InputError
 from semanir.files import check_writable, sha256
 from semanir.inference.shipped import shipped
 from semanir.memory import keep_freed_memory
 from semanir.plan.plan import Plan
-from semanir.plan.record import write_record
+from semanir.plan.progress import SESSION, announce
+from semanir.plan.record import processor, write_record
 from semanir.plan.runs import Run
 from semanir.plan.source_hash import source_hash
 
@@ -51,9 +54,10 @@ def add(commands: Any) -> None:
         run_train,
         "train one network on one task",
         __doc__,
-        options.run("that of --init, with --data"),
+        options.run("that of --init, with --data", required=False),
         options.cpu_threads(),
     )
+    train_status.add(command.add_subparsers(metavar="[status]"))
     command.add_argument(
         "--scale", help=f"of scales.yaml (default {SCALES[0]}; with --data {SCALES[1]})"
     )
@@ -84,6 +88,8 @@ def add(commands: Any) -> None:
 
 def run_train(args: argparse.Namespace) -> None:
     """Train, write weights and record, print the PSNR on held-out photographs."""
+    if not args.task:
+        raise InputError("say what to train: --task; semanir train status says how far others are")
     given = [name for name in OF_DATA if getattr(args, name) is not None]
     if not args.data and given:
         raise InputError(f"--{given[0]} belongs to --data FOLDER; the others are of the scale")
@@ -109,6 +115,7 @@ def _train_of_scale(args: argparse.Namespace, task: Task) -> None:
     weights = Path(run.weights)
     check_writable(weights)
 
+    from semanir.evaluate.evaluation import protocols_of
     from semanir.train.recipe import make_recipe
     from semanir.train.training import train_network
 
@@ -118,8 +125,14 @@ def _train_of_scale(args: argparse.Namespace, task: Task) -> None:
     ]
     recipe = make_recipe(plan.recipe(task.name, args.model) | _changes(args))
     training = _prepared(args, preset, task, recipe, data, weights.parent, **switches)
+    _announce(training)
     facts = train_network(training, weights, task=task.name)
-    write_record(Path(run.train_record), "train", run.identity, "train", network=preset, **facts)
+    made_of: dict[str, Any] = {
+        "data": plan.training_files(task.name),
+        "network": preset,
+        "protocols": protocols_of(task, task.levels),
+    }
+    write_record(Path(run.train_record), "train", run.identity, "train", **made_of, **facts)
     _finish(training)
     levels = ", ".join(f"{level} {psnr:.2f} dB" for level, psnr in facts["holdout_psnr"].items())
     print(
@@ -162,11 +175,13 @@ def _train_on_photographs(args: argparse.Namespace, task: Task) -> None:
         f"{recipe.batch} patches of {recipe.patch}, rate {recipe.lr:g}",
         flush=True,
     )
+    _announce(training)
     before = validate(training)
     facts = train_network(training, weights, task=task.name)
     facts |= {"holdout_psnr_before": before, "init_sha256": args.init and sha256(args.init)}
     identity = {"task": task.name, "seed": args.seed}
-    write_record(args.output / "train.json", "own", identity, "train", **facts)
+    files = [photographs / "index.json"]
+    write_record(args.output / "train.json", "own", identity, "train", data=files, **facts)
     _finish(training)
     print(
         f"{task.name}: {training.step} iterations, "
@@ -217,9 +232,24 @@ def _prepared(
     return make(recipe)
 
 
+def _announce(training: "Training") -> None:
+    """Say what is starting, for `semanir train status`; of several processes the first does."""
+    import torch
+
+    if int(os.environ.get("RANK", 0)):
+        return
+    device, ranks = next(training.network.parameters()).device, os.environ.get("WORLD_SIZE", "1")
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
+    name = name if ranks == "1" else f"{ranks} x {name}"
+    recipe = training.recipe
+    announce(training.folder, recipe.iterations, recipe.batch, recipe.log_every, name)
+
+
 def _finish(training: "Training") -> None:
     """Remove what only a resume needs."""
     from semanir.train import budget
 
-    for finished in (training.state_path, budget.path(training.folder)):
+    # the session first: with a record and without it a training counts as finished
+    session = training.folder / SESSION
+    for finished in (session, training.state_path, budget.path(training.folder)):
         finished.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
 """Scores of one model on all sets and levels of one task, image by image."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +64,14 @@ def evaluate(
     sets, tile: as of `score_images`. Images are restored one by one.
     """
     scores = score_images(restorer, task, sets, tile)
-    names = {level: task.protocol(level) for level in dict.fromkeys(level for _, level in sets)}
-    protocols = {
-        level: {"name": name, "version": PROTOCOLS[name].version} for level, name in names.items()
-    }
+    protocols = protocols_of(task, [level for _, level in sets])
     record = {"protocols": protocols, "batch": 1, "tile": tile, "scores": scores}
     return record | restorer.facts
+
+
+def protocols_of(task: Task, levels: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """{level: {name, version}} of the protocol by which each level of a task is scored."""
+    names = {level: task.protocol(level) for level in dict.fromkeys(levels)}
+    return {
+        level: {"name": name, "version": PROTOCOLS[name].version} for level, name in names.items()
+    }

@@ -69,12 +69,12 @@ def meta_peak_bytes(network: nn.Module, shape: tuple[int, ...], copies: bool = T
     """
     network = copy.deepcopy(network).to("meta")  # some keep tensors that are no buffers
     x = torch.empty(shape, dtype=next(network.parameters()).dtype, device="meta")
-    with _LiveBytes(copies) as live:
+    with LiveBytes(copies) as live:
         network(x)
     return live.peak
 
 
-class _LiveBytes(LightMode):
+class LiveBytes(LightMode):
     """Bytes of the storages that operators made and that something still holds.
 
     copies: count those that a convolution may make of its input and output.

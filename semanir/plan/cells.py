@@ -40,6 +40,11 @@ def tables() -> tuple[str, ...]:
     return tuple(path.stem for path in visible(PAPER.glob("*.csv")))
 
 
+def paper_tables() -> tuple[str, ...]:
+    """Those of the paper itself; the others are of further print, and made on demand."""
+    return tuple(name for name in tables() if not name.startswith("extra_"))
+
+
 @cache
 def cells(table: str) -> tuple[Cell, ...]:
     """The printed cells of a table, in printed order. UnknownNameError on a wrong name."""

@@ -14,6 +14,7 @@ from semanir.names import known_name
 from semanir.paths import ROOT
 from semanir.plan.models import scales
 from semanir.plan.plan import Plan
+from semanir.plan.trainings import parse_budget
 
 SCHEMA = "semanir/plan/config.schema.yaml"
 
@@ -30,6 +31,7 @@ class JobOptions:
     noncommercial: str = ""
     without: str = ""
     systems: str = ""
+    budget: str = ""
 
 
 def read(config: dict[str, Any]) -> tuple[Plan, JobOptions]:
@@ -62,13 +64,15 @@ def _read(config: dict[str, Any]) -> tuple[Plan, JobOptions]:
         tuple(filter(None, config[name].split(","))) for name in ("without", "systems")
     )
     _check_datasets()
-    plan = Plan(config["scale"], without, systems, config["accept_noncommercial"])
+    budget = parse_budget(config["budget"])
+    plan = Plan(config["scale"], without, systems, config["accept_noncommercial"], budget)
     return plan, JobOptions(
         mirror=_option("--mirror", config["mirror"]),
         weights_dir=_option("--weights-dir", config["weights_dir"]),
         noncommercial="--accept-noncommercial" if plan.noncommercial else "",
         without=_option("--without", *plan.without),
         systems=_option("--systems", *plan.systems),
+        budget=_option("--budget", config["budget"]),
     )
 
 

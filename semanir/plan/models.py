@@ -13,6 +13,7 @@ from semanir.names import known_name
 from semanir.paths import ROOT
 from semanir.plan.ablations import expand
 
+SCALES, MODELS = (ROOT / "semanir" / "plan" / f"{name}.yaml" for name in ("scales", "models"))
 RELEASED = "semanir-released"  # the networks of semanir/weights
 
 
@@ -22,7 +23,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 
 def scales() -> dict[str, Any]:
-    return _read_yaml(ROOT / "semanir" / "plan" / "scales.yaml")
+    return _read_yaml(SCALES)
 
 
 def get_scale(name: str) -> dict[str, Any]:
@@ -32,7 +33,7 @@ def get_scale(name: str) -> dict[str, Any]:
 @cache
 def own_models() -> dict[str, Any]:
     """Entries of semanir/plan/models.yaml, every ablation among them under a name of its own."""
-    return expand(_read_yaml(ROOT / "semanir" / "plan" / "models.yaml"))
+    return expand(_read_yaml(MODELS))
 
 
 @cache

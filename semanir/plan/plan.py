@@ -14,7 +14,7 @@ from data_prep.datasets import datasets, downloads, entry_of, get_set, prepared_
 from data_prep.tasks import MULTI, get_task
 from semanir import paths
 from semanir.names import known_name
-from semanir.plan import answers
+from semanir.plan import answers, trainings
 from semanir.plan.answers import Answer
 from semanir.plan.cells import COUNTED, QUALITY, Cell, cells, tables
 from semanir.plan.models import (
@@ -44,13 +44,15 @@ class Plan:
 
     without: entries of datasets.yaml that cannot be had. systems: baselines whose released weights
     are evaluated; those of the scale where none are named. noncommercial: whether systems that are
-    licensed so may be used. UnknownNameError and InputError name what is wrong.
+    licensed so may be used. budget: device days that trainings may take, see
+    semanir.plan.trainings; None for all. UnknownNameError and InputError name what is wrong.
     """
 
     scale: str = "smoke"
     without: tuple[str, ...] = ()
     systems: tuple[str, ...] = ()
     noncommercial: bool = False
+    budget: float | None = None
 
     def __post_init__(self) -> None:
         entry = get_scale(self.scale)
@@ -84,7 +86,7 @@ class Plan:
                 planned = self.answer(cell)
                 if planned.model in released_systems() and planned.model not in self.systems:
                     continue
-                if planned.task and not self._left_out(planned.datasets):
+                if planned.task and self.has_sets(planned) and self.pays(planned):
                     seeds = self.entry["seeds"] if planned.model in trained_models() else [0]
                     for seed in seeds:
                         wanted[Run(self.scale, planned.task, planned.model, seed)] = None
@@ -109,7 +111,7 @@ class Plan:
                         wanted[Run(self.scale, task, model, seed)] = None
                 if task.endswith(f"-{MULTI}"):
                     wanted[Run(self.scale, task, "input", 0)] = None
-        return list(wanted)
+        return [run for run in wanted if self.pays(run)]
 
     @property
     def released_runs(self) -> list[Run]:
@@ -156,6 +158,19 @@ class Plan:
         others = (other for other in self.runs(names) if other.model in self.systems)
         return [other for other in others if other.task == run.task]
 
+    # --- budget -------------------------------------------------------------------------------
+
+    def pays(self, one: Run | Answer) -> bool:
+        """Whether the budget pays for the training that a run or an answer needs, if any."""
+        if self.budget is None or one.model not in trained_models():
+            return True
+        model = trained_models()[one.model].get("weights_of", one.model)
+        return (model, one.task) not in self._unpaid
+
+    @cached_property
+    def _unpaid(self) -> frozenset[tuple[str, str]]:
+        return trainings.unpaid(self)
+
     # --- sets ---------------------------------------------------------------------------------
 
     def evaluation_sets(self, task: str, model: str = "input") -> tuple[tuple[str, str], ...]:
@@ -170,12 +185,22 @@ class Plan:
         """The one set that networks trained here are evaluated on, "" where none is named."""
         return str(self.entry.get("trained_stand_in", {}).get(family, ""))
 
-    def _left_out(self, names: Iterable[str]) -> bool:
-        entries = {entry_of(name): datasets()[entry_of(name)] for name in names}
-        return any(
-            name in self.without or entry.get("from") in self.without
-            for name, entry in entries.items()
-        )
+    def has_sets(self, one: Answer) -> bool:
+        """Whether none of the sets of an answer is left out."""
+        return not self._left_out(one.datasets)
+
+    def _left_out(self, names: tuple[str, ...]) -> bool:
+        if names not in self._known_left_out:
+            entries = {entry: datasets()[entry] for entry in map(entry_of, names)}
+            self._known_left_out[names] = any(
+                name in self.without or entry.get("from") in self.without
+                for name, entry in entries.items()
+            )
+        return self._known_left_out[names]
+
+    @cached_property
+    def _known_left_out(self) -> dict[tuple[str, ...], bool]:
+        return {}
 
     def training_sets(self, task: str) -> list[tuple[str, str]]:
         """The folders of prepared sets that a task is trained on, each with its degraded set.

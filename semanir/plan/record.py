@@ -8,49 +8,79 @@ results/<scale>/activation/<task>/<model>/seed<k>.json
 results/<scale>/visual/<task>/<model>/seed<k>.json
 """
 
+import hashlib
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from semanir.errors import InputError, remake
-from semanir.files import write_text
+from semanir.files import sha256, write_text
 from semanir.paths import ROOT
 from semanir.plan.source_hash import source_hash
 
 SCHEMA = 1
 
 
-def provenance(stage: str) -> dict[str, Any]:
-    """Commit, source hash, versions, machine and time of a measurement made now in this process."""
+def provenance(stage: str, data: Iterable[str | Path] = ()) -> dict[str, Any]:
+    """Code, machine, time and data of a measurement made now in this process.
+
+    data: the files that name all photographs with their SHA-256, indices of sets. commit ends with
+    + where files were changed since, which `dirty` says, too; dirty is None outside of git. driver:
+    of an NVIDIA GPU. ranks: processes that worked together.
+    """
     packages = ("torch", "numpy", "scikit-image", "opencv-python-headless", "pillow")
+    commit = _commit()
+    files = {str(path): sha256(path) for path in data}
     facts: dict[str, Any] = {
-        "commit": _commit(),
+        "commit": commit,
+        "dirty": None if commit == "unknown" else commit.endswith("+"),
         "source": source_hash(stage),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in packages},
-        "machine": _processor(),
+        "machine": processor(),
         "system": f"{platform.system()} {platform.machine()}",
+        "kernel": platform.release(),
         "cores": os.cpu_count(),
+        "ranks": int(os.environ.get("WORLD_SIZE", 1)),  # as torchrun says
+        "data": files,
+        "data_sha256": hashlib.sha256("".join(sorted(files.values())).encode()).hexdigest(),
     }
     torch = sys.modules.get("torch")
     if torch is not None:
+        on_gpu = torch.cuda.is_available()
         facts["threads"] = torch.get_num_threads()
         facts["instruction_set"] = torch.backends.cpu.get_cpu_capability()
-        facts["accelerator"] = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+        facts["device"] = "cuda" if on_gpu else "cpu"
+        facts["accelerator"] = torch.cuda.get_device_name() if on_gpu else "none"
+        facts["cuda"] = torch.version.cuda or "none"
+        facts["driver"] = _driver() if on_gpu else "none"
     return facts
 
 
-def write_record(path: Path, kind: str, identity: dict[str, Any], stage: str, **body: Any) -> None:
-    """Write a record; `identity` holds scale, task, model and seed (as far as they apply)."""
+def write_record(
+    path: Path,
+    kind: str,
+    identity: dict[str, Any],
+    stage: str,
+    *,
+    data: Iterable[str | Path] = (),
+    **body: Any,
+) -> None:
+    """Write a record; `identity` holds scale, task, model and seed (as far as they apply).
+
+    data: as of `provenance`.
+    """
     record: dict[str, Any] = {"schema": SCHEMA, "kind": kind, "identity": identity}
-    record |= {**body, "provenance": provenance(stage)}
+    record |= {**body, "provenance": provenance(stage, data)}
     # not strict JSON: the PSNR of equal images is Infinity
     write_text(path, json.dumps(record, indent=1) + "\n")
 
@@ -88,6 +118,16 @@ def _commit() -> str:
         return "unknown"
 
 
+def _driver() -> str:
+    """Version of the NVIDIA driver, "unknown" where the kernel does not say."""
+    try:
+        text = Path("/proc/driver/nvidia/version").read_text(encoding="utf-8")
+    except OSError:
+        return "unknown"
+    found = re.search(r"Kernel Module\D*(\d[\d.]*)", text)
+    return found[1] if found else "unknown"
+
+
 def _version(package: str) -> str:
     try:
         return version(package)
@@ -95,7 +135,8 @@ def _version(package: str) -> str:
         return "not installed"
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The name of the CPU."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):

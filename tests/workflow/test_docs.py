@@ -57,6 +57,9 @@ NOT_RUN = {
     "semanir bench --device cuda": "needs a GPU",
     "semanir report compare --history reports/accepted/smoke.csv": "needs the history of git, which"
     " a copy has not; tests/reports/test_compare.py runs it",
+    "semanir train status results/smoke --tensorboard runs": "needs the package tensorboard",
+    "semanir report crate results/smoke --out smoke.crate.zip": "needs the package rocrate; run by"
+    " tests/reports/test_crate.py",
 }
 LONG = """semanir bench
 semanir measure count swinir:x4 hat:x4 semanir-s:x4:k=256 --input 3x128x128

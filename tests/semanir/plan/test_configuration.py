@@ -20,6 +20,7 @@ from semanir.plan.plan import Plan
         ("scale=", "unknown scale ''; valid: smoke, mini"),
         ("without=live1,set_12", "unknown dataset in without 'set_12'; did you mean set12 or "),
         ("scal=smoke", "unknown option of --config 'scal'; did you mean scale?"),
+        ("budget=soon", "budget 'soon' is no time; give device days or hours, as 20d or 12h"),
         ("x=1", "unknown option of --config 'x'; valid: scale, without, systems"),
         ("accept_noncommercial=maybe", "unknown value of --config accept_noncommercial 'maybe'"),
     ],
@@ -37,7 +38,7 @@ def test_the_scale_is_smoke_where_none_is_asked_for():
     config = {}
     plan, options = configuration.read(config)
     assert plan == Plan("smoke") and options == configuration.JobOptions()
-    strings = ("without", "systems", "weights_dir", "mirror")
+    strings = ("without", "systems", "weights_dir", "mirror", "budget")
     assert config == {"scale": "smoke", "accept_noncommercial": False} | dict.fromkeys(strings, "")
     assert configuration.read({"scale": "mini"})[0] == Plan("mini")
     assert Plan("mini").systems == tuple(models.scales()["mini"]["systems"])
@@ -47,14 +48,16 @@ def test_options_reach_the_plan_and_the_commands_of_jobs(monkeypatch):
     before = dict(os.environ)
     config = {"scale": "mini", "without": "live1,bsd68", "systems": "dncnn,restormer"}
     config |= {"mirror": "/my mirror", "weights_dir": "w", "accept_noncommercial": "True"}
+    config |= {"budget": "36h"}
     plan, options = configuration.read(config)
-    assert plan == Plan("mini", ("live1", "bsd68"), ("dncnn", "restormer"), True)
+    assert plan == Plan("mini", ("live1", "bsd68"), ("dncnn", "restormer"), True, 1.5)
     assert options == configuration.JobOptions(
         mirror="--mirror '/my mirror'",
         weights_dir="--weights-dir w",
         noncommercial="--accept-noncommercial",
         without="--without live1 bsd68",
         systems="--systems dncnn restormer",
+        budget="--budget 36h",
     )
     assert dict(os.environ) == before
 

@@ -1,5 +1,6 @@
 """Records of runs: round trip, provenance, and which code makes which results stale."""
 
+import hashlib
 import json
 import math
 import os
@@ -70,7 +71,36 @@ def test_provenance_says_what_was_measured_where_and_when():
     assert facts["threads"] == torch.get_num_threads()
     assert facts["instruction_set"] == torch.backends.cpu.get_cpu_capability()
     assert (facts["accelerator"] == "none") == (not torch.cuda.is_available())
+    assert facts["device"] == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert (facts["driver"] == "none") == (not torch.cuda.is_available())
+    assert facts["cuda"] == (torch.version.cuda or "none")
+    known = facts["commit"] != "unknown"
+    assert facts["dirty"] == (facts["commit"].endswith("+") if known else None)
+    assert facts["ranks"] == 1 and facts["data"] == {}
     assert json.loads(json.dumps(facts)) == facts
+
+
+def test_provenance_names_its_data_and_its_ranks(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    for name in "ab":
+        (tmp_path / name).write_text(name)
+    one, both, other = (
+        provenance("degrade", [tmp_path / name for name in names]) for names in ("a", "ab", "ba")
+    )
+    digests = [hashlib.sha256(name.encode()).hexdigest() for name in "ab"]
+    assert one["data"] == {str(tmp_path / "a"): digests[0]}
+    assert list(both["data"].values()) == digests and both["ranks"] == 4
+    assert both["data_sha256"] == other["data_sha256"] != one["data_sha256"]
+    write_record(tmp_path / "r.json", "eval", IDENTITY, "evaluate", data=[tmp_path / "a"], batch=1)
+    assert read_record(tmp_path / "r.json")["provenance"]["data"] == one["data"]
+
+
+def test_the_driver_is_read_from_the_kernel(tmp_path, monkeypatch):
+    said = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.86.15  Tue\nGCC version: 12"
+    monkeypatch.setattr(record, "Path", lambda name: tmp_path / "version")
+    assert record._driver() == "unknown"
+    (tmp_path / "version").write_text(said)
+    assert record._driver() == "570.86.15"
 
 
 def test_provenance_without_torch_imports_none():

@@ -1,0 +1,89 @@
+"""How far trainings are, read from what they write."""
+
+import json
+import os
+
+import pytest
+
+from semanir.errors import InputError
+from semanir.plan.progress import announce, entries, progress, unfinished
+
+NOW = 1_000_000.0
+
+
+def training(folder, steps, *, speed=8.0, age=10.0, announced=True, record=None):
+    """A made-up one: a line of the log every 10 steps, PSNR at the last of them."""
+    folder.mkdir(parents=True)
+    if announced:
+        announce(folder, iterations=100, batch=4, log_every=10, device="A Device")
+    lines = [
+        {"step": step, "loss": 0.1, "lr": 1e-3, "images_per_s": speed}
+        for step in range(10, steps + 1, 10)
+    ]
+    lines.append({"step": steps, "holdout_psnr": {"sigma15": 31.0, "sigma25": 28.0}})
+    text = "".join(f"{json.dumps(line)}\n" for line in lines)
+    (folder / "log.jsonl").write_text(text + '{"step": 99')  # a line that a kill cut short
+    if record:
+        (folder / "train.json").write_text(json.dumps(record))
+    for path in folder.iterdir():
+        os.utime(path, (NOW - age, NOW - age))
+    return folder
+
+
+def test_a_running_training_says_step_rate_psnr_and_time_left(tmp_path):
+    folder = training(tmp_path / "train/sr-x2/semanir-s/seed0", 40)
+    (one,) = progress(tmp_path, NOW)
+    assert (one.folder, one.state, one.step, one.iterations) == (folder, "running", 40, 100)
+    assert (one.images_per_s, one.psnr, one.device) == (8.0, 29.5, "A Device")
+    assert one.seconds_left == 60 * 4 / 8.0
+    assert (one.step, len(entries(folder))) == (40, 5)
+
+
+@pytest.mark.parametrize(
+    ("age", "speed", "state"),
+    [(170, 8.0, "running"), (190, 8.0, "stopped"), (1900, 0.1, "running"), (2100, 0.1, "stopped")],
+)
+def test_freshness_tells_running_from_stopped(tmp_path, age, speed, state):
+    """Three minutes; five pauses of 400 s each where a line takes that long."""
+    training(tmp_path / "seed0", 40, speed=speed, age=age)
+    assert progress(tmp_path, NOW)[0].state == state
+
+
+def test_a_finished_one_is_known_by_its_record(tmp_path):
+    record = {
+        "recipe": {"iterations": 100},
+        "provenance": {"machine": "CPU", "accelerator": "none"},
+    }
+    training(tmp_path / "a", 100, age=9e5, announced=False, record=record)
+    training(tmp_path / "b", 40)
+    training(tmp_path / "c", 40, age=9e5, announced=False)  # of a version that announced nothing
+    states = {one.folder.name: one for one in progress(tmp_path, NOW)}
+    assert {name: one.state for name, one in states.items()} == {
+        **{"a": "finished", "b": "running", "c": "stopped"}
+    }
+    assert (states["a"].iterations, states["a"].seconds_left, states["a"].device) == (100, 0, "CPU")
+    assert (states["c"].iterations, states["c"].seconds_left) == (None, None)
+    assert [one.folder.name for one in unfinished(tmp_path)] == ["b", "c"]
+
+
+def test_one_that_trains_anew_is_not_finished(tmp_path):
+    """Snakemake deletes outputs before a job; train.json of an own folder stays until the end."""
+    training(tmp_path / "a", 20, record={"recipe": {"iterations": 80}})
+    assert progress(tmp_path, NOW)[0].state == "running"
+
+
+def test_nothing_there_is_no_error_for_pages(tmp_path):
+    assert unfinished(tmp_path / "none") == [] and progress(tmp_path) == []
+    with pytest.raises(InputError, match=r"no folder .*none; name that of a training"):
+        progress(tmp_path / "none")
+
+
+def test_broken_files_hide_no_other(tmp_path):
+    folder = training(tmp_path / "a", 20)
+    (folder / "session.json").write_bytes(b"\xff{")
+    (folder / "log.jsonl").write_bytes(
+        b'\xfe\n[1]\n{"step": "x"}\n{"step": 10, "images_per_s": 2}\n'
+    )
+    training(tmp_path / "b", 30)
+    first, second = progress(tmp_path, NOW)
+    assert (first.step, first.iterations, second.step) == (10, None, 30)
