@@ -175,7 +175,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
         running.stop()
 
 
-def wait_for(happened: Callable[[], object], told: Callable[[], str], seconds: float = 120) -> None:
+def wait_for(happened: Callable[[], object], told: Callable[[], str], seconds: float = 300) -> None:
     """Wait until something has happened; AssertionError, with what is told then, if it does not."""
     end = time.monotonic() + seconds
     while not happened():

@@ -4,10 +4,9 @@ One run meets both accidents: one training is at its time limit, the node of the
 """
 
 import json
-import os
 import re
 import subprocess
-from pathlib import Path
+import sys
 
 import pytest
 from checkout import ENVIRONMENT, copy_of_repository
@@ -52,9 +51,9 @@ def slurm(tmp_path_factory):
 
 def started(slurm, folder, *words):
     """Snakemake by the profile, in the background; what it says goes to a file."""
-    command = ["snakemake", "--profile", "profiles/slurm", *OPTIONS.split(), *words]
-    path = os.pathsep.join((slurm.environment["PATH"], ENVIRONMENT["PATH"]))
-    environment = ENVIRONMENT | slurm.environment | {"PATH": path}
+    command = [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm"]
+    command += [*OPTIONS.split(), *words]
+    environment = ENVIRONMENT | slurm.environment
     with (folder / "said").open("w") as file:
         return subprocess.Popen(command, cwd=folder, env=environment, stdout=file, stderr=file)
 
@@ -84,22 +83,29 @@ def disturbed(slurm, tmp_path_factory):
     state.write_text(state.read_text() + HOLD)
     process = started(slurm, folder, *(run.record for run in (LIMITED, LEFT_ALONE)))
     try:
-        states = [(folder / run.weights).with_name("state.pt") for run in (LIMITED, LEFT_ALONE)]
-        held = lambda: process.poll() is not None or all(map(Path.exists, states))  # noqa: E731
-        wait_for(held, lambda: said(folder)[-6000:], 600)
-        assert process.poll() is None, said(folder)[-6000:]
+        wait_until_held(process, folder)
         limited, left = (jobs_of(slurm, run)[0] for run in (LIMITED, LEFT_ALONE))
         assert {limited["NodeList"], left["NodeList"]} == {*NODES}
         slurm.end_soon(limited["JobId"])
         slurm.vanish(left["NodeList"])
-        waits = lambda: jobs_of(slurm, LEFT_ALONE)[0]["JobState"] == "PENDING"  # noqa: E731
-        wait_for(waits, slurm.log)
+        wait_for(lambda: jobs_of(slurm, LEFT_ALONE)[0]["JobState"] == "PENDING", slurm.log)
         slurm.begin_now(left["JobId"])
         finish(process, folder)
+        slurm.start_node(left["NodeList"])
     finally:
         process.kill()
-        slurm.start_node(left["NodeList"])
     return folder, limited, left
+
+
+def wait_until_held(process, folder):
+    """Until both trainings have saved a state, beyond which they do not go."""
+    states = [(folder / run.weights).with_name("state.pt") for run in (LIMITED, LEFT_ALONE)]
+
+    def held():
+        return process.poll() is not None or all(state.is_file() for state in states)
+
+    wait_for(held, lambda: said(folder)[-6000:], 1200)
+    assert process.poll() is None, said(folder)[-6000:]
 
 
 def jobs_of(slurm, run):
@@ -147,7 +153,7 @@ def test_a_cluster_measures_what_one_machine_measures(disturbed, finished):
 
 @pytest.fixture(scope="module")
 def asked(slurm, tmp_path_factory):
-    """What Slurm says of a training on two GPUs, and of what is timed; the work itself is a stub."""
+    """What Slurm says of a training on two GPUs, and of what is timed; the work is a stub."""
     folder = without_work(tmp_path_factory.mktemp("asked"))
     scales = folder / "semanir/plan/scales.yaml"
     text = scales.read_text()
@@ -174,13 +180,14 @@ def test_several_gpus_are_one_task_on_one_node(asked):
     launcher = needs.PROCESSES.format(2)
     assert (folder / "told").read_text() == f"python -m {launcher} 0,1\n"
     assert (job["NumNodes"], job["NumTasks"], job["CPUs/Task"]) == ("1", "1", "16")
-    assert "gres/gpu=2" in job["TRES"] and job["TresPerJob"].endswith("gpu:2")
+    assert job["TresPerJob"].endswith("gpu:2")
 
 
 def test_a_training_asks_for_the_time_and_memory_of_its_plan(asked):
     """Those that the rule states, tests/semanir/plan/test_needs.py has which they are."""
     folder, job, _ = asked
-    stated = re.search(r"^rule train:\n(?:    .+\n)*?    resources: (.+)$", said(folder), re.M)[1]
+    shown = r"^rule train:\n(?:    .+\n)*?    resources: (.+)$"
+    stated = re.search(shown, said(folder), re.MULTILINE)[1]
     minutes, megabytes = (
         int(re.search(rf"\b{name}=(\d+)", stated)[1]) for name in ("runtime", "mem_mb")
     )
