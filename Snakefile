@@ -24,7 +24,7 @@ from snakemake.utils import min_version, validate
 
 from reports.tables import layouts
 from semanir import paths
-from semanir.plan import configuration, machine, plan
+from semanir.plan import configuration, machine, needs, plan
 from semanir.plan.models import RELEASED
 from semanir.plan.runs import Run
 from semanir.plan.source_hash import source_hash

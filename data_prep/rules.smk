@@ -3,12 +3,14 @@ rule download:
         PLAN.downloads(),
 
 
-# no code hash: the files are held against their SHA-256, whatever code fetched them
+# no code hash: the files are held against their SHA-256, whatever code fetched them. Of a cluster the
+# machine that submits has a network, its nodes may have none.
 rule download_dataset:
     output:
         listing=paths.RAW,
     log:
         "logs/download/{dataset}.log",
+    localrule: True
     conda:
         "../environment.yml"
     params:

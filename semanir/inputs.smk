@@ -41,11 +41,30 @@ def training_workers(wildcards):
 
 
 def training_threads(wildcards):
-    return 1 + training_workers(wildcards)
+    return (1 + training_workers(wildcards)) * max(1, gpus(wildcards))
 
 
 def gpus(wildcards):
     return scale_entry(wildcards).get("gpus", 0)
+
+
+def one_gpu(wildcards):
+    return min(1, gpus(wildcards))
+
+
+def training_minutes(wildcards):
+    return needs.training_minutes(plan_of(wildcards), wildcards.task, wildcards.model)
+
+
+def training_megabytes(wildcards, attempt):
+    plan = plan_of(wildcards)
+    return attempt * needs.training_megabytes(plan, wildcards.task, wildcards.model)
+
+
+# `resources` keeps it out of what makes a result stale: on another number of GPUs it is the same
+def training_launcher(wildcards, resources):
+    several = resources.gpu > 1
+    return f"python -m {needs.PROCESSES.format(resources.gpu)}" if several else "python"
 
 
 def network_preset(wildcards):

@@ -9,6 +9,7 @@ rule price:
         "../environment.yml"
     resources:
         **machine.ALONE,
+        gpu=one_gpu,
     params:
         options=job_options("without", "systems", "noncommercial", "budget"),
         scale=scale_entry,
@@ -29,17 +30,22 @@ rule train:
         "logs/{scale}/train/{task}-{model}-seed{seed}.log",
     conda:
         "../environment.yml"
-    # one computes, the others prepare patches
+    # one for each GPU computes, the others prepare patches
     threads: training_threads
     resources:
         gpu=gpus,
+        mem_mb=training_megabytes,
+        nodes=1,
+        runtime=training_minutes,
+        slurm_extra=machine.WARNED,
     params:
+        launcher=training_launcher,
         code=source_hash("train"),
         recipe=training_recipe,
         network=network_preset,
         workers=training_workers,
     shell:
-        "python -m semanir train --scale {wildcards.scale} --task {wildcards.task}"
+        "{params.launcher} -m semanir train --scale {wildcards.scale} --task {wildcards.task}"
         " --model {wildcards.model} --seed {wildcards.seed} --workers {params.workers}"
         " 2>&1 | tee {log}"
 
@@ -49,6 +55,7 @@ rule vgg_weights:
         paths.VGG,
     log:
         "logs/download/vgg16.log",
+    localrule: True
     conda:
         "../environment.yml"
     params:
@@ -63,6 +70,7 @@ rule released_weights:
         weights=paths.RELEASED,
     log:
         "logs/download/{system}-{file}.log",
+    localrule: True
     conda:
         "../environment.yml"
     params:
@@ -83,7 +91,7 @@ rule evaluate:
         "../environment.yml"
     threads: 1
     resources:
-        gpu=gpus,
+        gpu=one_gpu,
     params:
         options=job_options("without", "noncommercial"),
         code=source_hash("evaluate"),
@@ -105,6 +113,8 @@ rule activation:
         "logs/{scale}/activation/{task}-{model}-seed{seed}.log",
     conda:
         "../environment.yml"
+    resources:
+        gpu=one_gpu,
     params:
         options=job_options("without"),
         code=source_hash("activation"),
@@ -127,6 +137,8 @@ rule visual:
     conda:
         "../environment.yml"
     threads: 1
+    resources:
+        gpu=one_gpu,
     params:
         options=job_options("without", "noncommercial"),
         code=source_hash("visual"),
@@ -144,6 +156,8 @@ rule attention:
         "logs/{scale}/attention/{evidence}.log",
     conda:
         "../environment.yml"
+    resources:
+        gpu=one_gpu,
     params:
         code=source_hash("attention"),
     shell:
@@ -200,6 +214,7 @@ rule runtime:
     threads: 2
     resources:
         **machine.ALONE,
+        gpu=one_gpu,
     params:
         options=job_options("noncommercial"),
         code=source_hash("runtime"),

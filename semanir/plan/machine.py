@@ -15,6 +15,8 @@ from semanir.errors import InputError
 WHOLE = 1000  # shares of a machine, more than jobs ever run at a time
 # resources of a job that is timed: the whole of this machine, of a Slurm cluster a whole node
 ALONE = {"machine": WHOLE, "slurm_extra": "--exclusive"}
+# a training is told by SIGTERM two minutes before its time is over, and saves its state
+WARNED = "--signal=TERM@120"
 
 
 def use_this_python() -> None:

@@ -53,7 +53,7 @@ NOT_RUN = {
     **dict.fromkeys(("pytest", "pytest -m slow", 'pytest -m ""'), TESTS),
     "python .ci/policy.py && ruff check . && ruff format --check . && mypy"
     " && snakefmt --check Snakefile ./*/*.smk": TESTS,
-    "snakemake all --executor slurm --jobs 50 --config scale=mini": "needs a Slurm cluster",
+    'pip install -c constraints.txt -e ".[cluster]"': INSTALLS,
     "semanir bench --device cuda": "needs a GPU",
     "semanir report compare --history reports/accepted/smoke.csv": "needs the history of git, which"
     " a copy has not; tests/reports/test_compare.py runs it",
@@ -61,6 +61,9 @@ NOT_RUN = {
     "semanir report crate results/smoke --out smoke.crate.zip": "needs the package rocrate; run by"
     " tests/reports/test_crate.py",
 }
+SLURM = "snakemake all --profile profiles/slurm --config scale=paper"
+ASKED = " --set-resources train:runtime=480 train:mem_mb=64000 --retries 20"
+NOT_RUN |= dict.fromkeys((SLURM, SLURM + ASKED), "tests/workflow/test_slurm.py has a Slurm for it")
 LONG = """semanir bench
 semanir measure count swinir:x4 hat:x4 semanir-s:x4:k=256 --input 3x128x128
 semanir measure time swinir:x4 semanir-s:x4:k=64 --input 3x64x64

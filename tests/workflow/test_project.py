@@ -101,7 +101,7 @@ def test_constraints_satisfy_every_requirement():
     fixed = {canonicalize_name(name): Version(version) for name, version in pins}
     assert len(fixed) == len(pins)
     assert all(version.local is None for version in fixed.values())
-    for requirement in REQUIREMENTS:
+    for requirement in [*REQUIREMENTS, *map(Requirement, EXTRA["cluster"])]:
         version = fixed[canonicalize_name(requirement.name)]
         assert requirement.specifier.contains(version, prereleases=True), requirement
 

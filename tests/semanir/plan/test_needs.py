@@ -1,0 +1,56 @@
+"""What trainings ask a cluster for, by numbers that are worked out here."""
+
+import pytest
+
+from semanir.plan import needs, work
+from semanir.plan.plan import Plan
+from semanir.plan.work import Work, step_of
+
+GIGA = 10**9
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Every kind of step is this much work, that of SemanIR-B unknown."""
+
+    def of(multiply_adds, bytes_item=0):
+        one = Work(multiply_adds, bytes_item, bytes_besides=GIGA, parameters=GIGA // 20)
+        plans = map(Plan, ("smoke", "gpu", "paper"))
+        steps = [step_of(p, "sr-x2", "semanir-s") for p in plans]
+        monkeypatch.setattr(work, "counted", lambda: dict.fromkeys(steps, one))
+        monkeypatch.setattr(needs, "counted", work.counted)
+
+    return of
+
+
+def asked(scale):
+    plan = Plan(scale), "sr-x2", "semanir-s"
+    return needs.training_minutes(*plan), needs.training_megabytes(*plan)
+
+
+def test_minutes_of_a_gpu(counted):
+    """10,000 batches of 16 items of 1e11 multiply-adds: 1600 s at 20 TFLOP/s, asked for twice."""
+    counted(10**11)
+    assert asked("gpu")[0] == 15 + 54
+    counted(10**13)
+    assert asked("gpu")[0] == needs.LONGEST == 24 * 60
+    counted(10**11)
+    assert asked("paper")[0] == needs.LONGEST
+
+
+def test_several_gpus_share_a_batch(counted, monkeypatch):
+    counted(10**11)
+    plan = Plan("gpu")
+    monkeypatch.setitem(plan.entry, "gpus", 4)
+    assert asked("gpu") == (15 + 14, 2000 * (1 + 4 * 8))
+
+
+def test_minutes_and_memory_of_a_core(counted):
+    """120 batches of 4 at 5 GFLOP/s; 4 items of 1 GB, 1 GB besides, 5 times 0.2 GB of weights."""
+    counted(10**9, GIGA)
+    assert asked("smoke") == (15 + 7, 2 * 2000 + 2 * 6000)
+
+
+def test_what_nobody_counted_asks_for_the_longest(monkeypatch):
+    monkeypatch.setattr(needs, "counted", dict)
+    assert asked("smoke") == (needs.LONGEST, 4000)

@@ -1,0 +1,202 @@
+"""The workflow on a real Slurm of two nodes, tests/cases/loopback_slurm.py; all of it slow.
+
+One run meets both accidents: one training is at its time limit, the node of the other one vanishes.
+"""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+from checkout import ENVIRONMENT, copy_of_repository
+from loopback_slurm import CORES, NODES, cluster, wait_for
+from safetensors.numpy import load_file
+from typed import without_work
+
+from semanir.plan import needs
+from semanir.plan.plan import Plan
+from semanir.plan.runs import Run
+
+pytestmark = pytest.mark.slow
+
+# of the workflow: a training that meets its time limit, one whose node vanishes
+LIMITED = Run("smoke", "denoise_gray-sigma50", "semanir-u", 0)
+LEFT_ALONE = Run("smoke", "sr-x2", "semanir-s", 0)
+HELD_AT = 40  # the first iteration after which a state is saved
+# until it is killed a training goes no further than its first state; one that began anew would
+# be held again, and forever
+HOLD = f"""
+
+_save = save_state
+
+
+def save_state(training: Training) -> None:
+    import time
+
+    _save(training)
+    while training.step == {HELD_AT}:
+        time.sleep(0.1)
+"""
+# the cluster has no accounting, and answers at once
+OPTIONS = "--slurm-status-command squeue --slurm-init-seconds-before-status-checks 1"
+OPTIONS += " --latency-wait 5"
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory):
+    with cluster(tmp_path_factory.mktemp("slurm")) as running:
+        yield running
+
+
+def started(slurm, folder, *words):
+    """Snakemake by the profile, in the background; what it says goes to a file."""
+    command = [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm"]
+    command += [*OPTIONS.split(), *words]
+    environment = ENVIRONMENT | slurm.environment
+    with (folder / "said").open("w") as file:
+        return subprocess.Popen(command, cwd=folder, env=environment, stdout=file, stderr=file)
+
+
+def finish(process, folder):
+    """Wait for the end of a run, which has to be a good one."""
+    try:
+        code = process.wait(1200)
+    finally:
+        process.kill()
+    assert code == 0, said(folder)[-6000:]
+
+
+def said(folder):
+    return (folder / "said").read_text()
+
+
+def tensors(folder, run):
+    return load_file(folder / run.weights)
+
+
+@pytest.fixture(scope="module")
+def disturbed(slurm, tmp_path_factory):
+    """A copy in which two networks were trained and evaluated, and the Slurm jobs of both."""
+    folder = copy_of_repository(tmp_path_factory.mktemp("disturbed"))
+    state = folder / "semanir/train/state.py"
+    state.write_text(state.read_text() + HOLD)
+    process = started(slurm, folder, *(run.record for run in (LIMITED, LEFT_ALONE)))
+    try:
+        wait_until_held(process, folder)
+        limited, left = (jobs_of(slurm, run)[0] for run in (LIMITED, LEFT_ALONE))
+        assert {limited["NodeList"], left["NodeList"]} == {*NODES}
+        slurm.end_soon(limited["JobId"])
+        slurm.vanish(left["NodeList"])
+        wait_for(lambda: jobs_of(slurm, LEFT_ALONE)[0]["JobState"] == "PENDING", slurm.log)
+        slurm.begin_now(left["JobId"])
+        finish(process, folder)
+        slurm.start_node(left["NodeList"])
+    finally:
+        process.kill()
+    return folder, limited, left
+
+
+def wait_until_held(process, folder):
+    """Until both trainings have saved a state, beyond which they do not go."""
+    states = [(folder / run.weights).with_name("state.pt") for run in (LIMITED, LEFT_ALONE)]
+
+    def held():
+        return process.poll() is not None or all(state.is_file() for state in states)
+
+    wait_for(held, lambda: said(folder)[-6000:], 1200)
+    assert process.poll() is None, said(folder)[-6000:]
+
+
+def jobs_of(slurm, run):
+    """What Slurm says of the trainings of a run, oldest first."""
+    return [job for job in slurm.jobs_of("train") if f"_{run.task}_" in job["Comment"]]
+
+
+def test_a_training_at_its_time_limit_is_submitted_again_and_goes_on(disturbed, slurm, finished):
+    folder, first, _ = disturbed
+    killed, again = jobs_of(slurm, LIMITED)
+    assert (killed["JobId"], killed["JobState"]) == (first["JobId"], "TIMEOUT")
+    assert again["JobState"] == "COMPLETED"
+    assert_equal_training(folder, finished, LIMITED)
+
+
+def test_a_training_whose_node_vanishes_goes_on_elsewhere(disturbed, slurm, finished):
+    folder, _, first = disturbed
+    (job,) = jobs_of(slurm, LEFT_ALONE)
+    assert (job["JobState"], job["Restarts"]) == ("COMPLETED", "1")
+    assert job["NodeList"] != first["NodeList"]
+    assert_equal_training(folder, finished, LEFT_ALONE)
+
+
+def assert_equal_training(folder, finished, run):
+    """Bitwise the weights of a run that nothing disturbed, on no cluster; every line of its log."""
+    ours, theirs = tensors(folder, run), tensors(finished, run)
+    assert ours.keys() == theirs.keys()
+    assert all((ours[name] == theirs[name]).all() for name in ours)
+    logs = [(where / run.weights).with_name("log.jsonl") for where in (folder, finished)]
+    steps = [[json.loads(line)["step"] for line in log.read_text().splitlines()] for log in logs]
+    assert steps[0] == steps[1] and steps[0][0] < HELD_AT < steps[0][-1]
+
+
+def test_a_cluster_measures_what_one_machine_measures(disturbed, finished):
+    """The rows of results.csv, of both networks."""
+    folder, *_ = disturbed
+    for run in (LIMITED, LEFT_ALONE):
+        ours, theirs = (json.loads((one / run.record).read_text()) for one in (folder, finished))
+        assert ours["identity"] == theirs["identity"]
+        assert ours["scores"] == theirs["scores"] and ours["scores"]
+
+
+# --- what jobs ask for --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def asked(slurm, tmp_path_factory):
+    """What Slurm says of a training on two GPUs, and of what is timed; the work is a stub."""
+    folder = without_work(tmp_path_factory.mktemp("asked"))
+    scales = folder / "semanir/plan/scales.yaml"
+    text = scales.read_text()
+    assert text.count("gpus: 1\n") == 2
+    scales.write_text(text.replace("gpus: 1\n", "gpus: 2\n"))
+    rules = folder / "semanir/rules.smk"
+    stub = '"touch {output} {log}"'
+    told = '"echo {params.launcher} $CUDA_VISIBLE_DEVICES >> told; touch {output} {log}"'
+    before, rule, after = rules.read_text().partition("rule train:")
+    rules.write_text(before + rule + after.replace(stub, told, 1))
+    plan = Plan("gpu")
+    for name in plan.training_files("sr-x2"):
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).touch()
+    targets = ["results/gpu/train/sr-x2/semanir-s/seed0/train.json"]
+    targets += ["results/gpu/cost/runtime.json"]
+    finish(started(slurm, folder, *targets, "--config", "scale=gpu"), folder)
+    return folder, slurm.jobs_of("train")[-1], slurm.jobs_of("runtime")[-1]
+
+
+def test_several_gpus_are_one_task_on_one_node(asked):
+    """--ntasks-per-gpu=1, a default once, ran the command twice with a GPU each."""
+    folder, job, _ = asked
+    launcher = needs.PROCESSES.format(2)
+    assert (folder / "told").read_text() == f"python -m {launcher} 0,1\n"
+    assert (job["NumNodes"], job["NumTasks"], job["CPUs/Task"]) == ("1", "1", "16")
+    assert job["TresPerJob"].endswith("gpu:2")
+
+
+def test_a_training_asks_for_the_time_and_memory_of_its_plan(asked):
+    """Those that the rule states, tests/semanir/plan/test_needs.py has which they are."""
+    folder, job, _ = asked
+    shown = r"^rule train:\n(?:    .+\n)*?    resources: (.+)$"
+    stated = re.search(shown, said(folder), re.MULTILINE)[1]
+    minutes, megabytes = (
+        int(re.search(rf"\b{name}=(\d+)", stated)[1]) for name in ("runtime", "mem_mb")
+    )
+    days, _, clock = job["TimeLimit"].rpartition("-")
+    hours, rest, _ = map(int, clock.split(":"))
+    assert (24 * int(days or 0) + hours) * 60 + rest == minutes
+    assert f"mem={megabytes}M," in job["TRES"]
+
+
+def test_what_is_timed_has_a_node_to_itself(asked):
+    *_, job = asked
+    assert (job["NumNodes"], job["NumCPUs"], job["OverSubscribe"]) == ("1", str(CORES), "NO")
