@@ -55,6 +55,8 @@ NOT_RUN = {
     " && snakefmt --check Snakefile ./*/*.smk": TESTS,
     "snakemake all --executor slurm --jobs 50 --config scale=mini": "needs a Slurm cluster",
     "semanir bench --device cuda": "needs a GPU",
+    "torchrun --standalone --nproc-per-node 2 -m semanir train --scale smoke --task sr-x2"
+    " --model semanir-s": "tests/semanir/train/test_ranks.py starts the like",
 }
 LONG = """semanir bench
 semanir measure count swinir:x4 hat:x4 semanir-s:x4:k=256 --input 3x128x128
