@@ -65,17 +65,17 @@ def test_bf16_moves_loss_and_gradients_by_its_rounding(data, tmp_path, network, 
 
 
 def test_twenty_iterations_in_bf16_follow_those_in_float32(data, tmp_path):
-    """Rounding adds up over the steps: each loss within 1 %, while they fall by a tenth and more."""
+    """Rounding adds up over the steps: each loss within 0.5 %, while they fall by a third."""
     courses = []
     for precision in ("float32", "bf16"):
+        options = {"iterations": 20, "batch": 2, "lr": 1e-3, "validate_every": 99}
         folder = tmp_path / precision
-        options = {"iterations": 20, "precision": precision, "lr": 4e-3, "batch": 2}
-        train(small_training(data, folder, **options))
+        train(small_training(data, folder, precision=precision, **options))
         courses.append([line["loss"] for line in log_lines(folder) if "loss" in line])
     exact, rough = courses
     print("largest difference", max(abs(a / b - 1) for a, b in zip(rough, exact, strict=True)))
-    assert len(exact) == 20 and min(exact) < 0.9 * exact[0]
-    assert rough != exact and rough == pytest.approx(exact, rel=0.01)
+    assert len(exact) == 20 and min(exact) < 0.67 * exact[0]
+    assert rough != exact and rough == pytest.approx(exact, rel=0.005)
 
 
 def test_a_back_end_without_bf16_says_which_has_it(data, tmp_path):
