@@ -4,6 +4,7 @@
   semanir train --task sr-x4 --model semanir-s --scale paper --workers 7
   semanir train --task sr-x3 --model semanir-s --scale release --minutes 30 --init x2.safetensors
   semanir train --init denoise_gray-blind --data photographs/ --task jpeg_gray-qf10 -o mine
+  torchrun --nproc-per-node 4 -m semanir train --task sr-x4 --model semanir-s --scale gpu
   semanir train status results
 
 Writes results/SCALE/train/TASK/MODEL/seedK/, or the folder after -o: weights.safetensors,
@@ -15,11 +16,13 @@ this verb.
 reads and that are not transparent, grey or colour. They are copied to photographs/ below -o as
 the task wants them, and degraded as it says. Every tenth by name, 20 at most, is held out.
 Options of the training are those of the scale, at a tenth of its rate where --init is given.
+
+torchrun starts a process for each GPU, or some on a CPU; they share the batch, whose size stays.
+Another number of them resumes the same training.
 """
 
 # torch is imported where it is used: help answers at once
 import argparse
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +46,7 @@ if TYPE_CHECKING:
 
 SCALES = ("smoke", "release")  # default without --data, and with it
 OF_DATA = ("output", "holdout", "iterations", "batch", "patch")  # options that belong to --data
-FIELDS = ("lr", "iterations", "batch", "patch")  # of the recipe
+FIELDS = ("lr", "accumulate", "iterations", "batch", "patch")  # of the recipe
 
 
 def add(commands: Any) -> None:
@@ -68,6 +71,13 @@ def add(commands: Any) -> None:
         "--minutes", type=positive, help="that it may take; sets iterations (default: the recipe's)"
     )
     command.add_argument("--lr", type=positive, help="highest rate (default: the recipe's)")
+    command.add_argument(
+        "--accumulate",
+        type=whole(1),
+        metavar="PARTS",
+        help="that a device computes its share of a batch in, to need less memory (default: the "
+        "recipe's)",
+    )
     command.add_argument(
         "--init",
         type=Path,
@@ -113,20 +123,24 @@ def _train_of_scale(args: argparse.Namespace, task: Task) -> None:
             f"semanir train --scale {run.scale} --task {run.task} --model {run.training.model}"
         )
     weights = Path(run.weights)
-    check_writable(weights)
 
     from semanir.evaluate.evaluation import protocols_of
+    from semanir.train import ranks
     from semanir.train.recipe import make_recipe
     from semanir.train.training import train_network
 
-    data = [
-        (Path(clean), Path(degraded) if degraded else None)
-        for clean, degraded in plan.training_sets(task.name)
-    ]
-    recipe = make_recipe(plan.recipe(task.name, args.model) | _changes(args))
-    training = _prepared(args, preset, task, recipe, data, weights.parent, **switches)
-    _announce(training)
-    facts = train_network(training, weights, task=task.name)
+    with ranks.joined():
+        ranks.of_first(lambda: check_writable(weights))
+        data = [
+            (Path(clean), Path(degraded) if degraded else None)
+            for clean, degraded in plan.training_sets(task.name)
+        ]
+        recipe = make_recipe(plan.recipe(task.name, args.model) | _changes(args))
+        training = _prepared(args, preset, task, recipe, data, weights.parent, **switches)
+        _open_session(training)
+        facts = train_network(training, weights, task=task.name)
+    if not facts:  # another rank has them
+        return
     made_of: dict[str, Any] = {
         "data": plan.training_files(task.name),
         "network": preset,
@@ -150,34 +164,36 @@ def _train_on_photographs(args: argparse.Namespace, task: Task) -> None:
     preset, switches = plan.network(args.model or ("semanir-s" if task.upscale else "semanir-u"))
     if weights.exists() and not (args.output / "state.pt").exists():
         raise InputError(f"{weights} is there already; name another -o, or delete it")
-    check_writable(weights)
 
     from data_prep.own_photographs import prepare_own
     from semanir.network.config import configure
     from semanir.train import own_photographs as own
+    from semanir.train import ranks
     from semanir.train.loop import validate
     from semanir.train.training import fit, train_network
 
-    config = fit(preset, task, **switches) if args.model else own.network_of(args.init, task)
-    recipe = own.own_recipe(
-        plan.recipe(task.name, args.model or ""),
-        task,
-        config.k / configure(preset, **switches).k,
-        bool(args.init),
-        _changes(args),
-    )
     photographs = args.output / "photographs"
-    counts = prepare_own(args.data, photographs, task, recipe.patch, args.holdout or "")
-    training = _prepared(args, config, task, recipe, [(photographs, None)], args.output)
-    recipe = training.recipe
-    print(
-        f"{counts[0]} photographs, {counts[1]} held out besides; {recipe.iterations} iterations of "
-        f"{recipe.batch} patches of {recipe.patch}, rate {recipe.lr:g}",
-        flush=True,
-    )
-    _announce(training)
-    before = validate(training)
-    facts = train_network(training, weights, task=task.name)
+    with ranks.joined():
+        ranks.of_first(lambda: check_writable(weights))
+        config = fit(preset, task, **switches) if args.model else own.network_of(args.init, task)
+        recipe = own.own_recipe(
+            plan.recipe(task.name, args.model or ""),
+            task,
+            config.k / configure(preset, **switches).k,
+            bool(args.init),
+            _changes(args),
+        )
+        counts = ranks.of_first(
+            lambda: prepare_own(args.data, photographs, task, recipe.patch, args.holdout or "")
+        )
+        training = _prepared(args, config, task, recipe, [(photographs, None)], args.output)
+        if ranks.is_first():
+            _announce(training.recipe, *counts)
+        _open_session(training)
+        before = validate(training)
+        facts = train_network(training, weights, task=task.name)
+    if not facts:  # another rank has them
+        return
     facts |= {"holdout_psnr_before": before, "init_sha256": args.init and sha256(args.init)}
     identity = {"task": task.name, "seed": args.seed}
     files = [photographs / "index.json"]
@@ -186,6 +202,14 @@ def _train_on_photographs(args: argparse.Namespace, task: Task) -> None:
     print(
         f"{task.name}: {training.step} iterations, "
         f"held-out PSNR {own.gain(before, facts['holdout_psnr'])}: {weights}"
+    )
+
+
+def _announce(recipe: "Recipe", photographs: int, held_out: int) -> None:
+    print(
+        f"{photographs} photographs, {held_out} held out besides; {recipe.iterations} iterations "
+        f"of {recipe.batch} patches of {recipe.patch}, rate {recipe.lr:g}",
+        flush=True,
     )
 
 
@@ -232,15 +256,17 @@ def _prepared(
     return make(recipe)
 
 
-def _announce(training: "Training") -> None:
-    """Say what is starting, for `semanir train status`; of several processes the first does."""
+def _open_session(training: "Training") -> None:
+    """Say what is starting, for `semanir train status`; of several ranks the first does."""
     import torch
 
-    if int(os.environ.get("RANK", 0)):
+    from semanir.train import ranks
+
+    if not ranks.is_first():
         return
-    device, ranks = next(training.network.parameters()).device, os.environ.get("WORLD_SIZE", "1")
+    device = next(training.network.parameters()).device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
-    name = name if ranks == "1" else f"{ranks} x {name}"
+    name = name if ranks.count() == 1 else f"{ranks.count()} x {name}"
     recipe = training.recipe
     announce(training.folder, recipe.iterations, recipe.batch, recipe.log_every, name)
 

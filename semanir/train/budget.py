@@ -1,4 +1,7 @@
-"""A training that fits into minutes: the machine's speed sets its iterations and its schedule."""
+"""A training that fits into minutes: the machine's speed sets its iterations and its schedule.
+
+With several ranks it is that of the slowest.
+"""
 
 import time
 from collections.abc import Callable
@@ -7,6 +10,7 @@ from pathlib import Path
 
 from semanir.errors import InputError
 from semanir.files import read_json, write_json
+from semanir.train import ranks
 from semanir.train.loop import iterate
 from semanir.train.recipe import Recipe
 from semanir.train.state import Training
@@ -32,33 +36,43 @@ def fit_to_minutes(
     is the answer for other minutes.
     """
     file = path(folder)
-    if file.is_file():
-        remedy = "delete it to train anew"
-        kept = read_json(file, dict, remedy)
-        if kept.get("minutes") != minutes or not isinstance(kept.get("iterations"), int):
-            raise InputError(
-                f"{file} has the iterations for {kept.get('minutes')} minutes, not {minutes}; "
-                f"pass --minutes {kept.get('minutes')} or {remedy}"
-            )
-        return _with_iterations(recipe, kept["iterations"], minutes)
-    seconds = seconds_per_iteration(make(recipe))
-    iterations = max(1, round(60 * minutes * TRAINED / seconds))
-    write_json(file, {"minutes": minutes, "iterations": iterations, "seconds": round(seconds, 4)})
+    iterations = ranks.of_first(lambda: _kept_iterations(file, minutes))
+    if iterations is None:
+        seconds = seconds_per_iteration(make(recipe))
+        iterations = max(1, round(60 * minutes * TRAINED / seconds))
+        answer = {"minutes": minutes, "iterations": iterations, "seconds": round(seconds, 4)}
+        ranks.of_first(lambda: write_json(file, answer))
     return _with_iterations(recipe, iterations, minutes)
+
+
+def _kept_iterations(file: Path, minutes: float) -> int | None:
+    """The answer of an earlier start, None without one."""
+    if not file.is_file():
+        return None
+    remedy = "delete it to train anew"
+    kept = read_json(file, dict, remedy)
+    if kept.get("minutes") != minutes or not isinstance(kept.get("iterations"), int):
+        raise InputError(
+            f"{file} has the iterations for {kept.get('minutes')} minutes, not {minutes}; "
+            f"pass --minutes {kept.get('minutes')} or {remedy}"
+        )
+    return int(kept["iterations"])
 
 
 def seconds_per_iteration(training: Training, seconds: float = 8.0) -> float:
     """Mean time of its first iterations, three at least; the training is of no use afterwards."""
-    recipe = training.recipe
-    batches = training.pairs.batches(training.seed, range(2**31), recipe.batch, training.workers)
-    started = time.perf_counter()
+    items = ranks.share(training.recipe.batch, training.recipe.accumulate)
+    batches = training.pairs.batches(training.seed, range(2**31), items, training.workers)
+    started, passed = time.perf_counter(), 0.0
     for done, batch in enumerate(batches, 1 - WARM_UP):
         iterate(training, *batch)
         if done == 0:
             started = time.perf_counter()
-        elif done >= 3 and time.perf_counter() - started > seconds:
-            break
-    return (time.perf_counter() - started) / done
+        elif done >= 3:
+            passed = ranks.largest(time.perf_counter() - started)
+            if passed > seconds:
+                break
+    return passed / done
 
 
 def _with_iterations(recipe: Recipe, iterations: int, minutes: float) -> Recipe:

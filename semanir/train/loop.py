@@ -1,8 +1,12 @@
-"""The iterations of a training: one network, one draw of k and one batch each."""
+"""The iterations of a training: one network, one draw of k and one batch each.
+
+The batch of a recipe is that of all ranks together; every rank computes its share of it.
+"""
 
 import math
 import sys
 import time
+from itertools import chain, zip_longest
 from typing import Any
 
 import numpy as np
@@ -15,7 +19,9 @@ from semanir.attention import NonFiniteTokensError
 from semanir.errors import InputError
 from semanir.evaluate.metrics import score
 from semanir.inference.restore import restore
-from semanir.train.state import Training, log, save_state
+from semanir.train import ranks
+from semanir.train.spikes import IN_A_ROW
+from semanir.train.state import Training, go_back, log, mark_good, save_state
 
 
 class TrainingStoppedError(InputError):
@@ -25,8 +31,8 @@ class TrainingStoppedError(InputError):
 def train(training: Training, *, stop_after: int | None = None) -> None:
     """Run the remaining iterations (at most up to `stop_after`), logging and saving on the way.
 
-    Raises TrainingStoppedError on a non-finite loss or gradient norm, or a norm above the recipe's
-    `stop_norm`; weights and saved state are then those before the bad iteration.
+    Raises TrainingStoppedError on a spike, see `Recipe`, unless its `on_spike` says otherwise, and
+    on spikes without end; weights and saved state are then those before the spike.
     """
     recipe = training.recipe
     end = min(recipe.iterations, stop_after or recipe.iterations)
@@ -38,16 +44,19 @@ def train(training: Training, *, stop_after: int | None = None) -> None:
         dynamic_ncols=True,
         mininterval=0.5 if sys.stderr.isatty() else 60,
         delay=0 if sys.stderr.isatty() else 60,
+        disable=not ranks.is_first(),
     )
-    steps = range(training.step, end)
-    batches = training.pairs.batches(training.seed, steps, recipe.batch, training.workers)
+    steps, items = range(training.step, end), ranks.share(recipe.batch, recipe.accumulate)
+    batches = training.pairs.batches(training.seed, steps, items, training.workers)
     started, images = time.perf_counter(), 0
     with bar:
         for degraded, clean in batches:
             facts = iterate(training, degraded, clean)
             images += recipe.batch
             bar.update()
-            if training.step % recipe.log_every == 0 or training.step == recipe.iterations:
+            if "spike" in facts:
+                log(training, facts)
+            elif training.step % recipe.log_every == 0 or training.step == recipe.iterations:
                 speed = images / (time.perf_counter() - started)
                 log(training, {**facts, "images_per_s": round(speed, 2)})
                 bar.set_postfix(loss=f"{facts['loss']:.4f}", refresh=False)
@@ -56,11 +65,12 @@ def train(training: Training, *, stop_after: int | None = None) -> None:
                 log(training, {"step": training.step, "holdout_psnr": validate(training)})
                 started, images = time.perf_counter(), 0
             if training.step % recipe.save_every == 0 and training.step < recipe.iterations:
+                mark_good(training)
                 save_state(training)
 
 
 def iterate(training: Training, degraded: Tensor, clean: Tensor) -> dict[str, Any]:
-    """One iteration on a batch [B,C,H,W] on [0,1]; returns its line of the log.
+    """One iteration on this rank's share [B,C,H,W] of a batch on [0,1]; returns a line of the log.
 
     Raises TrainingStoppedError as `train` does.
     """
@@ -73,16 +83,11 @@ def iterate(training: Training, degraded: Tensor, clean: Tensor) -> dict[str, An
     training.optimizer.zero_grad(set_to_none=True)
     value = 0.0
     for part in zip(degraded.chunk(recipe.accumulate), clean.chunk(recipe.accumulate), strict=True):
-        value += _gradients(training, *part, k) / recipe.accumulate
+        value += _gradients(training, *part, k)
+    value = ranks.sum_gradients(network.parameters(), value)
     norm = float(clip_grad_norm_(network.parameters(), recipe.clip_norm or math.inf))
-    if not math.isfinite(value) or not math.isfinite(norm) or norm > recipe.stop_norm:
-        saved = training.state_path
-        kept = f"last good state: {saved}" if saved.is_file() else "no state was saved before it"
-        raise TrainingStoppedError(
-            f"training stopped at iteration {step + 1}: loss {value}, gradient norm {norm:.3g} "
-            f"(limit {recipe.stop_norm:.3g}), learning rate {rate:.3g}; {kept}. "
-            f"Lower lr or clip_norm in the recipe and train again"
-        )
+    if training.spikes.is_one(recipe, value, norm):
+        return _spike(training, value, norm)
     training.optimizer.step()
     if training.average:
         training.average.update_parameters(network)
@@ -90,8 +95,29 @@ def iterate(training: Training, degraded: Tensor, clean: Tensor) -> dict[str, An
     return {"step": training.step, "loss": value, "lr": rate, "grad_norm": norm, "k": k}
 
 
+def _spike(training: Training, loss: float, norm: float) -> dict[str, Any]:
+    """What the recipe does instead of a step; returns the line of the log."""
+    recipe, saved = training.recipe, training.state_path
+    most_loss, most_norm = training.spikes.limits(recipe)
+    if recipe.on_spike == "stop" or training.spikes.in_a_row == IN_A_ROW:
+        row = f", spike {IN_A_ROW} in a row" if recipe.on_spike != "stop" else ""
+        most = f" (limit {most_loss:.3g})" if most_loss < math.inf else ""
+        kept = f"last good state: {saved}" if saved.is_file() else "no state was saved before it"
+        raise TrainingStoppedError(
+            f"training stopped at iteration {training.step + 1}{row}: loss {loss}{most}, gradient "
+            f"norm {norm:.3g} (limit {most_norm:.3g}), learning rate "
+            f"{recipe.learning_rate(training.step):.3g}; {kept}. "
+            f"Lower lr or clip_norm in the recipe and train again"
+        )
+    back = {"back_to": go_back(training)} if recipe.on_spike == "restore" else {}
+    training.step += 1
+    # as text: JSON has no word for values that are not finite
+    values = {"spike_loss": f"{loss:.6g}", "spike_norm": f"{norm:.6g}"}
+    return {"step": training.step, "spike": recipe.on_spike, **back, **values}
+
+
 def _gradients(training: Training, degraded: Tensor, clean: Tensor, k: int) -> float:
-    """Add the gradients of a part of a batch, as its share of the whole; returns its mean loss."""
+    """Add the gradients of a part of a batch; returns what it adds to the loss of the whole."""
     recipe, network = training.recipe, training.network
     device = next(network.parameters()).device
     with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
@@ -100,7 +126,8 @@ def _gradients(training: Training, degraded: Tensor, clean: Tensor, k: int) -> f
         except NonFiniteTokensError:
             return math.nan
     loss = training.loss(restored.float(), clean.to(device, non_blocking=True))
-    (loss / recipe.accumulate).backward()
+    loss = loss / (recipe.accumulate * ranks.count())
+    loss.backward()
     return float(loss.detach())
 
 
@@ -111,13 +138,16 @@ def draw_k(choices: tuple[int, ...], seed: int, step: int) -> int:
 
 
 def validate(training: Training) -> dict[str, float]:
-    """PSNR in dB on the held-out photographs, per level."""
+    """PSNR in dB on the held-out photographs, per level; every rank restores some of them."""
     task, network = training.pairs.task, training.trained.eval()
-    values: dict[str, list[float]] = {}
-    for degraded, clean, level in training.pairs.validation():
-        scale = task.upscale or 1
+    found, scale = list[tuple[str, float]](), task.upscale or 1
+    for degraded, clean, level in training.pairs.validation(ranks.number(), ranks.count()):
         clean = clean[: degraded.shape[0] * scale, : degraded.shape[1] * scale]
         quality = score(restore(network, degraded), clean, task.protocol(level))
-        values.setdefault(level, []).append(quality["psnr"])
+        found.append((level, quality["psnr"]))
     network.train()
+    values: dict[str, list[float]] = {}
+    # in the order of the photographs
+    for level, psnr in filter(None, chain(*zip_longest(*ranks.of_all(found)))):
+        values.setdefault(level, []).append(psnr)
     return {level: round(float(np.mean(psnr)), 4) for level, psnr in values.items()}

@@ -84,31 +84,42 @@ class TrainingPatches:
             for item in every:
                 self._clean(item.clean)
 
-    def batch(self, seed: int, step: int, size: int) -> tuple[Tensor, Tensor]:
-        """Degraded [size,C,patch,patch] and clean [size,C,s*patch,s*patch], float32 on [0,1]."""
-        pairs = [self._draw(np.random.default_rng((seed, step, item))) for item in range(size)]
+    def batch(self, seed: int, step: int, items: int | range) -> tuple[Tensor, Tensor]:
+        """Degraded [B,C,patch,patch] and clean [B,C,s*patch,s*patch], float32 on [0,1].
+
+        items: how many, or which of a larger batch.
+        """
+        items = range(items) if isinstance(items, int) else items
+        pairs = [self._draw(np.random.default_rng((seed, step, item))) for item in items]
         degraded, clean = zip(*pairs, strict=True)
         return torch.stack(degraded), torch.stack(clean)
 
     def batches(
-        self, seed: int, steps: range, size: int, workers: int = 0
+        self, seed: int, steps: range, items: int | range, workers: int = 0
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """`batch` of every step in turn, prepared ahead by `workers` processes."""
-        batches = _Batches(self, seed, steps, size)
+        batches = _Batches(self, seed, steps, items)
         # else the loader would draw its seed from torch's global generator
         generator = torch.Generator()
         return iter(DataLoader(batches, batch_size=None, num_workers=workers, generator=generator))
 
-    def validation(self) -> Iterator[tuple[NDArray[np.float32], NDArray[np.uint8], str]]:
-        """(degraded on [0,1], clean uint8, level) of the held-out photographs at every level."""
-        levels = self.task.levels
+    def validation(
+        self, first: int = 0, stride: int = 1
+    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.uint8], str]]:
+        """(degraded on [0,1], clean uint8, level) of the held-out photographs at every level.
+
+        first, stride: to take every stride-th of them alone.
+        """
+        levels, jobs = self.task.levels, list[tuple[Photograph, str, Any]]()
         for item in self.held_out:
             if item.degraded:
-                level = next(iter(levels)) if len(levels) == 1 else BLIND
-                yield read_degraded(item.degraded), self._clean(item.clean), level
-                continue
-            for level, value in levels.items():
-                yield as_float(self._degraded(item, value)), self._clean(item.clean), level
+                jobs += [(item, next(iter(levels)) if len(levels) == 1 else BLIND, None)]
+            else:
+                jobs += [(item, level, value) for level, value in levels.items()]
+        for item, level, value in jobs[first::stride]:
+            # files of real pairs are read once, and have no place in the memory of patches
+            given = read_degraded(item.degraded) if item.degraded else self._degraded(item, value)
+            yield as_float(given), self._clean(item.clean), level
 
     def _draw(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         item = self.photographs[rng.integers(len(self.photographs))]
@@ -158,14 +169,16 @@ class TrainingPatches:
 class _Batches(Dataset[tuple[Tensor, Tensor]]):
     """The batch of each step of a range, as torch's loader wants them."""
 
-    def __init__(self, patches: TrainingPatches, seed: int, steps: range, size: int) -> None:
-        self.patches, self.seed, self.steps, self.size = patches, seed, steps, size
+    def __init__(
+        self, patches: TrainingPatches, seed: int, steps: range, items: int | range
+    ) -> None:
+        self.patches, self.seed, self.steps, self.items = patches, seed, steps, items
 
     def __len__(self) -> int:
         return len(self.steps)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        return self.patches.batch(self.seed, self.steps[index], self.size)
+        return self.patches.batch(self.seed, self.steps[index], self.items)
 
 
 def photographs(folder: Path, degraded: Path | None = None) -> list[Photograph]:

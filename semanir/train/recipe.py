@@ -8,7 +8,8 @@ from semanir.errors import InputError
 from semanir.names import known_name
 
 COUNTS = ("iterations", "batch", "patch", "accumulate", "validate_every", "save_every", "log_every")
-TEXTS = ("datasets", "holdout", "loss", "optimizer", "schedule", "precision")
+TEXTS = ("datasets", "holdout", "loss", "optimizer", "schedule", "precision", "on_spike")
+ON_SPIKE = ("stop", "skip", "restore")
 
 
 @dataclass(frozen=True)
@@ -31,14 +32,19 @@ class Recipe:
     average: float = (
         0.0  # decay of the moving average of the weights, which is kept; 0 = none (ours)
     )
-    accumulate: int = 1  # parts that a batch is cut into, so that it fits into memory (ours)
+    accumulate: int = 1  # parts that a rank's share of a batch is cut into, to fit memory (ours)
     precision: str = "float32"  # "tf32": products of a GPU; "bf16": autocast to bfloat16 (ours)
     loss: str = "l1"
     optimizer: str = "adamw"  # "muon": for the layers' matrices, AdamW for the rest (ours)
     weight_decay: float = 1e-4  # sister
     betas: tuple[float, float] = (0.9, 0.999)  # sister
     clip_norm: float = 1.0  # gradients are scaled down to this norm (ours); 0 = never
-    stop_norm: float = 1e4  # a larger gradient norm stops the training (ours)
+    # a spike is a loss or gradient norm that is not finite, a norm above `stop_norm`, or one of the
+    # two above `spike_factor` times its median over the last iterations; 0 = no such limit (ours)
+    stop_norm: float = 1e4
+    spike_factor: float = 0.0
+    # "stop"; "skip": no step; "restore": no step, and back to the weights of the last save (ours)
+    on_spike: str = "stop"
     validate_every: int = 5000
     save_every: int = 5000
     log_every: int = 100
@@ -48,6 +54,7 @@ class Recipe:
         known_name(self.optimizer, ("adamw", "adam", "muon"), "optimizer")
         known_name(self.schedule, ("halvings", "cosine"), "schedule")
         known_name(self.precision, ("float32", "tf32", "bf16"), "precision")
+        known_name(self.on_spike, ON_SPIKE, "on_spike")
         if not self.datasets or isinstance(self.datasets, str):
             raise InputError(f"recipe: datasets must be a list of sets, got {self.datasets!r}")
         for name in COUNTS:
@@ -55,6 +62,10 @@ class Recipe:
                 raise InputError(f"recipe: {name} must be at least 1, got {getattr(self, name)}")
         if not 0 <= self.average < 1:
             raise InputError(f"recipe: average must be from 0 to below 1, got {self.average}")
+        if self.spike_factor and not self.spike_factor > 1:
+            raise InputError(
+                f"recipe: spike_factor must be above 1, or 0 for none, got {self.spike_factor}"
+            )
         if self.batch % self.accumulate:
             raise InputError(
                 f"recipe: accumulate must divide the batch of {self.batch}, got {self.accumulate}"

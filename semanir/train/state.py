@@ -1,11 +1,13 @@
 """A training, its log, and its state on disk, from which the same command goes on.
 
 log.jsonl has a line per event: loss, rate, gradient norm, k, images per second, or the PSNR on
-held-out photographs. state.pt is there until the training has finished.
+held-out photographs, or a spike. state.pt is there until the training has finished. It knows of no
+ranks: another number of them goes on from it. The first rank alone writes and reads both files.
 """
 
+import copy
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,12 @@ from torch.optim.swa_utils import AveragedModel
 from semanir.errors import InputError
 from semanir.files import blamed_on, replacing, write_text
 from semanir.network import Network
+from semanir.train import ranks
 from semanir.train.losses import Loss
 from semanir.train.optimizers import Together
 from semanir.train.patches import TrainingPatches
 from semanir.train.recipe import Recipe
+from semanir.train.spikes import Spikes
 
 
 @dataclass
@@ -26,7 +30,8 @@ class Training:
     """Everything that a training is made of; `step` counts finished iterations.
 
     average: the moving average of the network's weights, where the recipe keeps one. earlier: the
-    trainings behind the weights that this one started from, see `made_by`.
+    trainings behind the weights that this one started from, see `made_by`. good: the snapshot that
+    a spike goes back to, where the recipe says so.
     """
 
     network: Network
@@ -41,6 +46,11 @@ class Training:
     earlier: tuple[dict[str, Any], ...] = ()
     workers: int = 0
     step: int = 0
+    spikes: Spikes = field(default_factory=Spikes)
+    good: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        mark_good(self)
 
     @property
     def trained(self) -> Network:
@@ -65,26 +75,79 @@ class Training:
 
 def save_state(training: Training) -> None:
     """Write all that a bitwise equal continuation needs; whole or not at all."""
-    state = {
-        "fingerprint": training.fingerprint,
-        "step": training.step,
-        "network": training.network.state_dict(),
-        "average": training.average.state_dict() if training.average else None,
-        "optimizer": training.optimizer.state_dict(),
-        "random": torch.get_rng_state(),
-    }
+    if not ranks.is_first():
+        return
+    state = {"fingerprint": training.fingerprint, **_snapshot(training)}
+    if training.good.get("step", training.step) < training.step:
+        state["good"] = training.good
     with replacing(training.state_path) as partial:
         torch.save(state, partial)
 
 
 def resume(training: Training) -> None:
-    """Continue from the saved state, if there is one; refuse one of another training."""
+    """Continue from the saved state, if there is one; refuse one of another training.
+
+    All ranks get the state, or the initial weights, of the first.
+    """
+    state = ranks.of_first(lambda: _read_state(training))
+    if state:
+        _load(training, state)
+    else:
+        ranks.copy_of_first(training.network.state_dict().values())
+    if state and "good" in state:
+        training.good = state["good"]
+    else:
+        mark_good(training)
+
+
+def mark_good(training: Training) -> None:
+    """Keep a copy of the training as it is now, for `go_back`, where its recipe asks for that."""
+    if training.recipe.on_spike == "restore":
+        training.good = copy.deepcopy(_snapshot(training))
+
+
+def go_back(training: Training) -> int:
+    """Make network, average and optimizer those of the last `mark_good`; returns its step.
+
+    Iterations and spikes are still counted on: what led to a spike is not done again.
+    """
+    step, in_a_row = training.step, training.spikes.in_a_row
+    _load(training, copy.deepcopy(training.good))
+    training.step, training.spikes.in_a_row = step, in_a_row
+    return int(training.good["step"])
+
+
+def _snapshot(training: Training) -> dict[str, Any]:
+    """All that changes in a training; the tensors are its own, not copies."""
+    return {
+        "step": training.step,
+        "network": training.network.state_dict(),
+        "average": training.average.state_dict() if training.average else None,
+        "optimizer": training.optimizer.state_dict(),
+        "spikes": asdict(training.spikes),
+        "random": torch.get_rng_state(),
+    }
+
+
+def _load(training: Training, snapshot: dict[str, Any]) -> None:
+    """The optimizer takes over the tensors of the snapshot, which is of no use afterwards."""
+    training.network.load_state_dict(snapshot["network"])
+    if training.average:
+        training.average.load_state_dict(snapshot["average"])
+    training.optimizer.load_state_dict(snapshot["optimizer"])
+    training.spikes = Spikes(**snapshot["spikes"])
+    torch.set_rng_state(snapshot["random"])
+    training.step = snapshot["step"]
+
+
+def _read_state(training: Training) -> dict[str, Any] | None:
+    """The saved state, None without one; cuts the log to what had happened by then."""
     path = training.state_path
     if not path.is_file():
         training.log_path.unlink(missing_ok=True)
-        return
+        return None
     try:
-        state = torch.load(path, weights_only=True, map_location="cpu")
+        state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
         fingerprint = state["fingerprint"]
     except Exception as error:  # torch's own text runs over lines and advises to unpickle anything
         kind = type(error).__name__
@@ -95,15 +158,10 @@ def resume(training: Training) -> None:
             f"fingerprint {fingerprint}, now {training.fingerprint}; "
             f"delete the file to train anew"
         )
-    training.network.load_state_dict(state["network"])
-    if training.average:
-        training.average.load_state_dict(state["average"])
-    training.optimizer.load_state_dict(state["optimizer"])
-    torch.set_rng_state(state["random"])
-    training.step = state["step"]
     # lines after the saved state are written again; a kill may have cut the last of them short
-    kept = [entry for entry in read_log(training.log_path) if entry["step"] <= training.step]
+    kept = [entry for entry in read_log(training.log_path) if entry["step"] <= state["step"]]
     write_text(training.log_path, "".join(f"{json.dumps(entry)}\n" for entry in kept))
+    return state
 
 
 def history(training: Training) -> list[dict[str, Any]]:
@@ -129,5 +187,7 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
 
 def log(training: Training, facts: dict[str, Any]) -> None:
+    if not ranks.is_first():
+        return
     with blamed_on(training.log_path), training.log_path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(facts) + "\n")

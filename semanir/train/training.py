@@ -3,14 +3,15 @@
 Beside weights.safetensors and train.json a training keeps log.jsonl (loss, rate, gradient norm, k,
 images per second, PSNR on held-out photographs) and, until it has finished, state.pt. The same
 command resumes from the state; on one thread the weights are bitwise those of an uninterrupted run.
-No GPU has run this room's files.
+Started by torchrun, all of this is done by every rank, see semanir/train/ranks.py; the first alone
+writes. No GPU has run this room's files.
 """
 
 import hashlib
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from semanir.inference import checkpoint
 from semanir.inference.shipped import facts
 from semanir.network import Network, build_from
 from semanir.network.config import ColumnarConfig, Config, configure, to_dict
+from semanir.train import ranks
 from semanir.train.average import moving_average
 from semanir.train.loop import train, validate
 from semanir.train.losses import make_loss
@@ -51,9 +53,10 @@ def make_training(
     other code is refused. init: weights to start from, see `start_from`. switches: of a preset, see
     `semanir.build`.
     """
+    ranks.share(recipe.batch, recipe.accumulate)  # raises where it does not fit
     torch.manual_seed(seed)
     network = build_from(fit(which, task, **switches) if isinstance(which, str) else which)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = ranks.device()
     if init:
         start_from(network, init)
     network.to(device).train()
@@ -62,8 +65,9 @@ def make_training(
     optimizer = make_optimizer(network, recipe)
     loss = make_loss(recipe.loss, device)
     pairs = TrainingPatches(data, task, recipe.holdout, recipe.patch, recipe.levels)
+    # in how many parts a batch is computed does not make another training
     identity = {
-        "recipe": asdict(recipe),
+        "recipe": asdict(replace(recipe, accumulate=1)),
         "network": to_dict(network.config),
         "task": task.name,
         "seed": seed,
@@ -115,13 +119,21 @@ def trainings_behind(weights: Path) -> list[dict[str, Any]]:
 def train_network(training: Training, weights: Path, *, task: str) -> dict[str, Any]:
     """Train to the end, from the saved state if there is one, and write the weights.
 
-    Returns what goes on record: network, recipe, digests, held-out PSNR, course and time.
+    Returns what goes on record: network, recipe, digests, held-out PSNR, course and time; nothing
+    on other ranks than the first. Raises InputError where ranks have different trainings.
     """
+    if len(prints := set(ranks.of_all(training.fingerprint))) > 1:
+        raise InputError(
+            f"ranks have different trainings, {' and '.join(sorted(prints))}: give every machine "
+            "the same code, photographs and options"
+        )
     resume(training)
     first, started = training.step, time.perf_counter()
     train(training)
     seconds = time.perf_counter() - started
-    trainings = training.made_by(task)
+    psnr, trainings = validate(training), training.made_by(task)
+    if not ranks.is_first():
+        return {}
     checkpoint.save(weights, training.trained, task=task, trainings=trainings)
     return {
         "config": to_dict(training.network.config),
@@ -131,8 +143,9 @@ def train_network(training: Training, weights: Path, *, task: str) -> dict[str, 
         "trainings": trainings,
         "weights_sha256": sha256(weights),
         "tensors_sha256": checkpoint.digest(training.trained),
-        "holdout_psnr": validate(training),
+        "holdout_psnr": psnr,
         "history": history(training),
+        "ranks": ranks.count(),
         "iterations_this_time": training.step - first,
         "seconds_this_time": round(seconds, 1),
     }

@@ -60,6 +60,8 @@ NOT_RUN = {
     "semanir train status results/smoke --tensorboard runs": "needs the package tensorboard",
     "semanir report crate results/smoke --out smoke.crate.zip": "needs the package rocrate; run by"
     " tests/reports/test_crate.py",
+    "torchrun --standalone --nproc-per-node 2 -m semanir train --scale smoke --task sr-x2"
+    " --model semanir-s": "tests/semanir/train/test_ranks.py starts the like",
 }
 SLURM = "snakemake all --profile profiles/slurm --config scale=paper"
 ASKED = " --set-resources train:runtime=480 train:mem_mb=64000 --retries 20"
