@@ -8,7 +8,7 @@
 Writes results/SCALE/train/TASK/MODEL/seedK/, or the folder after -o: weights.safetensors,
 train.json, log.jsonl (loss, rate, gradient norm, k, PSNR on held-out photographs) and, until it
 has finished, state.pt. The photographs of a scale must be there: snakemake makes them, and runs
-this verb.
+this verb. After SIGTERM or SIGUSR1 the state is saved, and the exit code is 75.
 
 --data takes all pictures directly in a folder (not those of inner ones) that semanir restore
 reads and that are not transparent, grey or colour. They are copied to photographs/ below -o as
@@ -32,6 +32,8 @@ from semanir.plan.plan import Plan
 from semanir.plan.record import write_record
 from semanir.plan.runs import Run
 from semanir.plan.source_hash import source_hash
+from semanir.train.alone import alone_in
+from semanir.train.signals import noted
 
 if TYPE_CHECKING:
     from semanir.network.config import Config
@@ -92,7 +94,8 @@ def run_train(args: argparse.Namespace) -> None:
     keep_freed_memory()
     args.init = args.init and shipped().get(str(args.init), args.init)
     args.scale = args.scale or SCALES[bool(args.data)]
-    (_train_on_photographs if args.data else _train_of_scale)(args, get_task(args.task))
+    with noted():  # before torch is imported, which takes seconds
+        (_train_on_photographs if args.data else _train_of_scale)(args, get_task(args.task))
 
 
 def _train_of_scale(args: argparse.Namespace, task: Task) -> None:
@@ -118,9 +121,11 @@ def _train_of_scale(args: argparse.Namespace, task: Task) -> None:
     ]
     recipe = make_recipe(plan.recipe(task.name, args.model) | _changes(args))
     training = _prepared(args, preset, task, recipe, data, weights.parent, **switches)
-    facts = train_network(training, weights, task=task.name)
-    write_record(Path(run.train_record), "train", run.identity, "train", network=preset, **facts)
-    _finish(training)
+    with alone_in(weights.parent):
+        facts = train_network(training, weights, task=task.name)
+        record = Path(run.train_record)
+        write_record(record, "train", run.identity, "train", network=preset, **facts)
+        _finish(training)
     levels = ", ".join(f"{level} {psnr:.2f} dB" for level, psnr in facts["holdout_psnr"].items())
     print(
         f"{args.model} on {task.name}: {training.step} iterations, "
@@ -163,11 +168,12 @@ def _train_on_photographs(args: argparse.Namespace, task: Task) -> None:
         flush=True,
     )
     before = validate(training)
-    facts = train_network(training, weights, task=task.name)
-    facts |= {"holdout_psnr_before": before, "init_sha256": args.init and sha256(args.init)}
-    identity = {"task": task.name, "seed": args.seed}
-    write_record(args.output / "train.json", "own", identity, "train", **facts)
-    _finish(training)
+    with alone_in(args.output):
+        facts = train_network(training, weights, task=task.name)
+        facts |= {"holdout_psnr_before": before, "init_sha256": args.init and sha256(args.init)}
+        identity = {"task": task.name, "seed": args.seed}
+        write_record(args.output / "train.json", "own", identity, "train", **facts)
+        _finish(training)
     print(
         f"{task.name}: {training.step} iterations, "
         f"held-out PSNR {own.gain(before, facts['holdout_psnr'])}: {weights}"

@@ -12,9 +12,10 @@ from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
 from semanir.attention import NonFiniteTokensError
-from semanir.errors import InputError
+from semanir.errors import InputError, PreemptedError
 from semanir.evaluate.metrics import score
 from semanir.inference.restore import restore
+from semanir.train.signals import asked_to_end
 from semanir.train.state import Training, log, save_state
 
 
@@ -26,7 +27,8 @@ def train(training: Training, *, stop_after: int | None = None) -> None:
     """Run the remaining iterations (at most up to `stop_after`), logging and saving on the way.
 
     Raises TrainingStoppedError on a non-finite loss or gradient norm, or a norm above the recipe's
-    `stop_norm`; weights and saved state are then those before the bad iteration.
+    `stop_norm`; weights and saved state are then those before the bad iteration. Raises
+    PreemptedError after a signal of `signals.GRACEFUL`, with the state of that moment saved.
     """
     recipe = training.recipe
     end = min(recipe.iterations, stop_after or recipe.iterations)
@@ -57,6 +59,11 @@ def train(training: Training, *, stop_after: int | None = None) -> None:
                 started, images = time.perf_counter(), 0
             if training.step % recipe.save_every == 0 and training.step < recipe.iterations:
                 save_state(training)
+            if (name := asked_to_end()) and training.step < recipe.iterations:
+                save_state(training)
+                raise PreemptedError(
+                    f"{name}: state saved after iteration {training.step}; the same command resumes"
+                )
 
 
 def iterate(training: Training, degraded: Tensor, clean: Tensor) -> dict[str, Any]:

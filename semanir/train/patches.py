@@ -22,6 +22,7 @@ from data_prep.prepare import load_index
 from data_prep.tasks import BLIND, Task
 from semanir.errors import InputError, remake
 from semanir.inference.arrays import as_float, as_tensor
+from semanir.train.signals import leave_to_parent
 
 DECODED_BYTES = 2**30  # of photographs held in memory, per process
 MARGIN = 16  # pixels of the network's input around a patch; also what regions are aligned to
@@ -97,7 +98,15 @@ class TrainingPatches:
         batches = _Batches(self, seed, steps, size)
         # else the loader would draw its seed from torch's global generator
         generator = torch.Generator()
-        return iter(DataLoader(batches, batch_size=None, num_workers=workers, generator=generator))
+        return iter(
+            DataLoader(
+                batches,
+                batch_size=None,
+                num_workers=workers,
+                generator=generator,
+                worker_init_fn=leave_to_parent,
+            )
+        )
 
     def validation(self) -> Iterator[tuple[NDArray[np.float32], NDArray[np.uint8], str]]:
         """(degraded on [0,1], clean uint8, level) of the held-out photographs at every level."""
