@@ -21,8 +21,8 @@ from semanir.train.signals import asked_to_end
 def alone_in(folder: Path) -> Iterator[None]:
     """Wait until no other process is within this block for the same folder, and say so once.
 
-    Raises PreemptedError where a signal asks to end meanwhile, OutputError where nothing can be
-    written.
+    What killed ones left half written is removed, a state of a large network among it. Raises
+    PreemptedError where a signal asks to end meanwhile, OutputError where nothing can be written.
     """
     with blamed_on(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -38,6 +38,8 @@ def alone_in(folder: Path) -> Iterator[None]:
                     print(line, file=sys.stderr, flush=True)
                 told = True
                 time.sleep(0.5)
+        for left in folder.glob(".*.partial"):
+            left.unlink(missing_ok=True)
     try:
         yield
     finally:

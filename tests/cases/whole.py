@@ -18,6 +18,7 @@ FOLDERS = ("data", "results", "reports")
 NO_PRODUCT = ("log.jsonl", "state.pt", "lock.json")
 # fields of records and columns of results.csv that tell the time of the work, and its course
 CLOCK = ("created", "seconds_this_time", "iterations_this_time")
+TIMES = ("train_seconds",)  # metrics whose value, or accepted value, is such a time
 
 
 def made(folder: Path) -> list[Path]:
@@ -65,12 +66,15 @@ def missing(folder: Path, reference: Path) -> list[str]:
 
 
 def comparable(name: Path, data: bytes) -> Any:
-    """The content of a file without CLOCK."""
+    """The content of a file without CLOCK and TIMES."""
     if name.suffix == ".json":
         return _timeless(json.loads(data))
     if name.suffix == ".csv":
         rows = csv.DictReader(_without_remarks(data))
-        return [{key: text for key, text in row.items() if key not in CLOCK} for row in rows]
+        return [
+            _timeless(row, ("value", "accepted") if row.get("metric") in TIMES else ())
+            for row in rows
+        ]
     return data
 
 
@@ -78,9 +82,10 @@ def _without_remarks(data: bytes) -> Iterator[str]:
     return (line for line in io.StringIO(data.decode()) if not line.startswith("#"))
 
 
-def _timeless(value: Any) -> Any:
+def _timeless(value: Any, also: Any = ()) -> Any:
     if isinstance(value, dict):
-        return {key: _timeless(part) for key, part in value.items() if key not in CLOCK}
+        left = (key for key in value if key not in CLOCK and key not in also)
+        return {key: _timeless(value[key]) for key in left}
     return [_timeless(part) for part in value] if isinstance(value, list) else value
 
 
