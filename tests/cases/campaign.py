@@ -57,7 +57,7 @@ class Campaign:
                     last[stage, process.number] = now
             if first and jobs:
                 last.setdefault((PLANNING, 0), now)  # planning ends with the first job
-            time.sleep(0.02)
+            time.sleep(0.1)
         if run.leader.returncode:
             raise FaultError(f"the undisturbed run failed: {run.told()}")
         seconds: dict[str, float] = {}
@@ -131,7 +131,7 @@ class Campaign:
                 if run.kill(kind, stage):
                     due[stage].remove(kind)
                     return stage, kind
-            time.sleep(0.02)
+            time.sleep(0.1)
         return None
 
     def _start(self, line: str, folder: Path) -> Run:

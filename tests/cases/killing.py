@@ -128,7 +128,7 @@ class Run:
     def wait(self, until: Callable[[], bool] | None = None) -> None:
         """Until the command has ended, or something else."""
         while not self.ended and not (until and until()):
-            time.sleep(0.05)
+            time.sleep(0.1)
 
     def wait_for_all(self) -> None:
         """Until no process of the session is left, also no job of a Snakemake that was killed."""

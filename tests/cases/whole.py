@@ -18,7 +18,7 @@ FOLDERS = ("data", "results", "reports")
 NO_PRODUCT = ("log.jsonl", "state.pt", "lock.json")
 # fields of records and columns of results.csv that tell the time of the work, and its course
 CLOCK = ("created", "seconds_this_time", "iterations_this_time")
-TIMES = ("train_seconds",)  # metrics whose value, or accepted value, is such a time
+TIMES = ("train_seconds",)  # rows of such a time, which are left out where it rounds to 0
 
 
 def made(folder: Path) -> list[Path]:
@@ -71,10 +71,7 @@ def comparable(name: Path, data: bytes) -> Any:
         return _timeless(json.loads(data))
     if name.suffix == ".csv":
         rows = csv.DictReader(_without_remarks(data))
-        return [
-            _timeless(row, ("value", "accepted") if row.get("metric") in TIMES else ())
-            for row in rows
-        ]
+        return [_timeless(row) for row in rows if row.get("metric") not in TIMES]
     return data
 
 
@@ -82,10 +79,9 @@ def _without_remarks(data: bytes) -> Iterator[str]:
     return (line for line in io.StringIO(data.decode()) if not line.startswith("#"))
 
 
-def _timeless(value: Any, also: Any = ()) -> Any:
+def _timeless(value: Any) -> Any:
     if isinstance(value, dict):
-        left = (key for key in value if key not in CLOCK and key not in also)
-        return {key: _timeless(value[key]) for key in left}
+        return {key: _timeless(part) for key, part in value.items() if key not in CLOCK}
     return [_timeless(part) for part in value] if isinstance(value, list) else value
 
 
