@@ -22,7 +22,7 @@ from data_prep.prepare import load_index
 from data_prep.tasks import BLIND, Task
 from semanir.errors import InputError, remake
 from semanir.inference.arrays import as_float, as_tensor
-from semanir.train.signals import leave_to_parent
+from semanir.train.signals import heed_parent_alone
 
 DECODED_BYTES = 2**30  # of photographs held in memory, per process
 MARGIN = 16  # pixels of the network's input around a patch; also what regions are aligned to
@@ -104,7 +104,7 @@ class TrainingPatches:
                 batch_size=None,
                 num_workers=workers,
                 generator=generator,
-                worker_init_fn=leave_to_parent,
+                worker_init_fn=heed_parent_alone,
             )
         )
 

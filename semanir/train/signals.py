@@ -5,7 +5,9 @@ and ends after the iteration that it is in, with its state saved and exit code 7
 sysexits.h), by which a cluster knows that the same command goes on.
 """
 
+import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -35,10 +37,22 @@ def asked_to_end() -> str:
     return _asked[0].name if _asked else ""
 
 
-def leave_to_parent(worker: int) -> None:
-    """A process that prepares patches ends with its training, not by a signal to the group."""
-    for number in (*GRACEFUL, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
+def heed_parent_alone(worker: int) -> None:
+    """Let a process that prepares patches end with its training, not by a signal to all.
+
+    torch would take its death for a fault, in the midst of an iteration. A training that has no
+    more need of it ends it by SIGTERM.
+    """
+    if not hasattr(signal, "sigwaitinfo"):  # macOS
+        return
+    signal.pthread_sigmask(signal.SIG_BLOCK, GRACEFUL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    while signal.sigwaitinfo(GRACEFUL).si_pid != os.getppid():
+        pass
+    os._exit(0)
 
 
 def _note(number: int, frame: FrameType | None) -> None:

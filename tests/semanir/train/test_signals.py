@@ -1,7 +1,9 @@
 """A training that is asked to end: state saved, exit code, nothing lost."""
 
+import multiprocessing
 import os
 import signal
+import subprocess
 
 import pytest
 import torch
@@ -94,22 +96,40 @@ def test_the_command_ends_with_75_and_one_line(capsys, monkeypatch):
     assert "SIGTERM: state saved after iteration 6" in fails(capsys, *words, code=PREEMPTED)
 
 
-@pytest.mark.slow
+def by_another(number):
+    """Send a signal to this process from one that is not its parent."""
+    subprocess.run(["sh", "-c", f"kill -{number} {os.getpid()}"], check=True)
+
+
 def test_a_signal_to_all_processes_leaves_the_batches_whole(data, monkeypatch):
     """Processes that prepare patches go on until the training has ended."""
     pairs = small_training(data, data.parent / "own").pairs
     batch = TrainingPatches.batch
 
     def signalled(self, seed, step, size):
-        os.kill(os.getpid(), signal.SIGTERM)
-        os.kill(os.getpid(), signal.SIGINT)
+        for number in GRACEFUL:
+            by_another(number)
         return batch(self, seed, step, size)
 
     monkeypatch.setattr(TrainingPatches, "batch", signalled)
-    batches = list(pairs.batches(0, range(6), 1, workers=2))
+    batches = list(pairs.batches(0, range(3), 1, workers=2))
     monkeypatch.undo()
-    alone = list(pairs.batches(0, range(6), 1))
+    alone = list(pairs.batches(0, range(3), 1))
     torch.testing.assert_close(batches, alone, rtol=0, atol=0)
+
+
+def test_a_training_ends_its_processes(data):
+    """By SIGTERM, as multiprocessing does at exit."""
+    pairs = small_training(data, data.parent / "own").pairs
+    batches = pairs.batches(0, range(100), 1, workers=2)
+    next(batches)
+    workers = multiprocessing.active_children()
+    assert len(workers) == 2
+    for worker in workers:
+        os.kill(worker.pid, signal.SIGTERM)
+    for worker in workers:
+        worker.join(60)
+    assert [worker.exitcode for worker in workers] == [0, 0]
 
 
 def test_a_killed_worker_is_one_line(data, monkeypatch, capsys):
