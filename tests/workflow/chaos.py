@@ -41,6 +41,8 @@ def campaign(place: Path, args: argparse.Namespace) -> int:
         kills.kill(args.kills, report=True)
     except (FaultError, TimeoutError) as error:
         fault = str(error)
+    except KeyboardInterrupt:
+        fault = "interrupted; no fault until then"
     print("\n".join(kills.table()))
     if fault:
         print(f"error: {fault}", file=sys.stderr)
