@@ -33,6 +33,7 @@ class Campaign:
     def __init__(self, place: Path, seed: int) -> None:
         self.place, self.random = place, random.Random(seed)
         self.hits: Counter[tuple[str, str]] = Counter()
+        self.missed: Counter[str] = Counter()
         self.rounds, self.number, self.started = 0, 0, 0
         self.reference, self.folder = micro(place / "undisturbed"), place / "killed"
         self.pristine = set(made(self.reference))
@@ -107,6 +108,9 @@ class Campaign:
         for name in ("data", "results", "logs", ".snakemake"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
 
+    def _hits_of(self, stage: str) -> int:
+        return sum(self.hits[stage, kind] for kind in KINDS)
+
     def _rarest(self, stage: str):
         return lambda kind: (self.hits[stage, kind], self.random.random())
 
@@ -121,16 +125,20 @@ class Campaign:
         while not run.ended:
             jobs, workers, snakemake = run.running()
             stages = list(jobs) or ([PLANNING] if snakemake else [])
-            for stage in stages:
+            for stage in sorted(stages, key=self._hits_of):  # two may run at a time
                 kind = next(iter(due[stage]), "")
                 if not kind or (kind == "worker" and not workers):
                     continue
                 span = self.seconds.get("worker" if kind == "worker" else stage, 1.0)
-                moment = time.monotonic() + self.random.uniform(0, 0.9 * span)
+                latest = 0.9 * span / (1 + self.missed[stage])
+                moment = time.monotonic() + self.random.uniform(0, latest)
                 run.wait(lambda moment=moment: time.monotonic() >= moment)
                 if run.kill(kind, stage):
                     due[stage].remove(kind)
+                    self.missed[stage] = 0
                     return stage, kind
+                self.missed[stage] += 1  # it was over before: sooner the next time
+                break
             time.sleep(0.1)
         return None
 
