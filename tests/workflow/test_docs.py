@@ -55,6 +55,7 @@ NOT_RUN = {
     " && snakefmt --check Snakefile ./*/*.smk": TESTS,
     "snakemake all --executor slurm --jobs 50 --config scale=mini": "needs a Slurm cluster",
     "semanir bench --device cuda": "needs a GPU",
+    "python -m tests.workflow.chaos --kills 300 --seed 0": "takes an hour; a test spends 30 kills",
 }
 LONG = """semanir bench
 semanir measure count swinir:x4 hat:x4 semanir-s:x4:k=256 --input 3x128x128
