@@ -24,7 +24,7 @@ COMMANDS = {
 PLANNING = "planning"  # Snakemake alone: it reads the workflow, or stands between two jobs
 STAGES = (PLANNING, *COMMANDS)
 KINDS = ("group", "job", "worker", "snakemake")
-LONGEST = 900  # seconds that a command may take before it counts as hanging
+LONGEST = 7200  # seconds that a command may take before it counts as hanging
 
 
 @dataclass(frozen=True)

@@ -35,15 +35,16 @@ def main() -> int:
 
 def campaign(place: Path, args: argparse.Namespace) -> int:
     """The exit code; prints every kill and the table of all."""
-    kills = Campaign(place, args.seed)
-    fault = ""
+    kills, fault = None, ""
     try:
+        kills = Campaign(place, args.seed)
         kills.kill(args.kills, report=True)
     except (FaultError, TimeoutError) as error:
         fault = str(error)
     except KeyboardInterrupt:
         fault = "interrupted; no fault until then"
-    print("\n".join(kills.table()))
+    if kills:
+        print("\n".join(kills.table()))
     if fault:
         print(f"error: {fault}", file=sys.stderr)
     return bool(fault)
