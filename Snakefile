@@ -24,7 +24,7 @@ from snakemake.utils import min_version, validate
 
 from reports.tables import layouts
 from semanir import paths
-from semanir.plan import configuration, machine, needs, plan
+from semanir.plan import clock, configuration, machine, needs, plan
 from semanir.plan.models import RELEASED
 from semanir.plan.runs import Run
 from semanir.plan.source_hash import source_hash
@@ -36,6 +36,8 @@ machine.use_every_core(workflow)
 PLAN, OPTIONS = configuration.read(config)
 SCALE = PLAN.scale
 validate(config, configuration.SCHEMA)
+if workflow.is_main_process:
+    clock.date_now(Path())
 
 
 report: "reports/captions/workflow.rst"

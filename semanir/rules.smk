@@ -45,7 +45,9 @@ rule train:
         network=network_preset,
         workers=training_workers,
     shell:
-        "{params.launcher} -m semanir train --scale {wildcards.scale} --task {wildcards.task}"
+        # a signal to all asks the training to end; shell and log outlive it
+        "trap '' TERM;"
+        " {params.launcher} -m semanir train --scale {wildcards.scale} --task {wildcards.task}"
         " --model {wildcards.model} --seed {wildcards.seed} --workers {params.workers}"
         " 2>&1 | tee {log}"
 

@@ -2,10 +2,9 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from checkout import REPOSITORY, copy_of_repository, snakemake
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
 from made_records import records_of
+from mounts import mounted
 
 from baselines.registry import COMMERCIAL
 from reports.collect import write_results
@@ -125,15 +125,3 @@ def read_only(tmp_path) -> Iterator[Path]:
         folder.mkdir(mode=0o555)
     with mounted(folder, "ro") if os.geteuid() == 0 else nullcontext():
         yield folder
-
-
-@contextmanager
-def mounted(folder: Path, options: str) -> Iterator[Path]:
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
-    if not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
-        pytest.skip(f"no file system can be mounted here ({options})")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)

@@ -10,7 +10,7 @@
 Writes results/SCALE/train/TASK/MODEL/seedK/, or the folder after -o: weights.safetensors,
 train.json, log.jsonl (loss, rate, gradient norm, k, PSNR on held-out photographs) and, until it
 has finished, state.pt. The photographs of a scale must be there: snakemake makes them, and runs
-this verb.
+this verb. After SIGTERM or SIGUSR1 the state is saved, and the exit code is 75.
 
 --data takes all pictures directly in a folder (not those of inner ones) that semanir restore
 reads and that are not transparent, grey or colour. They are copied to photographs/ below -o as
@@ -23,6 +23,7 @@ Another number of them resumes the same training.
 
 # torch is imported where it is used: help answers at once
 import argparse
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,8 @@ from semanir.plan.progress import SESSION, announce
 from semanir.plan.record import processor, write_record
 from semanir.plan.runs import Run
 from semanir.plan.source_hash import source_hash
+from semanir.train.alone import alone_in
+from semanir.train.signals import noted
 
 if TYPE_CHECKING:
     from semanir.network.config import Config
@@ -108,7 +111,8 @@ def run_train(args: argparse.Namespace) -> None:
     keep_freed_memory()
     args.init = args.init and shipped().get(str(args.init), args.init)
     args.scale = args.scale or SCALES[bool(args.data)]
-    (_train_on_photographs if args.data else _train_of_scale)(args, get_task(args.task))
+    with noted():  # before torch is imported, which takes seconds
+        (_train_on_photographs if args.data else _train_of_scale)(args, get_task(args.task))
 
 
 def _train_of_scale(args: argparse.Namespace, task: Task) -> None:
@@ -137,17 +141,18 @@ def _train_of_scale(args: argparse.Namespace, task: Task) -> None:
         ]
         recipe = make_recipe(plan.recipe(task.name, args.model) | _changes(args))
         training = _prepared(args, preset, task, recipe, data, weights.parent, **switches)
-        _open_session(training)
-        facts = train_network(training, weights, task=task.name)
-    if not facts:  # another rank has them
-        return
-    made_of: dict[str, Any] = {
-        "data": plan.training_files(task.name),
-        "network": preset,
-        "protocols": protocols_of(task, task.levels),
-    }
-    write_record(Path(run.train_record), "train", run.identity, "train", **made_of, **facts)
-    _finish(training)
+        with _alone(weights.parent):
+            _open_session(training)
+            facts = train_network(training, weights, task=task.name)
+            if not facts:  # the first rank has them
+                return
+            made_of: dict[str, Any] = {
+                "data": plan.training_files(task.name),
+                "network": preset,
+                "protocols": protocols_of(task, task.levels),
+            }
+            write_record(Path(run.train_record), "train", run.identity, "train", **made_of, **facts)
+            _finish(training)
     levels = ", ".join(f"{level} {psnr:.2f} dB" for level, psnr in facts["holdout_psnr"].items())
     print(
         f"{args.model} on {task.name}: {training.step} iterations, "
@@ -189,16 +194,17 @@ def _train_on_photographs(args: argparse.Namespace, task: Task) -> None:
         training = _prepared(args, config, task, recipe, [(photographs, None)], args.output)
         if ranks.is_first():
             _announce(training.recipe, *counts)
-        _open_session(training)
         before = validate(training)
-        facts = train_network(training, weights, task=task.name)
-    if not facts:  # another rank has them
-        return
-    facts |= {"holdout_psnr_before": before, "init_sha256": args.init and sha256(args.init)}
-    identity = {"task": task.name, "seed": args.seed}
-    files = [photographs / "index.json"]
-    write_record(args.output / "train.json", "own", identity, "train", data=files, **facts)
-    _finish(training)
+        with _alone(args.output):
+            _open_session(training)
+            facts = train_network(training, weights, task=task.name)
+            if not facts:  # the first rank has them
+                return
+            facts |= {"holdout_psnr_before": before, "init_sha256": args.init and sha256(args.init)}
+            identity = {"task": task.name, "seed": args.seed}
+            files = [photographs / "index.json"]
+            write_record(args.output / "train.json", "own", identity, "train", data=files, **facts)
+            _finish(training)
     print(
         f"{task.name}: {training.step} iterations, "
         f"held-out PSNR {own.gain(before, facts['holdout_psnr'])}: {weights}"
@@ -254,6 +260,13 @@ def _prepared(
     if args.minutes:
         recipe = budget.fit_to_minutes(recipe, args.minutes, folder, make)
     return make(recipe)
+
+
+def _alone(folder: Path) -> AbstractContextManager[None]:
+    """No other training in the folder meanwhile; of several ranks the first sees to that."""
+    from semanir.train import ranks
+
+    return alone_in(folder) if ranks.is_first() else nullcontext()
 
 
 def _open_session(training: "Training") -> None:

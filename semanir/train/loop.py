@@ -16,10 +16,11 @@ from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
 from semanir.attention import NonFiniteTokensError
-from semanir.errors import InputError
+from semanir.errors import InputError, PreemptedError
 from semanir.evaluate.metrics import score
 from semanir.inference.restore import restore
 from semanir.train import ranks
+from semanir.train.signals import asked_to_end
 from semanir.train.spikes import IN_A_ROW
 from semanir.train.state import Training, go_back, log, mark_good, save_state
 
@@ -32,7 +33,9 @@ def train(training: Training, *, stop_after: int | None = None) -> None:
     """Run the remaining iterations (at most up to `stop_after`), logging and saving on the way.
 
     Raises TrainingStoppedError on a spike, see `Recipe`, unless its `on_spike` says otherwise, and
-    on spikes without end; weights and saved state are then those before the spike.
+    on spikes without end; weights and saved state are then those before the spike. Raises
+    PreemptedError after a signal of `signals.GRACEFUL`, to any rank, with the state of that moment
+    saved.
     """
     recipe = training.recipe
     end = min(recipe.iterations, stop_after or recipe.iterations)
@@ -67,6 +70,12 @@ def train(training: Training, *, stop_after: int | None = None) -> None:
             if training.step % recipe.save_every == 0 and training.step < recipe.iterations:
                 mark_good(training)
                 save_state(training)
+            # all ranks end after the same iteration
+            if ranks.largest(bool(asked_to_end())) and training.step < recipe.iterations:
+                save_state(training)
+                raise PreemptedError(
+                    f"{asked_to_end() or 'signal to another rank'}: state saved after iteration {training.step}; the same command resumes"
+                )
 
 
 def iterate(training: Training, degraded: Tensor, clean: Tensor) -> dict[str, Any]:

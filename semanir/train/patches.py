@@ -22,6 +22,7 @@ from data_prep.prepare import load_index
 from data_prep.tasks import BLIND, Task
 from semanir.errors import InputError, remake
 from semanir.inference.arrays import as_float, as_tensor
+from semanir.train.signals import heed_parent_alone
 
 DECODED_BYTES = 2**30  # of photographs held in memory, per process
 MARGIN = 16  # pixels of the network's input around a patch; also what regions are aligned to
@@ -101,7 +102,15 @@ class TrainingPatches:
         batches = _Batches(self, seed, steps, items)
         # else the loader would draw its seed from torch's global generator
         generator = torch.Generator()
-        return iter(DataLoader(batches, batch_size=None, num_workers=workers, generator=generator))
+        return iter(
+            DataLoader(
+                batches,
+                batch_size=None,
+                num_workers=workers,
+                generator=generator,
+                worker_init_fn=heed_parent_alone,
+            )
+        )
 
     def validation(
         self, first: int = 0, stride: int = 1

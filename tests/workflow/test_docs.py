@@ -62,6 +62,7 @@ NOT_RUN = {
     " tests/reports/test_crate.py",
     "torchrun --standalone --nproc-per-node 2 -m semanir train --scale smoke --task sr-x2"
     " --model semanir-s": "tests/semanir/train/test_ranks.py starts the like",
+    "python -m tests.workflow.chaos --kills 300 --seed 0": "takes an hour; a test spends 30 kills",
 }
 SLURM = "snakemake all --profile profiles/slurm --config scale=paper"
 ASKED = " --set-resources train:runtime=480 train:mem_mb=64000 --retries 20"
