@@ -73,8 +73,9 @@ def train(training: Training, *, stop_after: int | None = None) -> None:
             # all ranks end after the same iteration
             if ranks.largest(bool(asked_to_end())) and training.step < recipe.iterations:
                 save_state(training)
+                name = asked_to_end() or "signal to another rank"
                 raise PreemptedError(
-                    f"{asked_to_end() or 'signal to another rank'}: state saved after iteration {training.step}; the same command resumes"
+                    f"{name}: state saved after iteration {training.step}; the same command resumes"
                 )
 
 
