@@ -66,6 +66,7 @@ def _read(config: dict[str, Any]) -> tuple[Plan, JobOptions]:
     _check_datasets()
     budget = parse_budget(config["budget"])
     plan = Plan(config["scale"], without, systems, config["accept_noncommercial"], budget)
+    plan.pays(plan.figure_run)  # or too small a budget is said here, in one line
     return plan, JobOptions(
         mirror=_option("--mirror", config["mirror"]),
         weights_dir=_option("--weights-dir", config["weights_dir"]),

@@ -39,7 +39,7 @@ def test_json_names_every_cell(priced, capsys):
     read = json.loads(capsys.readouterr().out)
     assert [one["paid"] for one in read] == [one.paid for one in priced]
     assert read[0]["run"]["model"] == "semanir-u" and read[0]["tables"] == {"table07": 9}
-    assert {cell["dataset"] for cell in read[0]["cells"]} == {"CBSD68", "Kodak24", "McMaster"}
+    assert {cell["dataset"] for cell in read[0]["cells"]} == {"CBSD68", "McMaster", "Urban100"}
 
 
 def test_a_wrong_budget_ends_with_one_line(capsys):

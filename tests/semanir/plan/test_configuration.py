@@ -34,6 +34,11 @@ def test_a_wrong_scale_or_option_ends_with_one_line(config, line):
         configuration.read({"scale": 1})
 
 
+def test_too_small_a_budget_ends_with_one_line():
+    with pytest.raises(SystemExit, match=r"^error: budget .*d does not pay for .*; give 0\.\d+d"):
+        configuration.read({"scale": "paper", "budget": "1h"})
+
+
 def test_the_scale_is_smoke_where_none_is_asked_for():
     config = {}
     plan, options = configuration.read(config)
