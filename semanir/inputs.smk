@@ -56,9 +56,8 @@ def training_minutes(wildcards):
     return needs.training_minutes(plan_of(wildcards), wildcards.task, wildcards.model)
 
 
-def training_megabytes(wildcards, attempt):
-    plan = plan_of(wildcards)
-    return attempt * needs.training_megabytes(plan, wildcards.task, wildcards.model)
+def training_megabytes(wildcards):
+    return needs.training_megabytes(plan_of(wildcards), wildcards.task, wildcards.model)
 
 
 # `resources` keeps it out of what makes a result stale: on another number of GPUs it is the same

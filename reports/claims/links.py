@@ -47,6 +47,21 @@ def claims_about(claims: Iterable[dict[str, Any]], numbers: pd.DataFrame) -> dic
     return found
 
 
+def claims_of_table(claims: Iterable[dict[str, Any]], table: str) -> list[str]:
+    """Ids of the claims whose forms name cells of a table, in the order of the ledger."""
+    return [claim["id"] for claim in claims if table in _tables_named(claim)]
+
+
+def _tables_named(form: dict[str, Any]) -> set[str]:
+    named: set[str] = set()
+    for field, value in form.items():
+        if field == "table":
+            named |= {value} if isinstance(value, str) else set(value)
+        elif isinstance(value, dict):
+            named |= _tables_named(value)
+    return named
+
+
 def _of_form(form: dict[str, Any] | None, numbers: pd.DataFrame) -> list[Link]:
     if form is None or "reason" in form:
         return []

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from reports import legend
+from reports.claims.claims import read_claims
+from reports.claims.links import claims_of_table
 from reports.evidence import RANKS, Evidence, judge_cells, judge_here, pooled
 from reports.pages.template import write_page
 from reports.tables import complexity, efficiency, memory
@@ -123,6 +125,7 @@ def render(table: str, evidence: Sequence[Evidence], out: Path) -> None:
         commands=COMMANDS,
         quality=QUALITY,
         copies=copies,
+        claims=claims_of_table(read_claims(), table),
         **best,
         **context,
         **helpers,

@@ -25,7 +25,7 @@ CORES, GPUS = 16, 2
 PATH = os.pathsep.join((os.environ["PATH"], "/usr/sbin"))  # daemons may lie there
 MARK = "LOOPBACK_SLURM_NODE"  # in the environment of a node's own processes
 
-# LLN puts two jobs on two nodes
+# a job goes to n1 as long as that has room
 CONFIGURATION = """\
 ClusterName=loopback
 SlurmctldHost=localhost(127.0.0.1)
@@ -54,9 +54,9 @@ SchedulerParameters=batch_sched_delay=0,sched_interval=2
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 GresTypes=gpu
-NodeName=n1 NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[1]} {size}
-NodeName=n2 NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[2]} {size}
-PartitionName=main Nodes=ALL Default=YES LLN=YES State=UP
+NodeName=n1 NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[1]} Weight=1 {size}
+NodeName=n2 NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[2]} Weight=2 {size}
+PartitionName=main Nodes=ALL Default=YES State=UP
 """
 SIZE = f"CPUs={CORES} RealMemory=200000 Gres=gpu:{GPUS}"
 DEVICES = "Name=gpu File=/dev/null\nName=gpu File=/dev/zero\n"  # Slurm asks for device files
@@ -125,9 +125,11 @@ class Cluster:
         """idle, allocated, mixed, down, ..."""
         return self.said("sinfo", "--noheader", "-N", "-n", node, "-o", "%T").strip().rstrip("*")
 
-    def begin_now(self, job: str) -> None:
-        """Start a requeued job, which Slurm keeps back for two minutes."""
-        self.said("scontrol", "update", f"JobId={job}", "StartTime=now")
+    def begin_now(self) -> None:
+        """Start requeued jobs, which Slurm keeps back for two minutes."""
+        for job in self.jobs():
+            if job["JobState"] == "PENDING" and job["Restarts"] != "0":
+                self.said("scontrol", "update", f"JobId={job['JobId']}", "StartTime=now")
 
     def end_soon(self, job: str) -> None:
         """Bring the end of a running job's time near; Slurm looks every 30 seconds."""

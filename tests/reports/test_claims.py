@@ -15,7 +15,7 @@ from reports.claims import claims as ledger
 from reports.claims import groups
 from reports.claims.claims import judge, read_claims, topics
 from reports.claims.forms import NotMeasuredError, evaluate
-from reports.claims.links import claims_about
+from reports.claims.links import claims_about, claims_of_table
 from reports.claims.numbers import frame
 from reports.collect import collect, read_records
 from reports.evidence import Evidence
@@ -313,6 +313,10 @@ def test_claims_lead_to_their_cells_and_cells_to_their_claims(numbers):
     )
     claims = [claim for claim in read_claims() if "demosaicking" in claim["id"]]
     assert claims_about(claims, numbers)[cell] == ["demosaicking-best", "demosaicking-kodak"]
+    of_table = ["demosaicking-best", "demosaicking-kodak", "demosaicking-mcmaster"]
+    assert claims_of_table(claims, "table09")[:3] == of_table
+    assert claims_of_table(claims, "table10") == []
+    assert "state-of-the-art" in claims_of_table(read_claims(), "table09")  # one of a list
     one = judged(numbers, "demosaicking-kodak")
     assert f"table09.html#{cell}" in {to.href for to in one.links} and len(one.links) == 2
     assert [to.href for to in judged(numbers, "jpeg-best-everywhere").links] == ["table04.html"]

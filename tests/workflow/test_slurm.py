@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from checkout import ENVIRONMENT, copy_of_repository
+from checkout import ENVIRONMENT, REPOSITORY, copy_of_repository
 from loopback_slurm import CORES, NODES, cluster, wait_for
 from safetensors.numpy import load_file
 from typed import without_work
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 # of the workflow: a training that meets its time limit, one whose node vanishes
 LIMITED = Run("smoke", "denoise_gray-sigma50", "semanir-u", 0)
-LEFT_ALONE = Run("smoke", "sr-x2", "semanir-s", 0)
+STRANDED = Run("smoke", "sr-x2", "semanir-s", 0)
 HELD_AT = 40  # the first iteration after which a state is saved
 # until it is killed a training goes no further than its first state; one that began anew would
 # be held again, and forever
@@ -38,6 +38,10 @@ def save_state(training: Training) -> None:
     while training.step == {HELD_AT}:
         time.sleep(0.1)
 """
+# only the node of the other training vanishes
+EXTRA = "slurm_extra=machine.WARNED"
+ELSEWHERE = f"""slurm_extra=lambda wildcards: machine.WARNED
+            + " --exclude={NODES[0]}" * (wildcards.task == "{LIMITED.task}")"""
 # the cluster has no accounting, and answers at once
 OPTIONS = "--slurm-status-command squeue --slurm-init-seconds-before-status-checks 1"
 OPTIONS += " --latency-wait 5"
@@ -81,25 +85,29 @@ def disturbed(slurm, tmp_path_factory):
     folder = copy_of_repository(tmp_path_factory.mktemp("disturbed"))
     state = folder / "semanir/train/state.py"
     state.write_text(state.read_text() + HOLD)
-    process = started(slurm, folder, *(run.record for run in (LIMITED, LEFT_ALONE)))
+    rules = folder / "semanir/rules.smk"
+    text = rules.read_text()
+    assert text.count(EXTRA) == 1
+    rules.write_text(text.replace(EXTRA, ELSEWHERE))
+    process = started(slurm, folder, *(run.record for run in (LIMITED, STRANDED)))
     try:
         wait_until_held(process, folder)
-        limited, left = (jobs_of(slurm, run)[0] for run in (LIMITED, LEFT_ALONE))
-        assert {limited["NodeList"], left["NodeList"]} == {*NODES}
+        limited, stranded = (jobs_of(slurm, run)[0] for run in (LIMITED, STRANDED))
+        assert [stranded["NodeList"], limited["NodeList"]] == [*NODES]
         slurm.end_soon(limited["JobId"])
-        slurm.vanish(left["NodeList"])
-        wait_for(lambda: jobs_of(slurm, LEFT_ALONE)[0]["JobState"] == "PENDING", slurm.log)
-        slurm.begin_now(left["JobId"])
+        slurm.vanish(stranded["NodeList"])
+        wait_for(lambda: jobs_of(slurm, STRANDED)[0]["JobState"] == "PENDING", slurm.log)
+        slurm.begin_now()
         finish(process, folder)
-        slurm.start_node(left["NodeList"])
+        slurm.start_node(stranded["NodeList"])
     finally:
         process.kill()
-    return folder, limited, left
+    return folder, limited, stranded
 
 
 def wait_until_held(process, folder):
     """Until both trainings have saved a state, beyond which they do not go."""
-    states = [(folder / run.weights).with_name("state.pt") for run in (LIMITED, LEFT_ALONE)]
+    states = [(folder / run.weights).with_name("state.pt") for run in (LIMITED, STRANDED)]
 
     def held():
         return process.poll() is not None or all(state.is_file() for state in states)
@@ -123,10 +131,10 @@ def test_a_training_at_its_time_limit_is_submitted_again_and_goes_on(disturbed, 
 
 def test_a_training_whose_node_vanishes_goes_on_elsewhere(disturbed, slurm, finished):
     folder, _, first = disturbed
-    (job,) = jobs_of(slurm, LEFT_ALONE)
+    (job,) = jobs_of(slurm, STRANDED)
     assert (job["JobState"], job["Restarts"]) == ("COMPLETED", "1")
     assert job["NodeList"] != first["NodeList"]
-    assert_equal_training(folder, finished, LEFT_ALONE)
+    assert_equal_training(folder, finished, STRANDED)
 
 
 def assert_equal_training(folder, finished, run):
@@ -142,7 +150,7 @@ def assert_equal_training(folder, finished, run):
 def test_a_cluster_measures_what_one_machine_measures(disturbed, finished):
     """The rows of results.csv, of both networks."""
     folder, *_ = disturbed
-    for run in (LIMITED, LEFT_ALONE):
+    for run in (LIMITED, STRANDED):
         ours, theirs = (json.loads((one / run.record).read_text()) for one in (folder, finished))
         assert ours["identity"] == theirs["identity"]
         assert ours["scores"] == theirs["scores"] and ours["scores"]
@@ -170,7 +178,9 @@ def asked(slurm, tmp_path_factory):
         (folder / name).touch()
     targets = ["results/gpu/train/sr-x2/semanir-s/seed0/train.json"]
     targets += ["results/gpu/cost/runtime.json"]
-    finish(started(slurm, folder, *targets, "--config", "scale=gpu"), folder)
+    extra = 'train:slurm_extra="--nice=100 --signal=TERM@300"'
+    words = [*targets, "--config", "scale=gpu", "--set-resources", extra]
+    finish(started(slurm, folder, *words), folder)
     return folder, slurm.jobs_of("train")[-1], slurm.jobs_of("runtime")[-1]
 
 
@@ -195,6 +205,14 @@ def test_a_training_asks_for_the_time_and_memory_of_its_plan(asked):
     hours, rest, _ = map(int, clock.split(":"))
     assert (24 * int(days or 0) + hours) * 60 + rest == minutes
     assert f"mem={megabytes}M," in job["TRES"]
+
+
+def test_several_options_of_slurm_extra_are_passed_on(asked):
+    """As docs/clusters.md quotes them."""
+    _, job, _ = asked
+    assert job["Nice"] == "100"
+    quoted = "--set-resources 'train:slurm_extra=\"--nice=100 --signal=TERM@300\"'"
+    assert quoted in (REPOSITORY / "docs/clusters.md").read_text()
 
 
 def test_what_is_timed_has_a_node_to_itself(asked):

@@ -1,10 +1,13 @@
 """What trainings ask a cluster for, by numbers that are worked out here."""
 
 import pytest
+import yaml
 
+from semanir.paths import ROOT
 from semanir.plan import needs, work
 from semanir.plan.plan import Plan
 from semanir.plan.work import Work, step_of
+from semanir.plan.work import counted as counted_work
 
 GIGA = 10**9
 
@@ -54,3 +57,18 @@ def test_minutes_and_memory_of_a_core(counted):
 def test_what_nobody_counted_asks_for_the_longest(monkeypatch):
     monkeypatch.setattr(needs, "counted", dict)
     assert asked("smoke") == (needs.LONGEST, 4000)
+
+
+@pytest.mark.parametrize("scale", ["gpu", "paper"])
+def test_every_training_ends_within_the_retries_of_the_profile(scale):
+    """On GPUs half as fast as 20 TFLOP/s, by what work.csv counts."""
+    profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
+    plan = Plan(scale)
+    runs = {run.training for run in plan.evaluations() if run.trained}
+    seconds = []
+    for run in runs:
+        recipe = plan.recipe(run.task, run.model)
+        work = counted_work()[step_of(plan, run.task, run.model)]
+        seconds.append(2 * work.multiply_adds * recipe["batch"] * recipe["iterations"] / 10e12)
+    assert max(seconds) > 3600
+    assert max(seconds) / 86400 < 1 + profile["retries"]
