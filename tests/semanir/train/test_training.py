@@ -101,6 +101,7 @@ def test_recipes_are_made_of_lists_and_the_papers_defaults():
         ("topk", [], r"topk needs values of at least 1, got \(\)"),
         ("schedule", "cosin", "unknown schedule 'cosin'; did you mean cosine"),
         ("precision", "bf17", "unknown precision 'bf17'; did you mean bf16"),
+        ("on_spike", "skipp", "unknown on_spike 'skipp'; did you mean skip"),
         ("average", 1.0, "average must be from 0 to below 1, got 1.0"),
         ("accumulate", 3, "accumulate must divide the batch of 1, got 3"),
         ("levels", [5], r"levels must be a first and a last one, got \(5,\)"),
