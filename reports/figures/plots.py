@@ -129,6 +129,8 @@ def inline(figure: "Figure", title: str) -> str:
     text = re.sub(r"<metadata>.*?</metadata>|\sxmlns(:\w+)?=\"[^\"]*\"", "", text, flags=re.DOTALL)
     # groups are called alike in every figure of a page, and nothing refers to them
     text = re.sub(r'<g id="[^"]*"', "<g", text)
+    # pictures by what they hold: colour bars are alike
+    text = re.sub(r'(<image [^>]*?)\sid="[^"]*"', r"\1", text)
     # text without a fill of its own is black, which is not written out
     attributes = f'role="img" aria-label="{title}" fill="currentColor"'
     return text.replace("<svg ", f"<svg {attributes} ", 1)

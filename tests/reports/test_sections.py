@@ -1,6 +1,7 @@
 """Tables 1 and 12 and Figure 4: what their pages make of what is measured for them."""
 
 import json
+import re
 from xml.etree import ElementTree
 
 import pandas as pd
@@ -149,6 +150,8 @@ def test_page_of_figure_4(tmp_path):
     page = (tmp_path / "figure04.html").read_text()
     assert page.count("<svg") == 2 and "&lt;b&gt;photo" in page and "<b>photo" not in page
     assert page.count("attention weight") == 5  # a colour bar for each map
+    ids = re.findall(r'\sid="([^"]*)"', page)
+    assert len(ids) == len(set(ids))
     weights = pd.read_csv(tmp_path / "figure04.csv", dtype={"keys": str})
     told = json.loads(path.read_text())["maps"]
     line = weights[(weights["keys"] == "16") & (weights["y"] == 3) & (weights["x"] == 30)]
