@@ -1,7 +1,8 @@
 """Values that inference computes from parameters once, and anew when the parameters changed."""
 
 from collections.abc import Callable, Hashable, Iterable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,40 @@ from semanir.attention.constant import is_traced, outside_inference
 
 SAMPLE = 256  # values of a frozen parameter that are compared
 
-Seen = tuple[Hashable, Tensor]  # where a parameter lies and its version, and values of it
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A parameter as it was: where it lay and its version if it was frozen, and values of it."""
+
+    place: Hashable
+    values: Tensor  # of a frozen parameter some, as a view; else a copy of all
+    copy: Tensor
+
+    @classmethod
+    def of(cls, parameter: Tensor, frozen: bool) -> Self:
+        """What `holds` compares later."""
+        values, place = parameter.detach(), _place(parameter, frozen)
+        if place is None:
+            copy = values.clone()
+            return cls(place, copy, copy)
+        values = values.flatten()[:: 1 + values.numel() // SAMPLE]
+        return cls(place, values, values.clone())
+
+    def holds(self, parameter: Tensor, frozen: bool) -> bool:
+        """Whether the parameter has not changed since."""
+        place = _place(parameter, frozen)
+        if place != self.place:
+            return False
+        if place is not None:
+            return torch.equal(self.values, self.copy)
+        now, copy = parameter.detach(), self.copy
+        return now.dtype == copy.dtype and now.device == copy.device and torch.equal(now, copy)
+
+
+def _place(parameter: Tensor, frozen: bool) -> Hashable:
+    if not frozen or parameter.is_inference() or not parameter.is_contiguous():
+        return None
+    return parameter.data_ptr(), parameter._version, parameter.shape
 
 
 class ParameterCache:
@@ -27,25 +61,21 @@ class ParameterCache:
         self, key: Hashable, parameters: Iterable[Tensor], make: Callable[[], Tensor]
     ) -> Tensor:
         """The value of `key`, from make() where there is none or a parameter has changed."""
-        now = [self._see(parameter) for parameter in parameters]
+        # by value, if not frozen: fused optimizers and p.data change parameters, not their version
+        now = list(parameters)
         key = key, torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu")
         entry = self._values.get(key)
-        if entry is None or not all(map(_same, entry[0], now)):
+        if entry is None or not all(
+            seen.holds(parameter, self.frozen)
+            for seen, parameter in zip(entry[0], now, strict=True)
+        ):
             entry = self._values[key] = self._make(now, make)
         return entry[1]
 
-    def _see(self, parameter: Tensor) -> Seen:
-        values = parameter.detach()
-        # by value: fused optimizers and p.data change parameters, not their version
-        if not self.frozen or parameter.is_inference():
-            return None, values
-        place = parameter.data_ptr(), parameter._version, parameter.shape
-        return place, values.reshape(-1)[:: 1 + values.numel() // SAMPLE]
-
     @outside_inference
     @torch.no_grad()
-    def _make(self, now: list[Seen], make: Callable[[], Tensor]) -> tuple[list[Seen], Tensor]:
-        return [(place, values.clone()) for place, values in now], make()
+    def _make(self, now: list[Tensor], make: Callable[[], Tensor]) -> tuple[list[Seen], Tensor]:
+        return [Seen.of(parameter, self.frozen) for parameter in now], make()
 
     def __reduce__(self) -> tuple[Any, ...]:  # copy.deepcopy and pickle
         return ParameterCache, ()
@@ -62,11 +92,6 @@ def freeze(network: nn.Module, frozen: bool = True) -> None:
         for kept in vars(module).values():
             if isinstance(kept, ParameterCache):
                 kept.frozen = frozen
-
-
-def _same(before: Seen, now: Seen) -> bool:
-    (place, a), (place_now, b) = before, now
-    return place == place_now and a.dtype == b.dtype and a.device == b.device and torch.equal(a, b)
 
 
 def may_cache(weight: Tensor) -> bool:

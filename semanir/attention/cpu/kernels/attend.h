@@ -66,6 +66,7 @@ struct Keys {  // the dictionary of one window
 
 // The empty statement keeps compilers from scatter instructions, which are slower than this.
 inline void add_up(const float* slopes, const int32_t* codes, int count, float* biases) {
+#pragma GCC unroll 4
   for (int t = 0; t < count; ++t) {
     biases[codes[t]] += slopes[t];
     asm volatile("");
@@ -135,6 +136,7 @@ inline void spread(float* rows, const int32_t* places, const float* factors, int
                    const float* from) {
   F x[NV];
   read<NV>(from, NV * L, 1.f, x);
+#pragma GCC unroll 4
   for (int t = 0; t < count; ++t) {
     float* row = rows + places[t];
     const F factor = set(factors[t]);
