@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable
 
 import pandas as pd
-from markupsafe import Markup
 from scipy.special import stdtrit
 
 from data_prep.tasks import BLIND
@@ -53,7 +52,7 @@ def interval(values: pd.Series | None) -> tuple[float, float] | None:
     return (values.mean() - half, values.mean() + half) if math.isfinite(half) else None
 
 
-def strip(values: pd.Series | None, inputs: pd.Series | None, unit: str = "dB") -> Markup | None:
+def strip(values: pd.Series | None, inputs: pd.Series | None, unit: str = "dB") -> str | None:
     """Differences image by image as SVG: of each photograph to its degraded input, or to the mean.
 
     None where there are fewer than two, or one is infinite.
@@ -78,7 +77,7 @@ def strip(values: pd.Series | None, inputs: pd.Series | None, unit: str = "dB") 
     ends = [f'<text x="{x(0)}" y="40" text-anchor="middle">0</text>']
     if inputs is not None:
         ends.append(f'<path class="mean" d="M{x(mean)} 2v24"/>')
-    return Markup(
+    return (
         f'<figure class="strip"><svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
         f'height="{HEIGHT}" role="img" aria-label="{told}"><path class="zero" d="M{x(0)} 0v28"/>'
         f'<path class="image" d="{marks}"/>{"".join(ends)}</svg>'
