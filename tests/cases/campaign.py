@@ -112,7 +112,8 @@ class Campaign:
         return sum(self.hits[stage, kind] for kind in KINDS)
 
     def _rarest(self, stage: str):
-        return lambda kind: (self.hits[stage, kind], self.random.random())
+        """The order of kinds: what came least; the one that a single stage has comes first."""
+        return lambda kind: (self.hits[stage, kind], kind != "worker", self.random.random())
 
     def _unfinished(self) -> bool:
         return bool(missing(self.folder, self.reference))

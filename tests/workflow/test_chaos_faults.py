@@ -40,6 +40,14 @@ STARVED = """size = 1024 * int(Path("/proc/self/status").read_text().split("VmSi
             torch.empty(2**28)"""
 
 
+# until the log of both says that the second waits
+HANGS = """import time
+            Path("hangs").touch()
+            log = Path("logs/smoke/train/deblur-motion-semanir-u-seed0.log")
+            while "another process trains in" not in log.read_text():
+                time.sleep(0.1)"""
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     """A copy in which the small workflow has ended."""
@@ -205,7 +213,7 @@ def test_a_signal_to_all_saves_the_state(undisturbed, project):
 def test_a_second_snakemake_waits_for_jobs_that_outlive_the_first(undisturbed, project):
     """SIGKILL to Snakemake alone, within the training: both trainings write one folder in turn."""
     without(project, TRAINING)
-    mend = plant(project, "Path('hangs').touch(); import time; time.sleep(8)")
+    mend = plant(project, HANGS)
     run = Run(ASKED.format(WEIGHTS), project, project / "told.log")
     run.wait(until=(project / "hangs").exists)
     assert run.kill("snakemake", "train")
