@@ -25,6 +25,7 @@ from semanir.errors import InputError, OutputError, one_line_errors
 from semanir.files import replacing, write_json, write_text
 from semanir.inference import checkpoint
 from semanir.network import build
+from semanir.train.spikes import Spikes
 from semanir.train.state import save_state
 
 NOISE = np.random.default_rng(0).integers(0, 256, (400, 400, 3), np.uint8)
@@ -75,6 +76,7 @@ def by(write):
 
 def by_training(path):
     run = SimpleNamespace(state_path=path, fingerprint="f00", step=1, network=tiny(), average=None)
+    run.spikes = Spikes()
     run.optimizer = torch.optim.AdamW(run.network.parameters())
     save_state(run)
 

@@ -17,6 +17,7 @@ def tree(tmp_path_factory):
     unwanted = shutil.ignore_patterns("__pycache__", "*.png", "*.html", "*.tex", "*.safetensors")
     for package in PACKAGES:
         shutil.copytree(REPOSITORY / package, folder / package, ignore=unwanted)
+    shutil.copy(REPOSITORY / "CITATION.cff", folder)
     return folder
 
 
