@@ -18,64 +18,17 @@ from torch import Tensor
 from semanir.attention.bias import dense_bias
 from semanir.attention.dictionary import Dictionary, build_dictionary
 from semanir.attention.dispatch import attend
-from semanir.measure.peers import PEAK_SIDE, PEERS, dense, dense_with_gradients, peak_product
+from semanir.measure.layer import BACKENDS, TOKENS, Layer
+from semanir.measure.peers import PEAK_SIDE, PEERS, peak_product
 from semanir.measure.stage_tokens import stage_layer
 from semanir.measure.timing import interleaved, peak_bytes, peak_bytes_cuda
 
-TOKENS = {"cpu": 4096, "cuda": 65536}  # of one 64x64 feature map; of one that fills a GPU
-HEADS, WIDTH, CHANNELS = 6, 30, 180  # of SemanIR-S
 CASES = [(256, 64), (1024, 64), (1024, 256), (1024, 512)]
 STAGE_CASES = [(256, 64), (1024, 256)]  # on tokens of a stage
 LAYERS = 6  # of a stage
 SHARES = {"cpu": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9), "cuda": (1 / 64, 1 / 32, 1 / 16, 1 / 8)}
 SHARES["cuda"] += (0.25, 0.5, 0.75)
-BACKENDS = {  # by device; the first is what is measured against the others
-    "cpu": ("fused", "mask", "gather"),
-    "cuda": ("triton", "triton-gather", "mask", "gather"),
-}
-_DENSE = ("dense", "flex")  # how names of PEERS start
 PRODUCTS = {"forward": 2, "forward_backward": 7}  # of scores or of sums, each a multiply and an add
-
-
-class Layer:
-    """Random q, k, v, a bias table and a dictionary: the attention of one layer."""
-
-    def __init__(self, n: int, k: int, device: str = "cpu", tokens: int | None = None) -> None:
-        side = max(d for d in range(1, isqrt(n) + 1) if n % d == 0)
-        self.window = (side, n // side)
-        source = torch.Generator().manual_seed(n)
-        b = max(1, (tokens or TOKENS[device]) // n)
-        self.tokens = torch.randn(b, n, CHANNELS, generator=source).to(device)
-        # as the projection of a layer makes them
-        qkv = torch.randn(b, n, 3, HEADS, WIDTH, generator=source).to(device)
-        self.qkv = qkv.permute(2, 0, 3, 1, 4)
-        entries = (2 * self.window[0] - 1) * (2 * self.window[1] - 1)
-        self.table = torch.randn(HEADS, entries, generator=source).to(device)
-        self.bias = dense_bias(self.table, self.window)
-        self.k = k
-        self.dictionary = build_dictionary(self.tokens, k)
-
-    def run(self, backend: str) -> Tensor:
-        """Attention by one back end, or by a name of PEERS over every key: [B,H,N,D]."""
-        q, k, v = self.qkv
-        if backend.startswith(_DENSE):  # the bias is looked up once, as at inference
-            return dense(backend, self.qkv, self.table, self.bias, self.window)
-        return attend(q, k, v, self.dictionary, self.table, self.window, backend=backend)
-
-    def train(self, backend: str) -> None:
-        """Forward and all gradients, the bias table's too."""
-        qkv = self.qkv.detach().requires_grad_()
-        table = self.table.detach().requires_grad_()
-        q, k, v = qkv
-        if backend.startswith(_DENSE):
-            return dense_with_gradients(backend, qkv, table, self.qkv[0], self.window)
-        out = attend(q, k, v, self.dictionary, table, self.window, backend=backend)
-        torch.autograd.grad(out, [qkv, table], self.qkv[0])
-
-    def pairs(self, backend: str) -> int:
-        """Queries times their keys, of all windows and heads."""
-        _, b, h, n, _ = self.qkv.shape
-        return h * (b * n * n if backend.startswith(_DENSE) else int(self.dictionary.counts.sum()))
 
 
 class StageLayer(Layer):

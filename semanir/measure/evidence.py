@@ -17,7 +17,7 @@ from semanir.attention.cpu.build import kernels
 from semanir.attention.dense import AllKeys
 from semanir.attention.dictionary import build_dictionary
 from semanir.attention.dispatch import Keys
-from semanir.measure.bench import BACKENDS, HEADS, WIDTH, Layer
+from semanir.measure.layer import BACKENDS, HEADS, WIDTH, Layer
 from semanir.measure.timing import peak_bytes, peak_bytes_cuda
 from semanir.network.flops import Operators
 

@@ -76,7 +76,7 @@ def by(write):
 
 def by_training(path):
     run = SimpleNamespace(state_path=path, fingerprint="f00", step=1, network=tiny(), average=None)
-    run.spikes = Spikes()
+    run.spikes, run.good = Spikes(), {}
     run.optimizer = torch.optim.AdamW(run.network.parameters())
     save_state(run)
 

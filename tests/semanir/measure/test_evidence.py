@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from semanir.measure import evidence
-from semanir.measure.bench import Layer
+from semanir.measure.layer import Layer
 from semanir.measure.timing import peak_bytes
 
 MIB = 2**20
