@@ -4,16 +4,17 @@ from typing import Any
 
 import numpy as np
 
-from reports.legend import BETTER, EQUAL, FAILS, HOLDS, UNDECIDED, UNMEASURED, Verdict
+from reports.legend import FAILS, HOLDS, UNDECIDED, UNMEASURED, Verdict
+from reports.statistics.comparison import Comparison
 from reports.statistics.conclusions import MARGIN, Family
 
 
 def judge_two_models(form: dict[str, Any], family: Family) -> tuple[Verdict, str]:
     """(the verdict, the numbers) of a claim over two models; UNMEASURED without results.
 
-    expect: "better", "worse", or "as good": better, or equal within `within` dB; it fails if the
-    loss is certainly larger. Sets without an interval are named, and decide nothing where others
-    have one.
+    expect: "better", "worse", or "as good": certainly not worse by `within` dB or more; that fails
+    if the loss is certainly larger. Sets without an interval are named, and decide nothing where
+    others have one.
     """
     comparisons = family.find(form["ablation"], form["against"])
     for field in ("task", "dataset"):
@@ -29,8 +30,11 @@ def judge_two_models(form: dict[str, Any], family: Family) -> tuple[Verdict, str
     verdicts, details = set(), []
     for one in known or unknown:
         conclusion = family.conclude(one, margin)
-        exceeds = family.exceeds(one, margin)
-        verdicts.add(_as_expected(form["expect"], conclusion.name, one.mean, exceeds))
+        if form["expect"] == "as good":
+            verdicts.add(_as_good(family, one, margin))
+        else:
+            expected = {form["expect"]: HOLDS, UNDECIDED.name: UNDECIDED}
+            verdicts.add(expected.get(conclusion.name, FAILS))
         details.append(f"{one.text}: {conclusion}")
         if one.known:
             details[-1] += (
@@ -42,9 +46,7 @@ def judge_two_models(form: dict[str, Any], family: Family) -> tuple[Verdict, str
     return verdicts.pop() if len(verdicts) == 1 else UNDECIDED, "; ".join(details)
 
 
-def _as_expected(expect: str, conclusion: str, mean: float, exceeds: bool) -> Verdict:
-    if expect != "as good":
-        return {expect: HOLDS, UNDECIDED.name: UNDECIDED}.get(conclusion, FAILS)
-    if conclusion in (BETTER.name, EQUAL.name):
+def _as_good(family: Family, one: Comparison, margin: float) -> Verdict:
+    if family.as_good(one, margin):
         return HOLDS
-    return FAILS if mean < 0 and exceeds else UNDECIDED
+    return FAILS if one.mean < 0 and family.exceeds(one, margin) else UNDECIDED

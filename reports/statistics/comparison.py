@@ -83,8 +83,18 @@ class Crossed:
 
     def p_equal(self, margin: float) -> Array:
         """p of "the mean is at the margin or beyond": two one-sided tests (TOST)."""
-        inside = margin - np.abs(self.mean)
-        return np.where(self.known & (inside > 0), self._p(inside) / 2, 1.0)
+        return self._p_above(margin - np.abs(self.mean))
+
+    def p_not_worse(self, margin: float) -> Array:
+        """One-sided p of "the mean is -margin or lower": a test of non-inferiority."""
+        return self._p_above(self.mean + margin)
+
+    def p_not_better(self, margin: float) -> Array:
+        """One-sided p of "the mean is margin or higher": the same, the other way round."""
+        return self._p_above(margin - self.mean)
+
+    def _p_above(self, distance: Array) -> Array:
+        return np.where(self.known & (distance > 0), self._p(distance) / 2, 1.0)
 
     def _p(self, distance: Array) -> Array:
         """The alpha whose interval is as wide as the distance, by bisection of its logarithm."""

@@ -75,6 +75,15 @@ class Family:
         """Whether the difference is certainly larger than a margin in dB, up or down."""
         return self._adjusted(Crossed.p_differs, one, margin) <= ALPHA
 
+    def as_good(self, one: Comparison, margin: float) -> bool:
+        """Whether `one.model` is certainly not worse by a margin in dB or more."""
+        stored = self.comparisons[self._number[_cell_of(one)]]
+        same = stored.model == one.model
+        return (
+            self._adjusted(Crossed.p_not_worse if same else Crossed.p_not_better, one, margin)
+            <= ALPHA
+        )
+
     def _adjusted(
         self, test: Callable[[Crossed, float], Any], one: Comparison, margin: float
     ) -> float:

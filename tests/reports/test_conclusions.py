@@ -85,6 +85,7 @@ def test_p_values_are_adjusted_for_all_that_have_an_interval():
         ("as good", 0.05, [-0.20, -0.21, -0.20], "does not hold"),
         ("as good", 0.05, [-0.060, -0.040, -0.050], "inconclusive"),
         ("as good", 0.05, [-0.046, -0.044, -0.045], "holds"),  # lower, by less than counts
+        ("as good", 0.05, [0.00, 0.09, 0.045], "holds"),  # perhaps better, certainly not worse
         ("as good", 0.01, [-0.046, -0.044, -0.045], "does not hold"),
     ],
 )

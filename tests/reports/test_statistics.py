@@ -88,6 +88,9 @@ def test_where_one_factor_alone_varies_it_is_students_test(axis):
     assert crossed.p_differs() == pytest.approx(expected.pvalue, rel=1e-6)
     shifted = stats.ttest_1samp(values, 0.4, alternative="less")  # the nearer of the two margins
     assert crossed.p_equal(0.4) == pytest.approx(shifted.pvalue, rel=1e-6)
+    above = stats.ttest_1samp(values, -0.1, alternative="greater")
+    assert crossed.p_not_worse(0.1) == pytest.approx(above.pvalue, rel=1e-6)
+    assert crossed.p_not_better(0.4) == pytest.approx(shifted.pvalue, rel=1e-6)
 
 
 def test_p_is_where_the_interval_ends():
