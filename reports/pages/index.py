@@ -20,8 +20,10 @@ from reports.pages.verdict_box import box, headlines, read_ledger
 from reports.tables import stand_ins
 from reports.tables.layouts import default_tables, layouts
 from reports.tables.verdicts import JudgedCell, count_verdicts
+from semanir import paths
 from semanir.plan.cells import cells
 from semanir.plan.models import trained_models
+from semanir.plan.progress import unfinished
 from semanir.plan.record import read_record
 
 SHOWN = 4  # images on the index; visual.html has all
@@ -123,6 +125,7 @@ def render(
         box=box(judged),
         headlines=headlines(ledger),
         gaps=gaps(judged),
+        unfinished=len(unfinished(Path(paths.RESULTS.format(scale=here.scale)).parent)),
         claims=tally(ledger),
         ablations=of_ablations(evidence),
         gains=gains(here.results).to_dict("records"),

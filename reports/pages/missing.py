@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 from data_prep.datasets import datasets, downloads, entry_of
@@ -12,6 +13,7 @@ from reports.tables.verdicts import JudgedCell
 from semanir import paths
 from semanir.plan.plan import Plan
 from semanir.plan.runs import Run
+from semanir.plan.trainings import trainings_priced
 
 
 @dataclass
@@ -19,7 +21,8 @@ class Gap:
     """Printed numbers that are not measured as printed for one reason; each is in exactly one.
 
     command: gets them; "" where none does. tables: in which they stand, in printed order.
-    trainings: that the command makes, where nothing was trained before. size: of the downloads;
+    trainings: that the command makes, where nothing was trained before. device_days: that they
+    take at 20 TFLOP/s, None if that was not counted. size: of the downloads;
     by_hand: how many sets have no size, most of which a person has to get.
     """
 
@@ -29,6 +32,7 @@ class Gap:
     tables: list[str] = field(default_factory=list)
     trainings: int = 0
     iterations: int = 0
+    device_days: float | None = 0.0
     bytes: int = 0
     by_hand: int = 0
 
@@ -79,6 +83,7 @@ def _cost(gap: Gap, shared: Remedy) -> None:
     trained = trainings(runs)
     gap.trainings = len(trained)
     gap.iterations = sum(plan.recipe(run.task, run.model)["iterations"] for run in trained)
+    gap.device_days = device_days(trained)
     sizes = [download_size(datasets()[name])[0] for name in _sets(plan, runs)]
     gap.bytes = sum(size for size in sizes if size is not None)
     gap.by_hand = sizes.count(None)
@@ -87,6 +92,21 @@ def _cost(gap: Gap, shared: Remedy) -> None:
 def trainings(runs: Iterable[Run]) -> list[Run]:
     """The trainings behind some runs, each once."""
     return list(dict.fromkeys(run.training for run in runs if run.trained))
+
+
+def device_days(trained: Iterable[Run]) -> float | None:
+    """What trainings take together, by their counted work; None where one was not counted."""
+    days = [_days(run.scale).get((run.model, run.task)) for run in trained]
+    return None if None in days else sum(filter(None, days))
+
+
+@cache
+def _days(scale: str) -> dict[tuple[str, str], float | None]:
+    """(model, task) -> device days of one seed."""
+    return {
+        one.network: one.device_days and one.device_days / len(one.seeds)
+        for one in trainings_priced(Plan(scale))
+    }
 
 
 def _sets(plan: Plan, runs: Sequence[Run]) -> list[str]:

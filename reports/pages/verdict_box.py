@@ -9,7 +9,7 @@ import pandas as pd
 
 from reports.collect import BROKEN
 from reports.legend import AS_PRINTED
-from reports.pages.missing import trainings
+from reports.pages.missing import device_days, trainings
 from reports.tables import stand_ins
 from reports.tables.verdicts import JudgedCell
 from semanir.errors import InputError, remake
@@ -43,10 +43,10 @@ class Box:
     """How many printed numbers there are, and what became of them.
 
     own: PSNR and SSIM of SemanIR, of which `reproduced` match; `small` were measured by smaller
-    networks. `trainings` and `iterations`: what the others take. other: PSNR and SSIM of other
-    systems and of inputs, as printed: match, higher, lower. counts: parameters, multiply-adds,
-    stages; `fitted` of the matches are of networks that we fitted to them. stand_ins: numbers
-    measured on photographs that stand in for printed ones, each once.
+    networks. `trainings`, `iterations` and `device_days`: what the others take. other: PSNR and
+    SSIM of other systems and of inputs, as printed: match, higher, lower. counts: parameters,
+    multiply-adds, stages; `fitted` of the matches are of networks that we fitted to them.
+    stand_ins: numbers measured on photographs that stand in for printed ones, each once.
     """
 
     numbers: int
@@ -56,6 +56,7 @@ class Box:
     small: int
     trainings: int
     iterations: int
+    device_days: float | None
     other: int
     match: int
     higher: int
@@ -86,6 +87,7 @@ def box(judged: Sequence[JudgedCell]) -> Box:
         small=sum(one.verdict == "scaled down" for one in own),
         trainings=len(needed),
         iterations=sum(plan.recipe(run.task, run.model)["iterations"] for run in needed),
+        device_days=device_days(needed),
         other=other.total(),
         match=other["match"],
         higher=other["better than printed"],

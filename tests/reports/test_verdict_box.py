@@ -149,6 +149,22 @@ def test_trainings_are_those_of_the_printed_cells(boxed):
     assert boxed.trainings == len(needed)
     per_training = needed["task"].map({"deblur": 750_000, "weather": 750_000}).fillna(1_000_000)
     assert boxed.iterations == per_training.sum()
+    # two operations a counted multiply-add, 20 TFLOP/s, batches as printed
+    work = pd.read_csv(REPOSITORY / "semanir/plan/work.csv", keep_default_na=False)
+    work = work[work["topk"] == "64 128 192 256 384 512"]
+    keys = ["preset", "switches", "channels", "upscale", "patch"]
+    of_step = work.set_index(keys)["multiply_adds"]
+    operations = 0
+    for one in needed.assign(iterations=per_training).itertuples():
+        preset = {"SemanIR-S": "semanir-s", "SemanIR-B": "semanir-b"}.get(one.method, "semanir-u")
+        upscale = int(one.level[1:]) if one.task == "sr" else 1
+        patch = {"deblur": 192, "weather": 16}.get(one.task, 64)
+        batch = {"deblur": 8, "weather": 32}.get(one.task, 16)
+        window = one.level.partition("window")[2]
+        switches = f"window={window}" if window else ""
+        step = of_step[preset, switches, 1 if "gray" in one.task else 3, upscale, patch]
+        operations += 2 * int(step) * batch * one.iterations
+    assert boxed.device_days == pytest.approx(operations / 20e12 / 86400)
 
 
 def test_headlines_are_claims_with_their_verdicts(evidence, tmp_path):
