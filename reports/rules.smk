@@ -216,7 +216,8 @@ rule index:
         activation=rules.figure04.input.activation,
         visuals=VISUALS,
         results=paths.RESULTS.format(scale=SCALE),
-        tables=expand("reports/{table}.{form}", table=TABLES, form=("html", "csv")),
+        tables=expand("reports/{table}.html", table=TABLES),
+        cells=expand("reports/{table}.csv", table=TABLES),
     output:
         html=PAGES["index"],
         all_tables=report(
