@@ -24,6 +24,7 @@ def results(tmp_path, monkeypatch):
     return tmp_path / "results.csv"
 
 
+@pytest.mark.slow
 def test_all_pages_in_one_process_are_those_of_each_alone(results, tmp_path, capsys):
     visual = next(tmp_path.glob("results/smoke/visual/**/*.json"))
     activation = activation_record(tmp_path)

@@ -49,6 +49,7 @@ fbcnn 3x32x32  mprnet 3x32x32  transweather 3x112x176"""
 COUNTED = [named.split() for named in re.split("  |\n", NETWORKS)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "shape"), COUNTED)
 def test_both_counters_agree(name, shape, monkeypatch):
     if not name.startswith("semanir"):
@@ -194,6 +195,7 @@ def test_inputs_that_are_none_are_refused():
             parse_input(text)
 
 
+@pytest.mark.slow
 def test_every_count_of_the_paper_is_recorded():
     for model in ("swinir", "semanir-s"):
         rows = {(row["variant"], row["metric"]): row for row in count_rows(model)}
