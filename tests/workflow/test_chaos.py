@@ -10,7 +10,7 @@ from killing import COMMANDS, PLANNING, Process
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_thirty_kills_leave_no_trace(tmp_path):
-    """Which stages they hit depends on the machine. `python -m tests.workflow.chaos` spends more."""
+    """Where they fall depends on the machine. `python -m tests.workflow.chaos` spends more."""
     campaign = Campaign(tmp_path, seed=0)
     campaign.kill(30)
     told = "\n".join(campaign.table())
