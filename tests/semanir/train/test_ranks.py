@@ -176,7 +176,7 @@ def test_torchrun_starts_the_command(tmp_path, monkeypatch):
     record = json.loads(Path("out/train.json").read_text())
     assert record["ranks"] == 2 and record["iterations_this_time"] == 2
     assert {p.name for p in Path("out").iterdir()} == {
-        *("log.jsonl", "photographs", "train.json", "weights.safetensors")
+        *(".lock", "log.jsonl", "photographs", "train.json", "weights.safetensors")
     }
 
     said = run_ranks(2, *options[:-1], "other", "--accumulate", "2", works=False)
