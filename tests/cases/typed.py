@@ -1,7 +1,7 @@
 """Commands as they are typed, in a copy of the project.
 
 `python tests/cases/typed.py` runs many in turn, so that torch is imported once: a JSON list comes
-in, an object of those that failed goes out in the last line.
+in, an object of those that failed goes out in a line of its own.
 """
 
 import json
@@ -37,7 +37,9 @@ def typed(command, folder: Path, *first: Path, given="") -> subprocess.Completed
 def failed(commands: list[str], folder: Path) -> dict[str, str]:
     """What each of the commands `semanir ...` or `python -m ...` that failed ended with."""
     done = typed(f"python {shlex.quote(__file__)}", folder, given=json.dumps(commands))
-    found: dict[str, str] = json.loads(worked(done).splitlines()[-1])
+    # a process that a command forked may still write what it was left with
+    (*_, last) = (line for line in worked(done).splitlines() if line.startswith("{"))
+    found: dict[str, str] = json.loads(last)
     return found
 
 
