@@ -27,13 +27,6 @@ from semanir.train.training import train_network
 SHORT = ("--iterations", 12, "--batch", 1, "--patch", 16)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """Weights of a tiny network for little noise."""

@@ -16,14 +16,6 @@ from semanir.train.training import make_training
 ON_CPUS = ("auto", "reference", "mask", "gather")
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """Photographs that hold patches of 32, enlarged twice."""

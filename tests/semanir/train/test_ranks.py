@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 import torch
 from checkout import REPOSITORY
-from made_sets import ponds
 from PIL import Image
 from ranked import run_ranks, start_ranks
 from ranked_trainings import ONE_SPIKE, STEPS, made, trained
@@ -25,19 +24,6 @@ from semanir.train import ranks
 from semanir.train.training import train_network
 
 PROGRAM = REPOSITORY / "tests/cases/ranked_trainings.py"
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return ponds(tmp_path_factory.mktemp("set"))
 
 
 def difference(one, other):

@@ -5,7 +5,6 @@ import math
 
 import pytest
 import torch
-from made_sets import ponds
 from trainings import log_lines, small_training
 
 from semanir.errors import InputError
@@ -15,19 +14,6 @@ from semanir.train.spikes import IN_A_ROW, LEAST, WINDOW, Spikes
 from semanir.train.state import resume, save_state
 
 BAD = 6  # the iteration, from 0, that a spike is planted in
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return ponds(tmp_path_factory.mktemp("set"))
 
 
 def planted(data, folder, bad=(BAD,), factor=math.nan, **options):

@@ -32,19 +32,6 @@ from semanir.train.recipe import Recipe, make_recipe
 from semanir.train.state import resume, save_state
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return ponds(tmp_path_factory.mktemp("set"))
-
-
 def assert_same_training(one, other):
     """Weights, optimizer and step bitwise equal."""
     states = ([t.network.state_dict(), t.optimizer.state_dict(), t.step] for t in (one, other))

@@ -215,6 +215,18 @@ struct Gradients {
   float* biases;  // [T], reversed, added to; null where there is no table
 };
 
+// Gradients of keys and values that were added up in rows of NV vectors; keys' lack a factor of ln 2.
+template <int NV>
+void write_sums(const float* grad_k, const float* grad_v, int64_t tokens, int width, const Gradients& to) {
+  for (int64_t j = 0; j < tokens; ++j) {
+    F x[NV];
+    read<NV>(grad_k + j * NV * L, NV * L, 1.f, x);
+    write<NV>(to.k[j], width, LN2, x);
+    read<NV>(grad_v + j * NV * L, NV * L, 1.f, x);
+    write<NV>(to.v[j], width, 1.f, x);
+  }
+}
+
 // queries that the backward pass works on at a time: their lists stay in the second cache
 inline int64_t queries_together(int64_t most) {
   return std::max<int64_t>(8, 8192 / Lists::length(most));
@@ -288,13 +300,7 @@ void backward(Rows q, Rows k, Rows v, Rows out, Rows grad, const float* lse, con
       spread<NV>(grad_v, places, weights, keys.count(i), given + i * W);
     });
   }
-  for (int64_t j = 0; j < tokens; ++j) {
-    F x[NV];
-    read<NV>(grad_k + j * W, W, 1.f, x);
-    write<NV>(to.k[j], width, LN2, x);
-    read<NV>(grad_v + j * W, W, 1.f, x);
-    write<NV>(to.v[j], width, 1.f, x);
-  }
+  write_sums<NV>(grad_k, grad_v, tokens, width, to);
 }
 
 }  // namespace semanir

@@ -298,13 +298,7 @@ void backward_tiles(Rows q, Rows k, Rows v, Rows out, Rows grad, const float* ls
     spread_group<NV>(grad_k, changes, at.queries, group);
     spread_group<NV>(grad_v, at.weights, given, group);
   }
-  for (int64_t j = 0; j < tokens; ++j) {
-    F x[NV];
-    read<NV>(grad_k + j * W, W, 1.f, x);
-    write<NV>(to.k[j], width, LN2, x);
-    read<NV>(grad_v + j * W, W, 1.f, x);
-    write<NV>(to.v[j], width, 1.f, x);
-  }
+  write_sums<NV>(grad_k, grad_v, tokens, width, to);
   if (biases) add_slopes(slopes, tokens, codes, to.biases);
 }
 
