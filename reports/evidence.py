@@ -123,13 +123,14 @@ def judge_here(cells: Sequence[Cell], evidence: Sequence[Evidence]) -> list[Judg
     return [best([own]) for own, *_ in measurements(cells, here.scale, here.results)]
 
 
-def of_ablations(evidence: Sequence[Evidence]) -> Evidence:
-    """The results that ablations are compared in: never of two runs together.
+def of_ablations(evidence: Sequence[Evidence]) -> list[Evidence]:
+    """The runs that ablations are compared in, in the order in which they are asked.
 
-    Of the best scale that compares over several seeds; the run itself where none does.
+    The best scale that compares over several seeds first, the run itself where none does.
     """
     several = [one for one in by_rank(evidence) if _seeds(one.by_image) > 1]
-    return several[0] if several else evidence[0]
+    first, *_ = several or evidence
+    return [first, *(one for one in by_rank(evidence) if one is not first)]
 
 
 def _seeds(by_image: pd.DataFrame) -> int:

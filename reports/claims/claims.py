@@ -114,12 +114,8 @@ def judge(
     numbers: pd.DataFrame,
     results: pd.DataFrame,
     compared: Family,
-    scale: str,
 ) -> Judged:
-    """Both verdicts of a claim. results: means; compared: ablations, judged together.
-
-    Ablations are of networks trained here, scaled down unless the scale is that of the paper.
-    """
+    """Both verdicts of a claim. results: means; compared: ablations, judged together."""
     printed, printed_detail = UNPRINTED, ""
     if "printed" in claim:
         holds, printed_detail = evaluate(claim["printed"], numbers, "printed", results)
@@ -129,7 +125,6 @@ def judge(
         verdict, detail = UNMEASURED, form["reason"] if form else ""
     elif "ablation" in form:
         verdict, detail = judge_two_models(form, compared)
-        verdict = verdict if scale == "paper" else SCALED_DOWN.get(verdict, verdict)
     elif not needs_values(form):
         verdict, detail = NOTHING, ""
     else:
@@ -167,9 +162,9 @@ def render(evidence: Sequence[Evidence], out: Path) -> list[Judged]:
     numbers = frame(evidence)
     everywhere = pd.concat([pooled(evidence), *accepted_evidence()])
     compared_in = of_ablations(evidence)
-    scale, source = compared_in.scale, compared_in.source
-    compared = compare_all(compared_in.by_image, read_claims())
-    ledger = [judge(claim, numbers, everywhere, compared, scale) for claim in read_claims()]
+    scale, source = compared_in[0].scale, compared_in[0].source
+    compared = compare_all([one.by_image for one in compared_in], read_claims())
+    ledger = [judge(claim, numbers, everywhere, compared) for claim in read_claims()]
     with replacing(out / "claims.csv") as partial:
         lines = [asdict(one) | {"links": " ".join(to.href for to in one.links)} for one in ledger]
         pd.DataFrame(lines).to_csv(partial, index=False)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from reports.legend import FAILS, HOLDS, UNDECIDED, UNMEASURED, Verdict
+from reports.legend import FAILS, HOLDS, SCALED_DOWN, UNDECIDED, UNMEASURED, Verdict
 from reports.statistics.comparison import Comparison
 from reports.statistics.conclusions import MARGIN, Family
 
@@ -14,7 +14,7 @@ def judge_two_models(form: dict[str, Any], family: Family) -> tuple[Verdict, str
 
     expect: "better", "worse", or "as good": certainly not worse by `within` dB or more; that fails
     if the loss is certainly larger. Sets without an interval are named, and decide nothing where
-    others have one.
+    others have one. Networks that are trained here are scaled down unless at the paper's scale.
     """
     comparisons = family.find(form["ablation"], form["against"])
     for field in ("task", "dataset"):
@@ -43,7 +43,10 @@ def judge_two_models(form: dict[str, Any], family: Family) -> tuple[Verdict, str
     if known and unknown:
         others = (f"{one.mean:+.3f} dB on {one.dataset} {one.level}" for one in unknown)
         details.append(f"without an interval {', '.join(others)}")
-    return verdicts.pop() if len(verdicts) == 1 else UNDECIDED, "; ".join(details)
+    verdict = verdicts.pop() if len(verdicts) == 1 else UNDECIDED
+    if {one.scale for one in comparisons} != {"paper"}:
+        verdict = SCALED_DOWN.get(verdict, verdict)
+    return verdict, "; ".join(details)
 
 
 def _as_good(family: Family, one: Comparison, margin: float) -> Verdict:

@@ -6,13 +6,14 @@ levels) and figure10 (convergence).
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from reports.claims.claims import read_claims
-from reports.collect import means
+from reports.evidence import Evidence, of_ablations
 from reports.figures import figure03, figure05, figure10, forest, plots
 from reports.pages.template import write_page
 from reports.statistics.ablations import ablations
@@ -47,14 +48,15 @@ def shares(results: pd.DataFrame, one: Comparison) -> dict[str, float | None]:
 # --- page ------------------------------------------------------------------------------------
 
 
-def render(scale: str, by_image: pd.DataFrame, out: Path, source: str = "") -> Family:
+def render(evidence: Sequence[Evidence], out: Path) -> Family:
     """Write the page, its comparisons as CSV, and the figures as SVG and CSV.
 
-    An SVG that has nothing to show says so. source: where results come from that were not made
-    here.
+    The figures are of the first of `of_ablations`. An SVG that has nothing to show says so.
     """
-    results = means(by_image)
-    family = compare_all(by_image, read_claims())
+    runs = of_ablations(evidence)
+    first = runs[0]
+    scale, results = first.scale, first.results
+    family = compare_all([one.by_image for one in runs], read_claims())
     concluded = [(one, family.conclude(one)) for one in family.comparisons]
     _write_csv(out / "ablations.csv", pd.DataFrame([row(*both) for both in concluded]))
     _write_svg(out / "ablations.svg", drawn := forest.draw(family), "Ablations", scale)
@@ -69,19 +71,22 @@ def render(scale: str, by_image: pd.DataFrame, out: Path, source: str = "") -> F
         _write_svg(out / f"{name}.svg", svg, figure.TITLE, scale)
         facts = {"title": figure.TITLE, "printed": figure.PRINTED, "measured": figure.MEASURED}
         figures.append(facts | {"name": name, "svg": svg})
-    costly = results[results["metric"].isin(["eval_multiply_adds", "train_seconds"])]
+    costly = {
+        one.scale: one.results[one.results["metric"].isin(["eval_multiply_adds", "train_seconds"])]
+        for one in reversed(runs)
+    }
     rows = ablations(family)
     write_page(
         out / "ablations.html",
         "ablations.html.j2",
         stamp=get_scale(scale)["stamp"],
         scale=scale,
-        source=source,
+        source=first.source,
         decided=[one for one in rows if one.known],
         undecided=[one for one in rows if not one.known],
         concluded=Counter((said.name, str(said)) for one, said in concluded if one.known),
         comparisons=len(concluded),
-        share=lambda one: shares(costly, one),
+        share=lambda one: shares(costly[one.scale], one),
         signed=signed,
         forest=drawn,
         close_up=forest.close_up(family),
@@ -111,8 +116,14 @@ def summary(family: Family) -> str:
 
 def row(one: Comparison, conclusion: Conclusion) -> dict[str, Any]:
     """A comparison as a line of the CSV; interval and p empty where there are none."""
-    names = ("task", "dataset", "level", "model", "against", "images", "by_seed", "mean")
+    names = ("task", "dataset", "level", "model", "against", "scale", "images", "mean")
     numbers = {"low": one.low, "high": one.high, "p": float(one.crossed.p_differs())}
     numbers |= {"adjusted_p": conclusion.differs, "adjusted_p_equal": conclusion.equal}
     known = numbers if one.known else dict.fromkeys(numbers)
-    return {name: getattr(one, name) for name in names} | known | {"conclusion": str(conclusion)}
+    seeds = {"seeds": len(one.by_seed)}
+    return (
+        {name: getattr(one, name) for name in names}
+        | seeds
+        | known
+        | {"conclusion": str(conclusion)}
+    )

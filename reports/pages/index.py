@@ -127,7 +127,7 @@ def render(
         gaps=gaps(judged),
         unfinished=len(unfinished(Path(paths.RESULTS.format(scale=here.scale)).parent)),
         claims=tally(ledger),
-        ablations=of_ablations(evidence),
+        ablations=of_ablations(evidence)[0],
         gains=gains(here.results).to_dict("records"),
         makers=makers(pd.concat([one.by_image for one in evidence])),
         maps=figure04.maps(read_record(activation)) if activation else "",

@@ -57,6 +57,11 @@ class Ablation:
         return " to ".join(map(signed, ends))
 
     @property
+    def scale(self) -> str:
+        """The scale that it was run at; one alone, as it is compared in one run."""
+        return self.places[0][0].scale
+
+    @property
     def seeds(self) -> str:
         return self._range(str, (len(one.by_seed) for one, _ in self.places))
 

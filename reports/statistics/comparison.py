@@ -110,7 +110,7 @@ class Crossed:
 class Comparison:
     """`model` minus `against`, PSNR in dB, on one task, set and level.
 
-    by_seed: mean difference of each seed.
+    by_seed: mean difference of each seed. scale: that both were run at.
     """
 
     task: str
@@ -120,6 +120,7 @@ class Comparison:
     against: str
     by_seed: dict[int, float]
     crossed: Crossed
+    scale: str = ""
 
     @property
     def images(self) -> int:

@@ -7,7 +7,8 @@ drawn from one seed or one image, whatever they show.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -101,10 +102,12 @@ def _cell_of(one: Comparison) -> tuple[str, str, str, frozenset[str]]:
     return one.task, one.dataset, one.level, frozenset((one.model, one.against))
 
 
-def compare_all(by_image: pd.DataFrame, claims: Iterable[dict[str, Any]]) -> Family:
+def compare_all(runs: Iterable[pd.DataFrame], claims: Iterable[dict[str, Any]]) -> Family:
     """Every ablation of models.yaml against what it changes, then what the claims ask for besides.
 
-    Where inference alone changes that is the model whose weights it takes.
+    Where inference alone changes that is the model whose weights it takes. runs: results by image,
+    the best first. Two models are compared on a task in the first run that has an interval for
+    them there, or else in the first that has both; never in two runs together.
     """
     wanted = [
         (model, entry.get("weights_of", entry["of"]))
@@ -117,9 +120,21 @@ def compare_all(by_image: pd.DataFrame, claims: Iterable[dict[str, Any]]) -> Fam
     first = {frozenset(models): models for models in reversed(wanted)}
     once = [models for models in dict.fromkeys(wanted) if first[frozenset(models)] == models]
     differences = {name for models in once for name in models if " - " in name}
-    scores = pd.concat([by_image, *(_difference(by_image, name) for name in sorted(differences))])
-    psnr = by_model(scores)
-    return Family([one for models in once for one in compare(psnr, *models)])
+    in_runs = []
+    for run in runs:
+        scores = pd.concat([run, *(_difference(run, name) for name in sorted(differences))])
+        scales = run["scale"].unique()
+        in_runs.append((by_model(scores), scales[0] if len(scales) == 1 else ""))
+    found: dict[tuple[tuple[str, str], str], list[Comparison]] = {}
+    for models, (psnr, scale) in product(once, in_runs):
+        of_task: dict[str, list[Comparison]] = {}
+        for one in compare(psnr, *models):
+            of_task.setdefault(one.task, []).append(replace(one, scale=scale))
+        for task, places in of_task.items():
+            before = found.get((models, task), ())
+            if not before or (not any(one.known for one in before) and any(p.known for p in places)):
+                found[models, task] = places
+    return Family([one for places in found.values() for one in places])
 
 
 def _difference(by_image: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -161,11 +161,9 @@ def run_compare(args: argparse.Namespace) -> None:
 
 def run_ablations(args: argparse.Namespace) -> None:
     """Render one thing changed at a time, compared over images and seeds, and figures 3, 5, 10."""
-    from reports.evidence import of_ablations
     from reports.pages import ablations
 
-    one = of_ablations(_evidence(args))
-    print(ablations.summary(ablations.render(one.scale, one.by_image, args.out, one.source)))
+    print(ablations.summary(ablations.render(_evidence(args), args.out)))
 
 
 def run_index(args: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ import pytest
 from made_records import denoised, eval_record, train_record
 
 from reports.collect import means, read_records
+from reports.evidence import Evidence
 from reports.figures import figure03, plots
 from reports.figures.figure03 import over_k
 from reports.figures.figure05 import over_levels
@@ -35,7 +36,7 @@ def test_each_ablation_is_compared_with_what_it_changes_once(tmp_path):
     """
     asked = [("semanir-u", "semanir-u-window16"), ("semanir-u-at-k8", "semanir-u-fixed-at-k8")]
     claims = [{"measured": {"ablation": one, "against": other}} for one, other in asked * 2]
-    comparisons = compare_all(read_records(denoised(tmp_path, GAINS)), [{}, *claims]).comparisons
+    comparisons = compare_all([read_records(denoised(tmp_path, GAINS))], [{}, *claims]).comparisons
     assert {(one.model, one.against): one.mean for one in comparisons} == pytest.approx(
         {
             ("semanir-u-fixed", "semanir-u"): 0.1,
@@ -95,7 +96,7 @@ def test_costs_are_shares_of_what_is_compared_with(tmp_path):
     results = read_records(records)
     assert costs(results, "semanir-u", TASK) == {"multiply_adds": 4e9, "seconds": 20.0}
     assert costs(results, "semanir-u-at-k8", TASK) == {"multiply_adds": None, "seconds": 20.0}
-    (one,) = compare_all(results, ()).comparisons
+    (one,) = compare_all([results], ()).comparisons
     assert shares(results, one) == {"multiply_adds": 1.25, "seconds": 3.0}
 
 
@@ -116,7 +117,7 @@ def test_page_figures_and_numbers_are_written(tmp_path):
     records = [eval_record(tmp_path, task, model, scores) for model in both]
     records += denoised(tmp_path, GAINS)
     records.append(train_record(tmp_path, "semanir-s", [(40, 30), (80, 31)]))
-    family = ablations.render("smoke", read_records(records), tmp_path)
+    family = ablations.render([Evidence("smoke", read_records(records))], tmp_path)
     assert "window: 16: +0.300 dB" in ablations.summary(family)
     page = (tmp_path / "ablations.html").read_text()
     assert page.count("<svg") == 5 and "http" not in page and "-0.000" not in page
@@ -135,7 +136,7 @@ def test_page_figures_and_numbers_are_written(tmp_path):
 
 def test_a_scale_without_ablations_says_so(tmp_path):
     record = eval_record(tmp_path, "sr-x2", "semanir-s", [("set5", "x2", 30, 0.9, 0.9)])
-    ablations.render("release", read_records([record]), tmp_path)
+    ablations.render([Evidence("release", read_records([record]))], tmp_path)
     page = (tmp_path / "ablations.html").read_text()
     assert "<svg" not in page and page.count("Not measured at this") == 3
     assert pd.read_csv(tmp_path / "figure03.csv").empty
@@ -153,7 +154,7 @@ def test_sets_of_a_task_are_one_row_and_say_where_they_differ(tmp_path):
                 for n in range(6)
             ]
             records.append(eval_record(tmp_path, TASK, model, scores, seed=seed))
-    (row,) = rows_of(compare_all(read_records(records), ()))
+    (row,) = rows_of(compare_all([read_records(records)], ()))
     assert (row.label, row.task) == ("all keys instead of the dictionary's", TASK)
     assert sorted(row.conclusion.split(", ")) == ["1 better", "1 equal within 0.05 dB"]
     assert row.verdict.name == "inconclusive" and row.known
@@ -162,12 +163,31 @@ def test_sets_of_a_task_are_one_row_and_say_where_they_differ(tmp_path):
     assert [len(one.by_seed) for one, _ in row.places] == [3, 3]
 
 
+def test_an_ablation_is_compared_in_the_best_run_that_has_it(tmp_path):
+    """One of one seed stands beside those of several; never are two runs mixed."""
+
+    def run(scale, gains, seeds):
+        folder = tmp_path / scale
+        folder.mkdir()
+        return read_records(denoised(folder, gains, seeds=seeds)).assign(scale=scale)
+
+    mini = run("mini", {"semanir-u": 0, "semanir-u-dense": 0.1}, (0, 1, 2))
+    new = {"semanir-u": 5, "semanir-u-dense": 7, "semanir-u-window16": 6}
+    smoke = run("smoke", new, (0,))
+    family = ablations.render([Evidence("smoke", smoke), Evidence("mini", mini, "box")], tmp_path)
+    found = {(one.model, one.scale, one.known): one.mean for one in family.comparisons}
+    expected = {("semanir-u-dense", "mini", True): 0.1, ("semanir-u-window16", "smoke", False): 1.0}
+    assert found == pytest.approx(expected)
+    page = (tmp_path / "ablations.html").read_text()
+    assert page.count("smoke scale</small>") == 1 and "mini scale</small>" not in page
+
+
 def test_ablations_of_one_seed_are_folded_and_the_forest_says_what_it_shows(tmp_path):
     records = denoised(tmp_path, GAINS) + [
         eval_record(tmp_path, "sr-x2", model, [("set5", "x2", psnr, 0.9, 0.9)] * 2)
         for model, psnr in (("semanir-b", 30), ("semanir-b-fixed", 31))
     ]
-    ablations.render("smoke", read_records(records), tmp_path)
+    ablations.render([Evidence("smoke", read_records(records))], tmp_path)
     shown, folded = (tmp_path / "ablations.html").read_text().split("<details><summary>1 ablation")
     assert "of one seed" in folded and "+1.000" in folded and "+1.000" not in shown
     svg = (tmp_path / "ablations.svg").read_text()

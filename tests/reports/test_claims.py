@@ -73,12 +73,12 @@ def numbers():
 @pytest.fixture(scope="module")
 def unmeasured(numbers):
     """Every claim, nothing measured."""
-    return [judge(claim, numbers, EMPTY, Family([]), "mini") for claim in read_claims()]
+    return [judge(claim, numbers, EMPTY, Family([])) for claim in read_claims()]
 
 
-def judged(numbers, name, results=EMPTY, by_image=EMPTY, scale="mini"):
+def judged(numbers, name, results=EMPTY, by_image=EMPTY):
     claim = next(claim for claim in read_claims() if claim["id"] == name)
-    return judge(claim, numbers, results, compare_all(by_image, read_claims()), scale)
+    return judge(claim, numbers, results, compare_all([by_image], read_claims()))
 
 
 def test_the_papers_own_tables_contradict_these_and_no_others(unmeasured):
@@ -228,7 +228,7 @@ def test_ablations_give_a_measured_verdict(tmp_path, numbers, name, gains, seeds
     one = judged(numbers, name, EMPTY, read_records(records))
     assert one.verdict == verdict
     assert detail in one.detail and "10 images" in one.detail
-    full = judged(numbers, name, EMPTY, read_records(records), scale="paper")
+    full = judged(numbers, name, EMPTY, read_records(records).assign(scale="paper"))
     assert full.verdict == verdict.removesuffix(", scaled down")
 
 

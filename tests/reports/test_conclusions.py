@@ -19,7 +19,7 @@ def compared(differences, model="one", against="other", task="t", dataset="set")
     if table.ndim == 1:
         table = table[:, None] + 0.001 * np.cos(np.arange(10))
     by_seed = dict(enumerate(table.mean(1)))
-    return Comparison(task, dataset, "l", model, against, by_seed, Crossed.of(table))
+    return Comparison(task, dataset, "l", model, against, by_seed, Crossed.of(table), "paper")
 
 
 def alone(differences, margin=MARGIN):
@@ -136,7 +136,7 @@ def test_claims_over_several_sets(places, form, verdict):
 def test_the_documents_say_what_the_accepted_results_conclude():
     (path,) = ACCEPTED.glob("mini-*.csv.gz")
     claims = read_claims()
-    family = compare_all(read_results(path), claims)
+    family = compare_all([read_results(path)], claims)
     known = [one for one in family.comparisons if one.known]
     concluded = Counter(family.conclude(one).name for one in known)
     text, short = (

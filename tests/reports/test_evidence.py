@@ -134,8 +134,8 @@ def test_ablations_are_of_the_best_scale_with_several_seeds(tmp_path):
     smoke = Evidence("smoke", results_of(tmp_path, "smoke", "semanir-s", 33.0))
     mini = Evidence("mini", results_of(tmp_path, "mini", "semanir-s", 33.0, (0, 1)), "box")
     paper = Evidence("paper", results_of(tmp_path, "paper", "semanir-s", 33.0))
-    assert evidence.of_ablations([smoke, mini, paper]) is mini
-    assert evidence.of_ablations([smoke, paper]) is smoke
+    assert evidence.of_ablations([smoke, mini, paper]) == [mini, paper, smoke]
+    assert evidence.of_ablations([smoke, paper]) == [smoke, paper]
 
 
 def test_counts_do_not_depend_on_the_machine(tmp_path):

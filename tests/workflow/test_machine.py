@@ -133,7 +133,9 @@ def test_the_price_comes_first_and_hides_no_change(tmp_path):
     assert (order[0], order[-1]) == ("price", "train")
     scales = folder / "semanir/plan/scales.yaml"
     text = scales.read_text(encoding="utf-8")
-    scales.write_text(text.replace("iterations: 800", "iterations: 801"), encoding="utf-8")
+    changed = re.sub(r"(?<=iterations: )880\b", "881", text)
+    assert changed != text
+    scales.write_text(changed, encoding="utf-8")
     planned = re.findall(r"rule (\w+):", worked(typed(f"{command} -n", folder)))
     assert sorted(planned) == ["price", "train"]
 
