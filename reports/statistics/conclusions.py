@@ -131,10 +131,14 @@ def compare_all(runs: Iterable[pd.DataFrame], claims: Iterable[dict[str, Any]]) 
         for one in compare(psnr, *models):
             of_task.setdefault(one.task, []).append(replace(one, scale=scale))
         for task, places in of_task.items():
-            before = found.get((models, task), ())
-            if not before or (not any(one.known for one in before) and any(p.known for p in places)):
+            before = found.get((models, task), [])
+            if not before or _known(places) > _known(before):
                 found[models, task] = places
     return Family([one for places in found.values() for one in places])
+
+
+def _known(comparisons: Iterable[Comparison]) -> bool:
+    return any(one.known for one in comparisons)
 
 
 def _difference(by_image: pd.DataFrame, name: str) -> pd.DataFrame:
