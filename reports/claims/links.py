@@ -36,13 +36,18 @@ def links(claim: dict[str, Any], numbers: pd.DataFrame) -> tuple[Link, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def claims_about(claims: Iterable[dict[str, Any]], numbers: pd.DataFrame) -> dict[str, list[str]]:
-    """Id of a cell -> ids of the claims whose forms name it."""
+def claims_about(
+    claims: Iterable[dict[str, Any]], numbers: pd.DataFrame, table: str
+) -> dict[str, list[str]]:
+    """Id of a cell of a table -> ids of the claims whose forms name it.
+
+    numbers: of reports.claims.numbers, `printed_numbers` is enough.
+    """
     found: dict[str, list[str]] = {}
     for claim in claims:
         forms = [claim[side] for side in ("printed", "measured") if side in claim]
-        named = [name for form in forms for name in cells_of(form, numbers)["cell_id"]]
-        for cell in dict.fromkeys(named):
+        named = pd.concat([cells_of(form, numbers) for form in forms] or [numbers[:0]])
+        for cell in named.loc[named["table"] == table, "cell_id"].unique():
             found.setdefault(cell, []).append(claim["id"])
     return found
 

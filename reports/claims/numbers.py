@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import cache
 from typing import Any
 
 import pandas as pd
@@ -16,21 +17,29 @@ from semanir.plan.models import is_ours
 def frame(evidence: Sequence[Evidence]) -> pd.DataFrame:
     """A line a printed number: what it is called, and what is known of it.
 
-    Columns: fields of Cell, cell_id, name, printed, measured, verdict, decimals, fitted.
-    measured is NaN but for networks at full size on the printed photographs.
+    Columns: those of `printed_numbers`, measured, verdict, decimals. measured is NaN but for
+    networks at full size on the printed photographs.
     """
     rows = []
     for table in tables():
         for judged in judge_cells(cells(table), evidence):
             if judged.cell.kind == "number":
                 measured = judged.measured if judged.verdict in AS_PRINTED else None
-                values: dict[str, Any] = {"printed": float(judged.cell.value), "measured": measured}
-                values |= {"verdict": judged.verdict, "decimals": judged.decimals}
-                values |= {"fitted": is_fitted(judged.cell), "cell_id": cell_id(judged.cell)}
-                column = " ".join(filter(None, column_of(judged.cell)))
-                values |= {"name": f"{judged.cell.row}, {column}"}
-                rows.append(asdict(judged.cell) | values)
-    return pd.DataFrame(rows).astype({"measured": float})
+                rows.append((measured, judged.verdict, judged.decimals))
+    found = pd.DataFrame(rows, columns=["measured", "verdict", "decimals"])
+    return printed_numbers().join(found.astype({"measured": float}))
+
+
+@cache
+def printed_numbers() -> pd.DataFrame:
+    """What numbers are called: fields of Cell, cell_id, name, printed, fitted."""
+    rows = []
+    for cell in (cell for table in tables() for cell in cells(table) if cell.kind == "number"):
+        column = " ".join(filter(None, column_of(cell)))
+        values: dict[str, Any] = {"name": f"{cell.row}, {column}", "printed": float(cell.value)}
+        values |= {"fitted": is_fitted(cell), "cell_id": cell_id(cell)}
+        rows.append(asdict(cell) | values)
+    return pd.DataFrame(rows)
 
 
 def is_fitted(cell: Cell) -> bool:

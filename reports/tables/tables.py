@@ -6,7 +6,8 @@ from typing import Any
 
 from reports import legend
 from reports.claims.claims import read_claims
-from reports.claims.links import claims_of_table
+from reports.claims.links import claims_about, claims_of_table
+from reports.claims.numbers import printed_numbers
 from reports.evidence import RANKS, Evidence, judge_cells, judge_here, pooled
 from reports.pages.template import write_page
 from reports.tables import complexity, efficiency, memory
@@ -126,6 +127,7 @@ def render(table: str, evidence: Sequence[Evidence], out: Path) -> None:
         quality=QUALITY,
         copies=copies,
         claims=claims_of_table(read_claims(), table),
+        claims_of=claims_about(read_claims(), printed_numbers(), table),
         **best,
         **context,
         **helpers,

@@ -112,9 +112,12 @@ def test_the_address_of_a_cell_opens_its_dialog(browser, page):
     browser.run("location.hash = arguments[0]", first)
     browser.wait("return document.getElementById('facts').open")
     assert seen(browser, "dialog h2") == ["IPT ×2, Set5 PSNR"]
-    assert browser.run("return document.querySelector('dialog p a').hash") == f"#{first}"
+    assert browser.run("return document.querySelector('dialog p.link a').hash") == f"#{first}"
+    assert seen(browser, "dialog p.claims") == []  # no claim names it
     browser.run("location.hash = arguments[0]", second)
     browser.wait("return document.querySelector('dialog h2').textContent.startsWith('SemanIR-B')")
+    about = [link.get_attribute("href") for link in browser.find("dialog p.claims a")]
+    assert {link.partition("#")[2] for link in about} == {"state-of-the-art", "sr-base-over-small"}
     assert browser.console() == []
 
 

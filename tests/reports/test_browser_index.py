@@ -35,7 +35,7 @@ def pages(everything, tmp_path_factory):
     results = read_results(path)
     figure04.render(activation, folder)
     visual.render("smoke", visual.visuals(visuals, results), folder)
-    ablations.render("smoke", results, folder)
+    ablations.render([Evidence("smoke", results)], folder)
     evidence = [Evidence("smoke", results)]
     claims.render(evidence, folder)
     index.render(evidence, folder / "index.html", visuals, activation)

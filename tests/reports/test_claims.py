@@ -312,7 +312,10 @@ def test_claims_lead_to_their_cells_and_cells_to_their_claims(numbers):
         if (row.table, row.method, row.dataset) == ("table09", "SemanIR", "Kodak")
     )
     claims = [claim for claim in read_claims() if "demosaicking" in claim["id"]]
-    assert claims_about(claims, numbers)[cell] == ["demosaicking-best", "demosaicking-kodak"]
+    assert claims_about(claims, numbers, "table09")[cell] == [
+        "demosaicking-best",
+        "demosaicking-kodak",
+    ]
     of_table = ["demosaicking-best", "demosaicking-kodak", "demosaicking-mcmaster"]
     assert claims_of_table(claims, "table09")[:3] == of_table
     assert claims_of_table(claims, "table10") == []
