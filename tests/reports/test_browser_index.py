@@ -134,6 +134,40 @@ def test_text_of_figures_has_the_colour_of_the_page(browser, pages, name, dark):
     assert set(colours) == {browser.run("return getComputedStyle(document.body).color")}
 
 
+def found(browser, words):
+    """What a search says, and the files and anchors that it links."""
+    (field,) = browser.find("search input")
+    field.clear()
+    field.send_keys(words)
+    links = [one.get_attribute("href").rpartition("/")[2] for one in browser.find("search li a")]
+    return browser.find("search [role=status]")[0].text, links
+
+
+def test_numbers_and_claims_are_found_by_words_in_any_order(browser, pages):
+    """Table 10 prints SwinIR at scale 4 on Set5: 32.92 dB and 0.9044."""
+    browser.open(pages / "index.html")
+    swinir = [
+        "table10.html#table10-swinir-x4-set5-psnr",
+        "table10.html#table10-swinir-x4-set5-ssim",
+    ]
+    assert found(browser, "set5 SwinIR x4") == ("2 found.", swinir)
+    assert found(browser, "set5 swinir x4 32.92") == ("1 found.", swinir[:1])
+    assert found(browser, "41.7%")[1] == [
+        "claims.html#fewer-parameters-than-hat",
+        "claims.html#faster-than-hat",
+    ]
+    told, links = found(browser, "psnr")
+    assert told.endswith("found, the first 20 shown.") and len(links) == 20
+    assert found(browser, "nowhere") == ("0 found.", [])
+    assert browser.axe() == [] and browser.console() == []
+
+
+def test_without_javascript_there_is_no_search(browser, pages):
+    browser.open(pages / "index.html", script=False)
+    assert not browser.find("search")[0].is_displayed()
+    browser.open(pages / "index.html")  # scripts run again for who comes next
+
+
 def on_paper(browser, path):
     """The page as it is printed: A4 landscape within margins of 10 mm."""
     browser.open(path, (1047, 718))
