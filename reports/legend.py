@@ -127,7 +127,7 @@ FAILS_SCALED_DOWN = Verdict(
     "does not hold, scaled down", "✗", "scaled", "contradicted by tiny networks trained here"
 )
 UNDECIDED = Verdict(
-    "inconclusive", "?", "scaled", "measured, and seeds and images decide it neither way"
+    "inconclusive", "?", "quoted", "measured, and seeds and images decide it neither way"
 )
 BY_CONSTRUCTION = Verdict(
     "by construction", "≡", "quoted", "true of a network that was fitted to the printed number"

@@ -40,7 +40,7 @@ def draw(rows: pd.DataFrame) -> str:
         return ""
     groups = list(rows.groupby("family", sort=False))
     styles = dict(zip(sorted(rows["dataset"].unique()), plots.styles(), strict=False))
-    figure = plots.panels(len(groups), width=max(4, 3.2 * len(groups)), shared=True)
+    figure = plots.panels(len(groups), width=max(4, 3.1 * len(groups)), shared=True)
     for axes, (family, group) in zip(figure.axes, groups, strict=True):
         for dataset, of_set in group.groupby("dataset"):
             style = styles[dataset]

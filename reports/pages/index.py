@@ -12,9 +12,11 @@ from typing import Any
 import pandas as pd
 
 from reports import legend
+from reports.claims.claims import read_claims
 from reports.evidence import Evidence, by_rank, judge_cells, of_ablations
 from reports.figures import figure04, visual
 from reports.pages.missing import gaps
+from reports.pages.search import places
 from reports.pages.template import write_page
 from reports.pages.verdict_box import box, headlines, read_ledger
 from reports.tables import stand_ins
@@ -125,6 +127,7 @@ def render(
         box=box(judged),
         headlines=headlines(ledger),
         gaps=gaps(judged),
+        places=places(judged, read_claims()),
         unfinished=len(unfinished(Path(paths.RESULTS.format(scale=here.scale)).parent)),
         claims=tally(ledger),
         ablations=of_ablations(evidence)[0],

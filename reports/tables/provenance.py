@@ -6,6 +6,7 @@ from reports.remedies import remedy, repeat
 from reports.tables.layouts import column_of, layouts
 from reports.tables.text import difference, number, printed, where
 from reports.tables.verdicts import JudgedCell
+from semanir.plan.cells import COUNTED
 
 OTHER_METRICS = {
     "ssim_matlab": "SSIM matlab",
@@ -49,7 +50,7 @@ def _measurement(judged: JudgedCell, ends: tuple[float, float] | None, unit: str
     )
     return {
         "measured": f"{judged.measured:.6g}{unit}",
-        "difference": f"{difference(judged)}{unit}" if difference(judged) else None,
+        "difference": f"{difference(judged)}{unit}{_share(judged)}" if difference(judged) else None,
         INTERVAL: f"{ends[0]:.6g} to {ends[1]:.6g}{unit} ({moved})" if ends else None,
         "scale": judged.scale,
         "on": f"{facts.get('dataset')}, {facts.get('images', 0):.0f} images"
@@ -67,6 +68,13 @@ def _measurement(judged: JudgedCell, ends: tuple[float, float] | None, unit: str
         "commit": f"{facts.get('commit')}, source {facts.get('source')}",
         "records" if len(facts["records"]) > 1 else "record": "; ".join(facts["records"]),
     }
+
+
+def _share(judged: JudgedCell) -> str:
+    """Of a count the difference in percent: one that differs may do so in its last digit alone."""
+    if judged.cell.metric not in COUNTED or judged.difference is None:
+        return ""
+    return f" ({100 * judged.difference / float(judged.cell.value):+.2f} %)"
 
 
 def _in_short(judged: JudgedCell) -> str:

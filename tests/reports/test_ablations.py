@@ -18,6 +18,7 @@ from reports.statistics.ablations import ablations as rows_of
 from reports.statistics.comparison import signed
 from reports.statistics.conclusions import compare_all
 from reports.statistics.labels import changes, label
+from semanir.plan.plan import Plan
 
 TASK = "denoise_gray-sigma25"
 GAINS = {
@@ -101,14 +102,22 @@ def test_costs_are_shares_of_what_is_compared_with(tmp_path):
 
 
 def test_weights_and_the_course_of_a_training(tmp_path):
-    """0x0102 is 258; a record without its hash has none."""
-    path = train_record(tmp_path, "semanir-b", [(400, 30.5), (1200, 31.25)])
+    """0x0102 is 258; a record without its hash has none. Seven validations are no course."""
+    points = [[step, 30 + step / 1000] for step in range(100, 900, 100)]
+    path = train_record(tmp_path, "semanir-b", points)
     results = read_records([path])
     assert results[results["metric"] == "weights"]["value"].tolist() == [258]
-    course = over_steps(results)[["model", "step", "psnr"]]
-    assert course.to_numpy().tolist() == [["semanir-b", 400, 30.5], ["semanir-b", 1200, 31.25]]
+    short = train_record(tmp_path, "semanir-s", points[1:])
+    course = over_steps(read_records([path, short]))[["model", "step", "psnr"]]
+    assert course.to_numpy().tolist() == [["semanir-b", *point] for point in points]
     path.write_text(path.read_text().replace("tensors_sha256", "other"))
     assert set(read_records([path])["metric"]) == {"train_seconds", "holdout_psnr"}
+
+
+@pytest.mark.parametrize("scale", ["mini", "release", "gpu", "paper"])
+def test_every_scale_but_smoke_validates_often_enough_for_a_course(scale):
+    recipe = Plan(scale).recipe("sr-x2", "semanir-s")
+    assert recipe["iterations"] // recipe.get("validate_every", 5000) >= 8
 
 
 def test_page_figures_and_numbers_are_written(tmp_path):
@@ -116,7 +125,7 @@ def test_page_figures_and_numbers_are_written(tmp_path):
     both, task = ("semanir-u", "input"), "denoise_gray-blind"
     records = [eval_record(tmp_path, task, model, scores) for model in both]
     records += denoised(tmp_path, GAINS)
-    records.append(train_record(tmp_path, "semanir-s", [(40, 30), (80, 31)]))
+    records.append(train_record(tmp_path, "semanir-s", [(10 * n, 30 + n) for n in range(1, 9)]))
     family = ablations.render([Evidence("smoke", read_records(records))], tmp_path)
     assert "window: 16: +0.300 dB" in ablations.summary(family)
     page = (tmp_path / "ablations.html").read_text()
@@ -127,7 +136,7 @@ def test_page_figures_and_numbers_are_written(tmp_path):
     better = list(table["conclusion"]).count("better")
     cell = '<td class="text match"><span aria-hidden="true">▲</span> better</td>'
     assert page.count(cell) == better
-    lines = {"figure03": 12, "figure05": 2, "figure10": 2, "ablations": len(table)}
+    lines = {"figure03": 12, "figure05": 2, "figure10": 8, "ablations": len(table)}
     for name, rows in lines.items():
         assert len(pd.read_csv(tmp_path / f"{name}.csv")) == rows
         text = (tmp_path / f"{name}.svg").read_text()

@@ -98,7 +98,7 @@ def test_on_paper_rows_stay_whole_and_what_is_folded_is_printed(browser, page):
     assert browser.run(style, "thead", "display") == "table-header-group"
     assert browser.run(style, "main p", "orphans") == "3"
     assert browser.run(style, ".scroll", "maskImage") == "none"
-    for control in ("header nav", ".copies", "footer details"):
+    for control in ("header nav", ".copies", "footer"):
         assert browser.run(style, control, "display") == "none"
     browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 

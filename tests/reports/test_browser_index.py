@@ -134,6 +134,75 @@ def test_text_of_figures_has_the_colour_of_the_page(browser, pages, name, dark):
     assert set(colours) == {browser.run("return getComputedStyle(document.body).color")}
 
 
+def found(browser, words):
+    """What a search says, and the files and anchors that it links."""
+    (field,) = browser.find("search input")
+    field.clear()
+    field.send_keys(words)
+    links = [one.get_attribute("href").rpartition("/")[2] for one in browser.find("search li a")]
+    return browser.find("search [role=status]")[0].text, links
+
+
+def test_numbers_and_claims_are_found_by_words_in_any_order(browser, pages):
+    """Table 10 prints SwinIR at scale 4 on Set5: 32.92 dB and 0.9044."""
+    browser.open(pages / "index.html")
+    swinir = [
+        "table10.html#table10-swinir-x4-set5-psnr",
+        "table10.html#table10-swinir-x4-set5-ssim",
+    ]
+    assert found(browser, "set5 SwinIR x4") == ("2 found.", swinir)
+    assert found(browser, "set5 swinir x4 32.92") == ("1 found.", swinir[:1])
+    assert found(browser, "41.7%")[1] == [
+        "claims.html#fewer-parameters-than-hat",
+        "claims.html#faster-than-hat",
+    ]
+    told, links = found(browser, "psnr")
+    assert told.endswith("found, the first 20 shown.") and len(links) == 20
+    assert found(browser, "nowhere") == ("0 found.", [])
+    assert browser.axe() == [] and browser.console() == []
+
+
+def test_without_javascript_there_is_no_search(browser, pages):
+    browser.open(pages / "index.html", script=False)
+    assert not browser.find("search")[0].is_displayed()
+    browser.open(pages / "index.html")  # scripts run again for who comes next
+
+
+def on_paper(browser, path):
+    """The page as it is printed: A4 landscape within margins of 10 mm."""
+    browser.open(path, (1047, 718))
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_on_paper_what_stays_together_fits_a_sheet_and_no_foot_stands_alone(browser, pages, name):
+    """190 mm are 718 pixels. What Chromium keeps together are boxes within a line."""
+    on_paper(browser, pages / f"{name}.html")
+    script = """return [...document.querySelectorAll('.together, figure.compare')]
+      .map(one => [getComputedStyle(one).display, one.getBoundingClientRect().height])"""
+    kept = browser.run(script)
+    upright = browser.run(
+        "return [...document.querySelectorAll('.upright')]"
+        ".map(one => one.getBoundingClientRect().height)"
+    )
+    foot = browser.run("return getComputedStyle(document.querySelector('footer')).display")
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    number = {"ablations": 3, "claims": 1, "figure04": 1, "visual": 5, "index": 4}[name]
+    assert len(kept) == number and max(height for _, height in kept) <= 718
+    assert {how for how, _ in kept} <= {"inline-block", "block"}
+    assert all(height <= 1047 for height in upright) and len(upright) == (name == "ablations")
+    assert foot == "none"
+
+
+def test_on_paper_the_pair_of_crops_stands_side_by_side(browser, pages):
+    on_paper(browser, pages / "visual.html")
+    pair = [one.rect for one in browser.find(".compare:first-of-type .stack .one")]
+    slider = browser.find(".stack input")[0].is_displayed()
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    assert pair[0]["y"] == pair[1]["y"] and pair[0]["x"] + pair[0]["width"] <= pair[1]["x"]
+    assert not slider
+
+
 def share(browser):
     """Share of the first picture's columns that are degraded, as painted on the screen."""
     stack = browser.find(".stack")[0]

@@ -137,7 +137,7 @@ def test_where_evidence_is_from_is_told(rendered, everything):
 
 
 def test_claims_are_shown_as_soon_as_there_are_some(rendered, everything, tmp_path):
-    assert "claims.html#" not in rendered(everything)  # all pages link the page of claims
+    assert 'href="claims.html#' not in rendered(everything)  # all pages link the page of claims
     first, second, *_ = HEADLINES.items()
     lines = ["id,kind,printed,verdict", f"{first[1]},claim,does not hold,holds"]
     lines += [f"{second[1]},claim,not printed,inconclusive", "other,finding,holds,holds"]

@@ -148,6 +148,12 @@ def test_provenance_of_a_measurement_on_stand_ins(rendered, everything):
     }
 
 
+def test_a_count_says_by_what_share_it_differs(rendered):
+    """1.234567 M for the 20.77 M that are printed."""
+    facts = tip_of(Page(text_of(rendered, "table03.html")), "×4 SR: HAT, #P [M]")
+    assert facts["difference"] == "-19.535 M (-94.06 %)"
+
+
 def test_provenance_of_a_printed_cell_names_what_would_measure_it(rendered):
     page = Page(text_of(rendered, "table10.html"))
     printed = find("table10", row="SemanIR-S ×2", dataset="Set5", metric="SSIM")
