@@ -45,6 +45,8 @@ def _of_results(path: Path, versions: Mapping[str, int]) -> Iterator[str]:
         changed = sorted({c for c in results["commit"].dropna() if c.endswith("+")})
         if changed:
             yield f"measured by changed files, commit {changed[0]}; commit, then measure again"
+        if (results["commit"] == "unknown").any():
+            yield "measured outside of git, commit unknown; measure again in a clone"
     for name in SOURCE:
         if (missing := results[name].isna().sum()) or (results[name] == "").any():
             yield f"{missing or 'some'} lines without {name}"

@@ -12,7 +12,7 @@ from semanir.errors import InputError
 from semanir.files import is_hidden, replacing
 from semanir.paths import ROOT
 from semanir.plan.progress import SESSION, STATE, unfinished
-from semanir.plan.record import read_record
+from semanir.plan.record import broken_record, read_record
 from semanir.plan.runs import Run
 
 LICENCE = "https://www.apache.org/licenses/LICENSE-2.0"
@@ -44,9 +44,12 @@ def write_crate(results: Path, out: Path) -> int:
         if (ROOT / name).is_file():
             crate.add_file(ROOT / name, name)
     records = {path: read_record(path) for path in files if path.suffix == ".json"}
-    _describe(crate, results.name, [record["provenance"] for record in records.values()])
     for path, record in records.items():
-        _add_action(crate, path, record, entities)
+        try:
+            _add_action(crate, path, record, entities)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise broken_record(path, error) from None
+    _describe(crate, _name(results), [record["provenance"] for record in records.values()])
     if out.suffix == ".zip":
         with replacing(out) as partial:
             crate.write_zip(partial)
@@ -62,7 +65,12 @@ def _files(results: Path) -> Iterator[Path]:
 
 
 def _place(results: Path, path: Path) -> str:
-    return (Path("results") / results.name / path.relative_to(results)).as_posix()
+    return (Path("results") / _name(results) / path.relative_to(results)).as_posix()
+
+
+def _name(results: Path) -> str:
+    """The scale, also where the folder is given as a dot."""
+    return results.resolve().name
 
 
 def _describe(crate: Any, scale: str, made: list[dict[str, Any]]) -> None:

@@ -23,10 +23,13 @@ from reports.tables import stand_ins
 from reports.tables.layouts import default_tables, layouts
 from reports.tables.verdicts import JudgedCell, count_verdicts
 from semanir import paths
+from semanir.plan import price_table
 from semanir.plan.cells import cells
 from semanir.plan.models import trained_models
+from semanir.plan.plan import Plan
 from semanir.plan.progress import unfinished
 from semanir.plan.record import read_record
+from semanir.plan.trainings import trainings_priced
 
 SHOWN = 4  # images on the index; visual.html has all
 MADE_BY = ["machine", "instruction_set", "threads", "torch", "commit"]
@@ -128,6 +131,8 @@ def render(
         headlines=headlines(ledger),
         gaps=gaps(judged),
         places=places(judged, read_claims()),
+        price_head=price_table.HEAD,
+        prices=price_table.rows(trainings_priced(Plan("paper"))),
         unfinished=len(unfinished(Path(paths.RESULTS.format(scale=here.scale)).parent)),
         claims=tally(ledger),
         ablations=of_ablations(evidence)[0],

@@ -18,7 +18,8 @@ from typing import Any
 
 from semanir.cli import options
 from semanir.plan.plan import Plan
-from semanir.plan.trainings import SPEED, PricedTraining, parse_budget, trainings_priced
+from semanir.plan.price_table import HEAD, rows
+from semanir.plan.trainings import SPEED, parse_budget, trainings_priced
 
 
 def add(commands: Any) -> None:
@@ -79,18 +80,11 @@ def trainings(plan: Plan) -> str:
     priced = trainings_priced(plan)
     if not priced:
         return f"The {plan.scale} scale trains nothing."
-    head = ["training", "seeds", "cells", "of", "cells/day", "devices", "device days"]
-    lines = [[*head, "memory each", "disk", "days so far", "cells so far"]]
-    days, answered = 0.0, 0
-    for one in priced:
-        if one.paid:
-            days, answered = days + (one.device_days or 0), answered + len(one.cells)
-        so_far = [f"{days:.2f}", str(answered)] if one.paid else ["left out", ""]
-        lines.append([*_line(one), *so_far])
     paid = [one for one in priced if one.paid]
-    cells = sum(len(one.cells) for one in priced)
+    days = sum(one.device_days or 0 for one in paid)
+    answered, cells = (sum(len(one.cells) for one in some) for some in (paid, priced))
     lines_of_text = [
-        columns(lines),
+        columns([list(HEAD), *rows(priced)]),
         "",
         f"{len(paid)} of {len(priced)} networks, {answered} of {cells} cells of the paper that "
         f"need training: {days:.1f} device days,",
@@ -107,20 +101,3 @@ def trainings(plan: Plan) -> str:
     if unknown:
         lines_of_text += [f"Not counted: {unknown}; run python -m semanir.measure.work"]
     return "\n".join(lines_of_text)
-
-
-def _line(one: PricedTraining) -> list[str]:
-    from data_prep.inventory import human
-
-    of = " ".join(f"{table}:{count}" for table, count in one.tables.items())
-    return [
-        f"{one.run.task}/{one.run.model}",
-        str(len(one.seeds)),
-        str(len(one.cells)),
-        of,
-        f"{one.cells_per_day:.3g}" if one.cells else "",
-        str(one.devices),
-        "?" if one.device_days is None else f"{one.device_days:.3g}",
-        human(one.memory),
-        human(one.disk),
-    ]

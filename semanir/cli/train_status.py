@@ -49,6 +49,8 @@ def run_status(args: argparse.Namespace) -> None:
     """Print a line for each training; draw or export their logs where asked."""
     from data_prep.inventory import columns
 
+    if args.plot and args.plot.suffix != ".svg":
+        raise InputError(f"--plot writes SVG, {args.plot} is another kind; name a file.svg")
     found = progress(args.folder)
     if not found:
         print(f"No training below {args.folder}.")

@@ -34,6 +34,7 @@ from semanir.plan.models import RELEASED, get_model, trained_models
 from semanir.plan.plan import Plan
 from semanir.plan.runs import Run
 from semanir.train.losses import l1
+from semanir.train.precision import round_as
 from semanir.train.recipe import Recipe, make_recipe
 
 SIDE = 128  # of the photograph that is restored
@@ -143,7 +144,7 @@ def step(
     degraded = torch.rand(batch, *inputs[1:], device=device)
     clean = torch.rand(batch, channels, side * scale, side * scale, device=device)
     k = sorted(recipe.topk)[len(recipe.topk) // 2]
-    torch.set_float32_matmul_precision("high" if recipe.precision == "tf32" else "highest")
+    round_as(recipe)
     taken = []
     for _ in range(2 if large else 5):
         start = time.perf_counter()

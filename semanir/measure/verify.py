@@ -7,6 +7,7 @@ weights and sets beside it as far as they are there. What cannot be looked at is
 import math
 import random
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -63,24 +64,33 @@ def verify(
     """
     found = Findings()
     scores: list[tuple[Path, dict[str, Any]]] = []
-    for path in visible(root.rglob("*.json")):
+    for path in visible(path for path in root.rglob("*.json") if path.is_file()):
         if path.name in NO_RECORDS:
             continue
         found.records += 1
-        try:
+        with _noted(path, found):
             record = read_record(path)
             found.faults += [(path, fault) for fault in _faults(path, record, found)]
             if record["kind"] == "eval":
                 scores.append((path, record))
-        except InputError as error:
-            found.faults.append((path, str(error)))
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            found.faults.append((path, f"broken record: {type(error).__name__} {error}"))
     if not found.records:
         raise InputError(f"no records below {root}; name a folder such as results/")
     if sample and restorer:
         _score_again(scores, sample, restorer, found)
     return found
+
+
+@contextmanager
+def _noted(path: Path, found: Findings, told: str = "") -> Iterator[None]:
+    """Make what is wrong with a record one of its faults, which keeps no other from a look."""
+    try:
+        yield
+    except InputError as error:
+        found.faults.append((path, f"{told}{error}"))
+    except OSError as error:
+        found.faults.append((path, f"{told}cannot read {error.filename}: {error.strerror}"))
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        found.faults.append((path, f"broken record: {type(error).__name__} {error}"))
 
 
 def _faults(path: Path, record: dict[str, Any], found: Findings) -> Iterator[str]:
@@ -113,10 +123,13 @@ def _faults_of_run(
             found.skipped.append((path, f"{name} is not here"))
         elif sha256(base / name) != digest:
             yield f"made of other photographs: {name} has changed"
-    if "protocols" in record:
-        yield from _wrong_protocols(record["protocols"], run)
+    protocols = record.get("protocols", {})
+    if record["kind"] == "visual":
+        protocols = {record["level"]: record["protocol"]}
+    yield from _wrong_protocols(protocols, run)
     if record["kind"] == "eval":
-        yield from _wrong_sets(record["scores"], run)
+        yield from _wrong_sets(path, record["scores"], run, found)
+        yield from _wrong_values(record["scores"])
     if record["kind"] == "train":
         recipe = asdict(make_recipe(Plan(run.scale).recipe(run.task, run.model)))
         other = [
@@ -148,7 +161,9 @@ def _wrong_protocols(protocols: dict[str, Any], run: Run) -> Iterator[str]:
             )
 
 
-def _wrong_sets(scores: list[dict[str, Any]], run: Run) -> Iterator[str]:
+def _wrong_sets(
+    path: Path, scores: list[dict[str, Any]], run: Run, found: Findings
+) -> Iterator[str]:
     plan = Plan(run.scale, systems=tuple(released_systems()), noncommercial=True)
     planned = plan.evaluation_sets(run.task, run.model)
     images: dict[tuple[str, str], list[str]] = {}
@@ -159,6 +174,19 @@ def _wrong_sets(scores: list[dict[str, Any]], run: Run) -> Iterator[str]:
             yield f"scored on {dataset} {level}, which the {run.scale} scale does not plan"
         elif len(set(names)) != len(names) or len(names) != get_set(dataset).images:
             yield f"{len(names)} scores of {dataset} {level}, of {get_set(dataset).images} images"
+    # `without` may have left them out
+    for dataset, level in planned:
+        if (dataset, level) not in images:
+            found.skipped.append((path, f"has no scores of {dataset} {level}"))
+
+
+def _wrong_values(scores: list[dict[str, Any]]) -> Iterator[str]:
+    for line in scores:
+        numbers = {"psnr": line["psnr"]} | {n: v for n, v in line.items() if n.startswith("ssim")}
+        for name, value in numbers.items():
+            if not (value > 0 if name == "psnr" else abs(value) <= 1):
+                place = f"{line['image']} of {line['dataset']} {line['level']}"
+                yield f"{place}: {value} is no {name}"
 
 
 def _wrong_weights(
@@ -171,6 +199,9 @@ def _wrong_weights(
         found.skipped.append((path, "says nothing of its weights"))
     elif not weights.is_file():
         found.skipped.append((path, f"{run.weights} is not here"))
+        trained = base / run.train_record
+        if trained.is_file() and read_record(trained).get("weights_sha256") != said:
+            yield f"scored with other weights than {run.train_record} tells of"
     elif sha256(weights) != said:
         yield f"{run.weights} is another file than it says: SHA-256 {sha256(weights)[:12]}"
     elif "tensors_sha256" in record:
@@ -197,14 +228,16 @@ def _score_again(
     draw = random.Random(0)
     there = []
     for path, record in scores:
-        missing = _missing(record)
-        if missing:
+        if path.resolve() != Path(Run(**record["identity"]).record).resolve():
+            here = "the results/ of this folder; run this command where that one lies"
+            found.skipped.append((path, f"not scored again: it is not in {here}"))
+        elif missing := _missing(record):
             found.skipped.append((path, f"not scored again: {missing} is not here"))
         else:
             there.append((path, record))
     for path, record in draw.sample(there, min(sample, len(there))):
         run = Run(**record["identity"])
-        try:
+        with _noted(path, found, "cannot be scored again: "):
             restore = restorer(run)
             lines = draw.sample(record["scores"], min(sample, len(record["scores"])))
             for line in lines:
@@ -214,8 +247,6 @@ def _score_again(
                     place = f"{line['image']} of {line['dataset']} {line['level']}"
                     fault = f"{place} scores {psnr:.4f} dB, {line['psnr']:.4f} on record"
                     found.faults.append((path, fault))
-        except InputError as error:
-            found.faults.append((path, f"cannot be scored again: {error}"))
 
 
 def _missing(record: dict[str, Any]) -> str:

@@ -2,13 +2,15 @@
 
 A training writes session.json when it starts and deletes it when it has finished; log.jsonl grows
 meanwhile. A training runs where its log, or its state, is younger than a few of its usual pauses.
+What is no number where one belongs is left out, so that one broken file hides no other training.
 """
 
 import json
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 from semanir.errors import InputError
@@ -63,10 +65,13 @@ def unfinished(root: Path) -> list[Progress]:
 
 
 def entries(folder: Path) -> list[dict[str, Any]]:
-    """The whole lines of a training's log. A line that is cut short or broken is left out."""
+    """The whole lines of a training's log, of each its numbers and PSNR by level.
+
+    A line that is cut short or broken is left out.
+    """
     path = folder / LOG
     text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-    read = (_parsed(line) for line in text.splitlines())
+    read = (_line(_parsed(line)) for line in text.splitlines())
     return [line for line in read if isinstance(line.get("step"), int)]
 
 
@@ -76,22 +81,43 @@ def _of(folder: Path, now: float) -> Progress:
     step = max((line["step"] for line in lines), default=0)
     speeds = [line["images_per_s"] for line in lines if line.get("images_per_s")][-SPEEDS:]
     rate = median(speeds) if speeds else None
-    measured = [line["holdout_psnr"] for line in lines if line.get("holdout_psnr")]
-    psnr = sum(measured[-1].values()) / len(measured[-1]) if measured else None
+    measured = [line["holdout_psnr"] for line in lines if "holdout_psnr" in line]
+    psnr = mean(measured[-1].values()) if measured else None
     if record and not about:
-        made = record.get("provenance", {})
+        made, recipe = (_dict(record.get(name)) for name in ("provenance", "recipe"))
         device = made.get("accelerator", "none")
-        device = made.get("machine", "") if device == "none" else device
-        iterations = record.get("recipe", {}).get("iterations")
+        device = str(made.get("machine", "") if device == "none" else device)
+        iterations = _numbers(recipe).get("iterations")
         return Progress(folder, "finished", step, iterations, rate, psnr, 0.0, device)
-    iterations, batch = about.get("iterations"), about.get("batch")
+    said = _numbers(about)
+    iterations, batch = said.get("iterations"), said.get("batch")
     left = None
     if iterations and batch and rate:
         left = max(0, iterations - step) * batch / rate
-    pause = about.get("log_every", 0) * (batch or 0) / rate if rate else 0.0
-    age = now - max(p.stat().st_mtime for name in WRITTEN if (p := folder / name).is_file())
+    pause = said.get("log_every", 0) * (batch or 0) / rate if rate else 0.0
+    written = [p.stat().st_mtime for name in WRITTEN if (p := folder / name).is_file()]
+    # a clock that went back leaves files of the future, which say nothing of now
+    age = min(abs(now - moment) for moment in written)
     state = "running" if age < max(SHORTEST, PAUSES * pause) else "stopped"
     return Progress(folder, state, step, iterations, rate, psnr, left, str(about.get("device", "")))
+
+
+def _line(said: dict[str, Any]) -> dict[str, Any]:
+    levels = _numbers(_dict(said.pop("holdout_psnr", None)))
+    return _numbers(said) | ({"holdout_psnr": levels} if levels else {})
+
+
+def _numbers(values: dict[str, Any]) -> dict[str, Any]:
+    """Those of some values that are finite numbers of 0 and above."""
+    return {
+        name: value
+        for name, value in values.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+    }
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -100,7 +126,6 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _parsed(text: str) -> dict[str, Any]:
     try:
-        value = json.loads(text)
+        return _dict(json.loads(text))
     except ValueError:
         return {}
-    return value if isinstance(value, dict) else {}

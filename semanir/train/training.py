@@ -30,6 +30,7 @@ from semanir.train.loop import train, validate
 from semanir.train.losses import make_loss
 from semanir.train.optimizers import make_optimizer
 from semanir.train.patches import TrainingPatches
+from semanir.train.precision import round_as
 from semanir.train.recipe import Recipe
 from semanir.train.state import Training, history, resume
 
@@ -61,7 +62,7 @@ def make_training(
         start_from(network, init)
     network.to(device).train()
     average = moving_average(network, recipe.average) if recipe.average else None
-    torch.set_float32_matmul_precision("high" if recipe.precision == "tf32" else "highest")
+    round_as(recipe)
     optimizer = make_optimizer(network, recipe)
     loss = make_loss(recipe.loss, device)
     pairs = TrainingPatches(data, task, recipe.holdout, recipe.patch, recipe.levels)

@@ -44,6 +44,7 @@ def test_what_is_whole_passes(results, tmp_path):
 PSNR, SSIM = "psnr", "ssim_matlab"
 FAULTS = {
     "dirty": (None, "commit", "0123456789ab+", "measured by changed files, commit 0123456789ab+"),
+    "no git": (None, "commit", "unknown", "measured outside of git, commit unknown"),
     "scale": (None, "scale", "mini", "holds results of the mini scale, smoke is asked for"),
     "machine": (None, "machine", None, "lines without machine"),
     "model": (PSNR, "model", "semanir-v", "unknown model 'semanir-v'; did you mean semanir-"),

@@ -76,6 +76,20 @@ def test_what_has_not_finished_is_refused(results, tmp_path, capsys):
         write_crate(results, tmp_path / "a.zip")
 
 
+def test_a_dot_is_the_scale_that_it_is(results, tmp_path, monkeypatch):
+    monkeypatch.chdir(results)
+    semanir("report", "crate", ".", "--out", tmp_path / "a.zip")
+    crate = rocrate.ROCrate(tmp_path / "a.zip")
+    assert crate.name == "SemanIR, reproduced: the smoke scale"
+    assert RUN.record in {entity.id for entity in crate.data_entities}
+
+
+def test_a_broken_record_is_named(results, tmp_path, capsys):
+    (results / "odd.json").write_text('{"schema": 1, "kind": "eval", "identity": {}}')
+    said = fails(capsys, "report", "crate", results, "--out", tmp_path / "a.zip")
+    assert "odd.json: no field 'provenance'" in said and not (tmp_path / "a.zip").exists()
+
+
 def test_nothing_is_overwritten(results, tmp_path):
     (tmp_path / "a.zip").write_text("mine")
     with pytest.raises(InputError, match="is there already"):

@@ -5,6 +5,7 @@ import re
 import pytest
 from made_records import PROVENANCE, count_record, eval_record, visual_record
 from pages import Page, assert_self_contained
+from restoring import semanir
 
 from reports.collect import collect, read_records
 from reports.evidence import Evidence
@@ -25,6 +26,24 @@ def rendered(tmp_path, monkeypatch):
         return (tmp_path / "index.html").read_text(encoding="utf-8")
 
     return render
+
+
+def test_the_index_shows_the_price_of_every_training(rendered, tmp_path, capsys):
+    """Row for row what the command prints."""
+    text = rendered([eval_record(tmp_path, "sr-x2", "input", [("set", "x2", 20, 0, 0)])])
+    part = text.partition('aria-label="What trainings cost"')[2].partition("</table>")[0]
+    shown = [
+        [re.sub("<[^>]*>", "", value) for value in re.findall(r"<t[hd][^>]*>.*?</t[hd]>", row)]
+        for row in re.findall("<tr>.*?</tr>", part)
+    ]
+    semanir("price", "--scale", "paper", "--counted")
+    head, _, *printed = capsys.readouterr().out.partition("\n\n")[0].splitlines()
+    assert [re.split(" {2,}", head.strip()), *(line.split() for line in printed)] == [
+        shown[0],
+        *(" ".join(row).split() for row in shown[1:]),
+    ]
+    assert len(printed) == 50 and shown[1][0] == "denoise_color-blind/semanir-u"
+    assert shown[-1][-2:] == ["72.51", "142"]
 
 
 def test_gains_by_hand(tmp_path):

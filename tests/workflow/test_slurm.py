@@ -96,7 +96,8 @@ def disturbed(slurm, tmp_path_factory):
     assert text.count(EXTRA) == 1
     rules.write_text(text.replace(EXTRA, ELSEWHERE))
     # six at a time: the nodes claim more cores than there are
-    process = started(slurm, folder, RESULTS, "--jobs", "6")
+    first = [run.record for run in (LIMITED, STRANDED)]
+    process = started(slurm, folder, RESULTS, "--jobs", "6", "--prioritize", *first)
     try:
         wait_until_held(process, folder)
         limited, stranded = (jobs_of(slurm, run)[0] for run in (LIMITED, STRANDED))

@@ -55,6 +55,12 @@ def test_the_log_is_drawn(results, tmp_path, capsys):
     assert len(re.findall(r'<path d="M [\d.]+ [\d.]+\s+L [\d.]+ [\d.]+\s*" clip', svg)) >= 2
 
 
+def test_a_plot_of_another_kind_is_refused(results, tmp_path, capsys):
+    said = fails(capsys, "train", "status", results, "--plot", tmp_path / "course.png")
+    assert "--plot writes SVG" in said and "course.png is another kind" in said
+    assert not (tmp_path / "course.png").exists()
+
+
 class Noting:
     def __init__(self):
         self.events, self.closed = [], False
@@ -77,6 +83,16 @@ def test_every_number_of_the_log_becomes_an_event(results, tmp_path, monkeypatch
     assert ("loss", 0.125, 1000) in writer.events and writer.closed
     assert ("holdout_psnr/x2", 30.125, 1000) in writer.events
     assert len(writer.events) == 11 and not any(tag == "step" for tag, *_ in writer.events)
+
+
+def test_tensorboard_reads_the_events(results, tmp_path):
+    reader = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator", reason="no package tensorboard"
+    )
+    semanir("train", "status", results, "--tensorboard", tmp_path / "runs")
+    events = reader.EventAccumulator(str(tmp_path / "runs/sr-x2/semanir-s/seed0")).Reload()
+    assert [(e.step, e.value) for e in events.Scalars("loss")] == [(500, 0.25), (1000, 0.125)]
+    assert [(e.step, e.value) for e in events.Scalars("holdout_psnr/x2")] == [(1000, 30.125)]
 
 
 def test_without_the_package_the_next_step_is_said(results, tmp_path, monkeypatch, capsys):

@@ -1,6 +1,7 @@
 """Records that do not say what they should are named, each fault for itself."""
 
 import json
+import math
 import re
 import shutil
 from dataclasses import asdict
@@ -82,6 +83,10 @@ def lower(record):
         line["psnr"] -= 0.02
 
 
+def first(**values):
+    return lambda record: record["scores"][0].update(values)
+
+
 EVAL, TRAIN = RUN.record, RUN.train_record
 FAULTS = {
     "code": (EVAL, lambda r: r["provenance"].update(source="0ld"), "other code: source 0ld of com"),
@@ -98,6 +103,11 @@ FAULTS = {
     ),
     "score": (EVAL, lower, r"sigma50 scores \d\d\.\d{4} dB, \d\d\.\d{4} on record"),
     "image": (EVAL, lambda r: r["scores"].pop(), "3 scores of embedded_gray sigma50, of 4 images"),
+    "nan": (EVAL, first(psnr=math.nan), r"\S+ of embedded_gray sigma50: nan is no psnr"),
+    "negative": (EVAL, first(psnr=-3.0), "-3.0 is no psnr"),
+    "ssim": (EVAL, first(ssim_matlab=1.5), "1.5 is no ssim_matlab"),
+    "text": (EVAL, first(psnr="high"), "broken record: TypeError"),
+    "no score": (EVAL, lambda r: r["scores"][0].pop("psnr"), "broken record: KeyError 'psnr'"),
     "set": (
         EVAL,
         lambda r: [line.update(dataset="set12") for line in r["scores"]],
@@ -119,6 +129,50 @@ def test_a_planted_fault_is_named(results, fault):
     found = verify(results, 4 if fault == "score" else 0, restorer)
     assert any(re.search(wanted, text) for _, text in found.faults), found.faults
     assert {path.name for path, _ in found.faults} == {Path(name).name}
+
+
+def test_pictures_are_held_against_their_protocol(results):
+    body = {"dataset": "embedded_gray", "level": "sigma50", "images": 4, "shown": []}
+    wanted = "scored by denoise_gray v2 at sigma50, here denoise_gray v1"
+    for version, faults in ((1, []), (2, [(results.parent / RUN.visual, wanted)])):
+        protocol = {"name": "denoise_gray", "version": version}
+        write_record(Path(RUN.visual), "visual", RUN.identity, "visual", protocol=protocol, **body)
+        assert verify(results).faults == faults
+
+
+def test_weights_of_two_records_are_compared_without_the_file(results):
+    Path(RUN.weights).unlink()
+    assert verify(results).faults == []
+    changed(Path(TRAIN), lambda r: r.update(weights_sha256="0"))
+    ((path, fault),) = verify(results).faults
+    assert path.name == "seed0.json" and fault == f"scored with other weights than {TRAIN} tells of"
+
+
+def test_what_cannot_be_read_hides_no_other_record(results):
+    """A folder whose name is that of a record is none; a picture that no set has ends nothing."""
+    (results / "smoke/folder.json").mkdir()
+    changed(Path(EVAL), lambda r: r["scores"].pop())
+    faults = verify(results).faults
+    assert [text for _, text in faults] == ["3 scores of embedded_gray sigma50, of 4 images"]
+    changed(Path(EVAL), lambda r: r["scores"][0].update(image="elsewhere.png"))
+    ((path, fault),) = [f for f in verify(results, 4, restorer).faults if "again" in f[1]]
+    assert path.name == "seed0.json" and "elsewhere.png" in fault
+
+
+def test_levels_that_are_left_out_are_said(results):
+    changed(Path(EVAL), lambda r: r["scores"].clear())
+    found = verify(results)
+    assert found.faults == []
+    assert [text for _, text in found.skipped] == ["has no scores of embedded_gray sigma50"]
+
+
+def test_records_elsewhere_are_not_scored_by_the_weights_that_are_here(results, tmp_path):
+    """They look alike, and their weights differ."""
+    other = shutil.copytree(results.parent, tmp_path / "other") / "results"
+    shutil.rmtree(results / "smoke")
+    found = verify(other, 4, restorer)
+    assert (found.records, found.scored, found.faults) == (2, 0, [])
+    assert ["run this command where that one lies" in text for _, text in found.skipped] == [True]
 
 
 def test_what_is_not_there_is_skipped_by_name(results):

@@ -49,6 +49,14 @@ def test_freshness_tells_running_from_stopped(tmp_path, age, speed, state):
     assert progress(tmp_path, NOW)[0].state == state
 
 
+@pytest.mark.parametrize(("age", "state"), [(10, "running"), (-90, "running"), (900, "stopped")])
+def test_files_of_the_future_are_not_what_tells(tmp_path, age, state):
+    """A clock went back by a day after the training had begun."""
+    folder = training(tmp_path / "seed0", 40, age=age)
+    os.utime(folder / "session.json", (NOW + 86400, NOW + 86400))
+    assert progress(tmp_path, NOW)[0].state == state
+
+
 def test_a_finished_one_is_known_by_its_record(tmp_path):
     record = {
         "recipe": {"iterations": 100},
@@ -87,3 +95,25 @@ def test_broken_files_hide_no_other(tmp_path):
     training(tmp_path / "b", 30)
     first, second = progress(tmp_path, NOW)
     assert (first.step, first.iterations, second.step) == (10, None, 30)
+
+
+WRONG = ('"x"', "[1]", "null", "true", "NaN", "-1", "[{}]", '{"a": "x"}', "1e999")
+
+
+@pytest.mark.parametrize("value", WRONG)
+def test_a_value_that_is_no_number_is_left_out(tmp_path, value):
+    folder = training(tmp_path / "a", 20)
+    about = ", ".join(f'"{name}": {value}' for name in ("iterations", "batch", "log_every"))
+    (folder / "session.json").write_text(f"{{{about}}}")
+    line = f'{{"step": 30, "images_per_s": {value}, "holdout_psnr": {value}, "loss": {value}}}'
+    with (folder / "log.jsonl").open("a") as log:
+        log.write(f"\n{line}\n")
+    (one,) = progress(tmp_path, NOW)
+    assert (one.step, one.images_per_s, one.psnr) == (30, 8.0, 29.5)
+    assert entries(folder)[-1] == {"step": 30}
+    assert (one.iterations, one.seconds_left) == (None, None)
+    record = f'{{"recipe": {value}, "provenance": {value}}}'
+    (folder / "session.json").unlink()
+    (folder / "train.json").write_text(record)
+    (one,) = progress(tmp_path, NOW)
+    assert (one.state, one.iterations, one.device) == ("finished", None, "")

@@ -70,6 +70,18 @@ def test_twenty_iterations_in_bf16_follow_those_in_float32(data, tmp_path):
     assert rough != exact and rough == pytest.approx(exact, rel=0.005)
 
 
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bf16"])
+def test_a_gpu_rounds_to_tf32_where_the_recipe_says_so_alone(data, tmp_path, precision):
+    """Products and convolutions, as torch's own switches say; no GPU has shown what that does."""
+    small_training(data, tmp_path, precision=precision)
+    try:
+        assert torch.backends.cudnn.allow_tf32 == (precision == "tf32")
+        assert torch.backends.cuda.matmul.allow_tf32 == (precision == "tf32")
+    finally:
+        torch.set_float32_matmul_precision("highest")
+        torch.backends.cudnn.allow_tf32 = False
+
+
 def test_a_back_end_without_bf16_says_which_has_it(data, tmp_path):
     options = {"network": "semanir-u-tiny", "task": "denoise_gray-sigma50", "precision": "bf16"}
     with pytest.raises(InputError, match=r"takes float32 on a CPU .*pass backend='mask'"):
