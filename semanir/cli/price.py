@@ -18,7 +18,6 @@ from typing import Any
 
 from semanir.cli import options
 from semanir.plan.plan import Plan
-from semanir.plan.price_table import HEAD, rows
 from semanir.plan.trainings import SPEED, parse_budget, trainings_priced
 
 
@@ -76,6 +75,7 @@ def run_price(args: argparse.Namespace) -> None:
 def trainings(plan: Plan) -> str:
     """The trainings of a plan as a table, its sums and its budget."""
     from data_prep.inventory import columns, human
+    from semanir.plan.price_table import HEAD, rows
 
     priced = trainings_priced(plan)
     if not priced:
