@@ -44,29 +44,33 @@ def _cases(bench: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 def bars(of_what: Mapping[str, Bars], title: str, ylabel: str, base: float = 0) -> str:
     """A panel for each of WHAT with a group of bars for each case; "" without any.
 
-    base: where bars start; on 1 they have a logarithmic axis. Dense peers are hatched.
+    base: where bars start; on 1 they have a logarithmic axis. Dense peers are hatched. DENSE, which
+    is in some figures only, has the last colour: all others keep theirs.
     """
     of_what = {what: values for what, values in of_what.items() if values}
     if not of_what:
         return ""
+    groups = [group for values in of_what.values() for group in values.values()]
+    every = sorted({name: None for group in groups for name in group}, key=DENSE.__eq__)
+    color = dict(zip(every, cycle(plots.COLORS), strict=False))
     figure = plots.panels(len(of_what), width=11, height=3.6)
-    for axes, (what, groups) in zip(figure.axes, of_what.items(), strict=True):
-        names = list(dict.fromkeys(name for group in groups.values() for name in group))
-        width = 0.8 / len(names)
-        for number, (name, color) in enumerate(zip(names, cycle(plots.COLORS), strict=False)):
+    for axes, (what, values) in zip(figure.axes, of_what.items(), strict=True):
+        shown = list(dict.fromkeys(name for group in values.values() for name in group))
+        width = 0.8 / len(shown)
+        for number, name in enumerate(shown):
             points = [
-                (at, group[name]) for at, group in enumerate(groups.values()) if name in group
+                (at, group[name]) for at, group in enumerate(values.values()) if name in group
             ]
             axes.bar(
-                [at + (number - (len(names) - 1) / 2) * width for at, _ in points],
+                [at + (number - (len(shown) - 1) / 2) * width for at, _ in points],
                 [value - base for _, value in points],
-                width, bottom=base, color=color, label=name, hatch=_hatch(name),
+                width, bottom=base, color=color[name], label=name, hatch=_hatch(name),
             )  # fmt: skip
         if base:
-            axes.set_yscale("log")
+            axes.set_yscale("log", base=2)
             axes.axhline(base, color="#000000", linewidth=0.8)
             axes.yaxis.set_major_formatter("{x:g}")
-        axes.set_xticks(range(len(groups)), [case.replace(" ", "\n") for case in groups])
+        axes.set_xticks(range(len(values)), [case.replace(" ", "\n") for case in values])
         axes.set(title=WHAT[what], ylabel=ylabel)
         axes.tick_params(axis="x", labelsize=7)
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=7)
@@ -118,7 +122,10 @@ def pictures(growth: Mapping[str, Any], title: str) -> str:
         held = [row["bytes"] / 2**20 for row in known]
         _curve(axes, [row["megapixels"] for row in known], held, [held[0]] * len(held), "constant")
         axes.set(
-            xscale="log", xlabel="megapixels", ylabel="MiB beside the pictures", ylim=(0, None)
+            xscale="log",
+            xlabel="megapixels",
+            ylabel="MiB beside the pictures",
+            ylim=(0, 1.3 * max(held)),
         )
     for axes in figure.axes:
         axes.xaxis.set_major_formatter("{x:g}")
@@ -143,7 +150,8 @@ def layers(growth: Mapping[str, Any], title: str) -> str:
             axes.plot(sizes, [line["time"][form] for line in lines], "-", label=form, **style)
             printed = [line["formula"][form] for line in lines]
             axes.plot(sizes, printed, "--", color=style["color"], label=f"{form}, formula")
-        axes.set(xscale="log", yscale="log", xlabel=f"{sweep} ({SIZES[sweep]})")
+        axes.set(xscale="log", xlabel=f"{sweep} ({SIZES[sweep]})")
+        axes.set_yscale("log", base=2)
         axes.set_xticks(sizes, [str(size) for size in sizes], minor=False)
         axes.minorticks_off()
         axes.yaxis.set_major_formatter("{x:g}")

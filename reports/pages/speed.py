@@ -91,7 +91,7 @@ def render(bench: Path | None, growth: Path | None, out: Path) -> list[Machine]:
     try:
         parts = [part(one, number) for number, one in enumerate(machines)]
         table = pd.DataFrame([row for one in machines for row in rows(one)])
-    except (LookupError, TypeError, AttributeError) as error:
+    except (LookupError, TypeError) as error:
         raise InputError(
             f"a record of speed is not whole: {type(error).__name__} {error}; "
             "semanir bench writes whole ones"
