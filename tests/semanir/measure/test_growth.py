@@ -79,7 +79,7 @@ def test_ratios_by_hand():
     assert (third["time_ratio"], third["memory_ratio"]) == (0.75, None)
 
 
-def test_what_torch_holds_is_the_same_for_a_picture_of_nine_times_the_pixels():
+def test_what_torch_holds_is_the_same_for_a_larger_picture():
     """All tiles are whole: 48 pixels, and 32 more for each further one."""
     trained = TrainedNetwork(tiny("semanir-u-tiny", double=False))
     peaks = []
