@@ -7,10 +7,10 @@
 #   data/raw/<dataset>/    data/sets/<dataset>/    data/degraded/<family>/<dataset>/<level>/
 #   results/<scale>/train/<task>/<model>/seed<k>/{weights.safetensors,train.json,log.jsonl}
 #   results/<scale>/eval/<task>/<model>/seed<k>.json
-#   results/<scale>/cost/{<model>/count,runtime,attention/memory,attention/complexity}.json
+#   results/<scale>/cost/{<model>/count,runtime,attention/{memory,complexity,bench,growth}}.json
 #   results/<scale>/{activation,visual}/<task>/<model>/seed<k>.json
 #   results/<scale>/price.txt    results/<scale>/{results,systems}.csv
-#   reports/<table>.html .csv .md .tex    reports/{figure04,visual,ablations,claims,index}.html
+#   reports/<table>.html .csv .md .tex    reports/{figure04,visual,ablations,claims,speed,index}.html
 #
 # Rules take these from semanir/paths.py. <task> is a family of data_prep/tasks.yaml with the level
 # that a network is trained for: denoise_gray-sigma50, denoise_gray-blind (one model for all

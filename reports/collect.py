@@ -241,6 +241,22 @@ def _back_ends(record: dict[str, Any]) -> list[Row]:
     ]
 
 
+def _growth(record: dict[str, Any]) -> list[Row]:
+    of_pictures = [
+        {"model": record["network"], "level": f"{row['megapixels']} MP"}
+        | {"metric": f"restore_{name}", "value": row[name]}
+        for row in record["pictures"]
+        for name in ("seconds", "bytes")
+        if row[name] is not None
+    ]
+    return of_pictures + [
+        {"model": form, "level": " ".join(f"{size}={row[size]}" for size in "HWChMk")}
+        | {"k": row["k"], "metric": "layer_ms", "value": milliseconds}
+        for row in record["layers"]
+        for form, milliseconds in row["milliseconds"].items()
+    ]
+
+
 def _complexity(record: dict[str, Any]) -> list[Row]:
     symbols = ("H", "W", "C", "h", "M", "k")
     return [
@@ -259,5 +275,6 @@ ROWS_OF: dict[str, Callable[[dict[str, Any]], list[Row]]] = {
     "runtime": _times,
     "memory": _memory,
     "bench": _back_ends,
+    "growth": _growth,
     "complexity": _complexity,
 }

@@ -3,6 +3,12 @@ TABLES = layouts.default_tables()
 # beside the run itself, results that come with the project, and what else was run here
 ACCEPTED = sorted(map(str, Path("reports/accepted").glob("*-*.csv.gz")))
 OTHERS = other_results()
+# of other machines: bench and growth
+FAST = sorted(
+    str(path)
+    for kind in ("bench", "growth")
+    for path in Path("reports/accepted/evidence").glob(f"*-{kind}.json")
+)
 
 # each with the caption of its name in the report of Snakemake
 PAGES = {
@@ -17,6 +23,7 @@ PAGES = {
         ("visual", "Figures", {"figure": "Before and after"}),
         ("ablations", "Figures", {"figure": "Ablations, figures 3, 5 and 10"}),
         ("claims", "Claims", {"page": "What of the paper holds"}),
+        ("speed", "Figures", {"page": "Speed, share of the peak, growth"}),
         ("index", "Index", {"page": "Coverage, what is missing, cost"}),
     )
 }
@@ -209,6 +216,27 @@ rule ablations:
         " --out reports 2>&1 | tee {log}"
 
 
+# of measurements that take minutes: made when it is asked for, and linked where it is
+rule speed:
+    input:
+        bench=expand(paths.ATTENTION, scale=SCALE, evidence="bench"),
+        growth=expand(paths.ATTENTION, scale=SCALE, evidence="growth"),
+        others=FAST,
+    output:
+        html=PAGES["speed"],
+        csv="reports/speed.csv",
+        svg="reports/growth.svg",
+    log:
+        "logs/reports/speed.log",
+    conda:
+        "../environment.yml"
+    params:
+        code=source_hash("pages"),
+    shell:
+        "python -m semanir report speed --bench {input.bench} --growth {input.growth}"
+        " --out reports 2>&1 | tee {log}"
+
+
 # the landing page, and all pages that it links, in one process
 rule index:
     input:
@@ -242,6 +270,7 @@ rule index:
         code=source_hash("pages"),
         others=OTHERS,
         scale=SCALE,
+        speed=exists("reports/speed.html"),
     shell:
         "python -m semanir report pages --scale {params.scale} --results {input.results}"
         " --visual {input.visuals} --activation {input.activation}"

@@ -31,3 +31,8 @@ def positive(text: str) -> float:
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
     return value
+
+
+def positives(text: str) -> list[float]:
+    """For argparse: finite numbers above 0 with commas between them."""
+    return [positive(part) for part in text.split(",")]

@@ -70,6 +70,10 @@ def network_preset(wildcards):
     return plan_of(wildcards).network(wildcards.model)
 
 
+def bench_device(wildcards):
+    return "cuda" if gpus(wildcards) else "cpu"
+
+
 def timed_networks(wildcards):
     return scale_entry(wildcards)["runtime"]
 

@@ -224,3 +224,42 @@ rule runtime:
     shell:
         "python -m semanir measure runtime --scale {wildcards.scale} --threads {threads}"
         " {params.options} 2>&1 | tee {log}"
+
+
+# these two are asked for by the page of speed, and are no part of `all`
+rule bench:
+    output:
+        record=expand(paths.ATTENTION, evidence="bench", allow_missing=True),
+    log:
+        "logs/{scale}/attention/bench.log",
+    conda:
+        "../environment.yml"
+    threads: 2
+    resources:
+        **machine.ALONE,
+        gpu=one_gpu,
+    params:
+        code=source_hash("speed"),
+        device=bench_device,
+    shell:
+        "python -m semanir bench --scale {wildcards.scale} --threads {threads}"
+        " --device {params.device} 2>&1 | tee {log}"
+
+
+rule growth:
+    output:
+        record=expand(paths.ATTENTION, evidence="growth", allow_missing=True),
+    log:
+        "logs/{scale}/attention/growth.log",
+    conda:
+        "../environment.yml"
+    threads: 2
+    resources:
+        **machine.ALONE,
+        gpu=one_gpu,
+    params:
+        code=source_hash("speed"),
+        device=bench_device,
+    shell:
+        "python -m semanir bench --growth --scale {wildcards.scale} --threads {threads}"
+        " --device {params.device} 2>&1 | tee {log}"

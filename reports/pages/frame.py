@@ -1,6 +1,7 @@
 """What stands around every page: the links of the site, how to cite, and which code rendered it."""
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from reports.tables.layouts import default_tables, layouts, table_name
@@ -11,15 +12,20 @@ from semanir.plan.record import provenance
 DATA_FILES: tuple[str, ...] = ("../../CITATION.cff",)
 
 
-def navigation() -> dict[str, Any]:
-    """pages: file -> label; tables: file -> (number, title)."""
+def navigation(page: Path) -> dict[str, Any]:
+    """pages: file -> label; tables: file -> (number, title). That of speed where it was made.
+
+    page: the file that has the links, which lies beside the others.
+    """
     tables = default_tables()
+    speed = page.with_name("speed.html")
     return {
         "pages": {
             "claims.html": "Claims",
             "ablations.html": "Ablations",
             "visual.html": "Pictures",
             "figure04.html": "Figure 4",
+            **({speed.name: "Speed"} if page == speed or speed.exists() else {}),
         },
         "tables": {
             f"{table}.html": (table_name(table).removeprefix("Table "), layouts()[table]["title"])

@@ -35,7 +35,6 @@ def environment() -> jinja2.Environment:
         "css_classes": legend.css_classes,
         "claim_verdicts": legend.CLAIM_VERDICTS,
         "conclusions": legend.CONCLUSIONS,
-        "navigation": frame.navigation,
         "citation": frame.citation,
         "rendered_by": frame.rendered_by,
     }
@@ -43,5 +42,9 @@ def environment() -> jinja2.Environment:
 
 
 def write_page(path: Path, template: str, **context: Any) -> None:
-    """Write the page that a template makes of a context and of its own file name, `this_page`."""
-    write_text(path, environment().get_template(template).render(this_page=path.name, **context))
+    """Write the page that a template makes of a context.
+
+    It sees its own file name as `this_page`, and the links of its site as `site`.
+    """
+    context |= {"this_page": path.name, "site": frame.navigation(path)}
+    write_text(path, environment().get_template(template).render(**context))

@@ -75,6 +75,10 @@ def add(commands: Any) -> None:
         )
         index.add_argument("--activation", type=Path, help="record of Figure 4")
 
+    fast = page("speed", run_speed, "back ends beside dense attention, and growth", _out())
+    fast.add_argument("--bench", type=Path, help="record of semanir bench --scale")
+    fast.add_argument("--growth", type=Path, help="record of semanir bench --growth --scale")
+
     crate = page("crate", run_crate, "a finished run as an RO-Crate")
     crate.add_argument("results", type=Path, help="results/SCALE of a finished run")
     crate.add_argument("--out", type=Path, required=True, help="a .zip, or a folder, to write")
@@ -186,6 +190,16 @@ def run_pages(args: argparse.Namespace) -> None:
     run_claims(args)
     run_ablations(args)
     run_index(args)
+
+
+def run_speed(args: argparse.Namespace) -> None:
+    """Render bars against dense attention, share of the peak and growth, of every machine.
+
+    Records of other machines come with the project.
+    """
+    from reports.pages import speed
+
+    print(speed.summary(speed.render(args.bench, args.growth, args.out)))
 
 
 def run_crate(args: argparse.Namespace) -> None:

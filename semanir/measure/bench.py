@@ -21,7 +21,7 @@ from semanir.attention.dispatch import attend
 from semanir.measure.layer import BACKENDS, TOKENS, Layer
 from semanir.measure.peers import PEAK_SIDE, PEERS, peak_product
 from semanir.measure.stage_tokens import stage_layer
-from semanir.measure.timing import interleaved, peak_bytes, peak_bytes_cuda
+from semanir.measure.timing import interleaved, peak_bytes, peak_bytes_cuda, where
 
 CASES = [(256, 64), (1024, 64), (1024, 256), (1024, 512)]
 STAGE_CASES = [(256, 64), (1024, 256)]  # on tokens of a stage
@@ -49,9 +49,7 @@ def bench(seconds: float = 4, device: str = "cpu") -> dict[str, Any]:
     that of a large product, run in turns with them.
     """
     return {
-        "threads": torch.get_num_threads(),
-        "instructions": torch.backends.cpu.get_cpu_capability(),
-        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
+        **where(device),
         "tokens": TOKENS[device],
         "backends": BACKENDS[device],
         "layers": [compare(Layer(n, k, device), seconds, device) for n, k in CASES],

@@ -125,7 +125,7 @@ def complexity() -> list[dict[str, Any]]:
                 config = ColumnarConfig(backend="gather")
                 layer = KeySemanticAttention(c, HEADS, config).eval()
                 tokens = torch.randn(h * w // (m * m), m * m, c)
-                counted = _counted(layer, tokens, setting.get("k"), m)
+                found = counted(layer, tokens, setting.get("k"), m)
                 keys: Keys = AllKeys()
                 with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
                     # what layers keep or share is made before: lists, packed weights and the bias
@@ -136,12 +136,12 @@ def complexity() -> list[dict[str, Any]]:
                     layer.bias((m, m))
                     peak = peak_bytes(partial(layer, tokens, keys, (m, m)))
                 sizes = {"form": form, "H": h, "W": w, "C": c, "h": HEADS, **setting}
-                rows.append(sizes | counted | {"floats": peak // 4})
+                rows.append(sizes | found | {"floats": peak // 4})
     return rows
 
 
 @torch.no_grad()
-def _counted(layer: nn.Module, tokens: Tensor, k: int | None, side: int) -> dict[str, int]:
+def counted(layer: nn.Module, tokens: Tensor, k: int | None, side: int) -> dict[str, int]:
     """Multiply-adds of a layer in windows of side x side, on shapes alone."""
     layer, tokens = deepcopy(layer).to("meta"), tokens.to("meta")
     with Operators() as dictionary:

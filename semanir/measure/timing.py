@@ -5,10 +5,23 @@ Only ratios of times taken in one run mean anything on another machine.
 
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
+
+
+def where(device: str) -> dict[str, Any]:
+    """What a record says of the place of its times: threads, instructions, and the device's name.
+
+    device: "cpu" or "cuda".
+    """
+    return {
+        "threads": torch.get_num_threads(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
+    }
 
 
 def in_turns(
@@ -78,3 +91,20 @@ def peak_bytes_cuda(function: Callable[[], Any]) -> int:
     torch.cuda.reset_peak_memory_stats()
     function()
     return torch.cuda.max_memory_allocated() - start
+
+
+def peak_resident(function: Callable[[], Any]) -> int | None:
+    """The most bytes of memory that the whole process had at a time while a function ran.
+
+    What it had before is part of it. None where the system does not tell, as all but Linux.
+    """
+    process = Path("/proc/self")
+    try:
+        (process / "clear_refs").write_text("5")  # the highest so far is forgotten
+    except OSError:
+        function()
+        return None
+    function()
+    lines = (process / "status").read_text(encoding="utf-8").splitlines()
+    (peak,) = (line.split()[1] for line in lines if line.startswith("VmHWM:"))
+    return 1024 * int(peak)

@@ -3,7 +3,7 @@
 results/<scale>/train/<task>/<model>/seed<k>/{weights.safetensors,train.json}
 results/<scale>/eval/<task>/<model>/seed<k>.json
 results/<scale>/cost/{<model>/count,runtime}.json
-results/<scale>/cost/attention/{memory,complexity}.json
+results/<scale>/cost/attention/{memory,complexity,bench,growth}.json
 results/<scale>/activation/<task>/<model>/seed<k>.json
 results/<scale>/visual/<task>/<model>/seed<k>.json
 """

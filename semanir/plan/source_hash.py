@@ -28,6 +28,7 @@ ENTRIES = {
     "count": ("semanir.measure.counts",),
     "runtime": ("semanir.measure.runtime",),
     "attention": ("semanir.measure.evidence",),
+    "speed": ("semanir.measure.bench", "semanir.measure.growth"),
     "pages": ("semanir.cli.report",),
 }
 

@@ -8,17 +8,18 @@ import pandas as pd
 import pytest
 from browser import DESKTOP, PHONE
 from made_records import activation_record, denoised, visual_record
+from made_speed import speed_records
 from PIL import Image
 
 from reports.claims import claims
 from reports.collect import read_results, write_results
 from reports.evidence import Evidence
 from reports.figures import figure04, visual
-from reports.pages import ablations, index
+from reports.pages import ablations, index, speed
 
 pytest_plugins = "browser"
 
-PAGES = ("index", "visual", "figure04", "claims", "ablations")
+PAGES = ("index", "visual", "figure04", "claims", "ablations", "speed")
 EVIL = '"><script>document.title="taken"</script>'
 
 
@@ -34,6 +35,7 @@ def pages(everything, tmp_path_factory):
     write_results([*everything, *visuals, *denoised(folder, gains, images=5)], path)
     results = read_results(path)
     figure04.render(activation, folder)
+    speed.render(*speed_records(folder), folder)
     visual.render("smoke", visual.visuals(visuals, results), folder)
     ablations.render([Evidence("smoke", results)], folder)
     evidence = [Evidence("smoke", results)]
@@ -61,7 +63,7 @@ def test_a_page_is_quiet_accessible_and_as_wide_as_its_window(browser, pages, na
     assert browser.axe() == []
     assert browser.driver.title != "taken"
     scripts = browser.run("return document.scripts.length")
-    assert scripts == (0 if name in ("figure04", "ablations") else 1)
+    assert scripts == (0 if name in ("figure04", "ablations", "speed") else 1)
 
 
 def claims_shown(browser):

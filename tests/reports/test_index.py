@@ -107,6 +107,15 @@ def test_the_index_shows_coverage(everything, tmp_path):
     assert resolved + rest == numbers == 786
 
 
+def test_speed_is_linked_where_it_was_measured(rendered, tmp_path):
+    scores = [("embedded_rgb", "x2", 25, 0, 0)]
+    record = eval_record(tmp_path, "sr-x2", "semanir-s", scores)
+    text = rendered([record])
+    assert 'href="speed.html"' not in text and "snakemake reports/speed.html" in text
+    (tmp_path / "speed.html").write_text("made before")
+    assert rendered([record]).count('href="speed.html"') == 2
+
+
 def test_a_gain_without_its_input_is_a_dash(rendered, tmp_path):
     scores = [("embedded_rgb", "x2", 25, 0, 0)]
     text = rendered([eval_record(tmp_path, "sr-x2", "semanir-s", scores)])

@@ -56,6 +56,7 @@ LEAST = {
     "measure memory dncnn --input 1x8x8": "threads 1",
     "measure runtime": "threads 1",
     "bench": "threads 1 seconds inf",
+    "bench --growth": "megapixels inf",
     "restore a -o b": "threads 1 k 1 tile 0 overlap 0",
     "info semanir-s": "scale 2",
 }
@@ -82,7 +83,8 @@ evaluate --what visual --task denoise_gray-sigma50 --model !dncnn
 price --scale !smoek; price --scale smoke --without !set13
 price --scale smoke --systems !semanir-u; measure attention memory --scale !smoek
 measure attention complexity --scale !smoek; measure attention memory --device !tpu
-bench --scale !smoek; measure record results/smoke/cost/!dncn!/count.json
+bench --scale !smoek; bench --growth --network !semanir-x
+measure record results/smoke/cost/!dncn!/count.json
 measure record results/!smoek!/cost/dncnn/count.json; measure record !results/smoke/dncnn.json
 measure runtime --scale !smoek; measure count !dncn --input 1x8x8
 measure count dncnn:!sigma15 --input 1x8x8; measure count !input --input 1x8x8

@@ -179,7 +179,8 @@ measure record results/smoke/cost/swinir/count.json
 measure runtime
 measure attention memory
 measure attention complexity
-bench --scale smoke"""
+bench --scale smoke
+bench --growth --scale smoke"""
 
 
 @pytest.mark.parametrize("work", LONG_WORK.splitlines())

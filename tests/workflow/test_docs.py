@@ -68,6 +68,8 @@ SLURM = "snakemake all --profile profiles/slurm --config scale=paper"
 ASKED = " --set-resources train:runtime=480 train:mem_mb=64000 --retries 20"
 NOT_RUN |= dict.fromkeys((SLURM, SLURM + ASKED), "tests/workflow/test_slurm.py has a Slurm for it")
 LONG = """semanir bench
+semanir bench --growth
+snakemake reports/speed.html
 semanir measure count swinir:x4 hat:x4 semanir-s:x4:k=256 --input 3x128x128
 semanir measure time swinir:x4 semanir-s:x4:k=64 --input 3x64x64
 semanir measure memory semanir-u:rgb:k=128 --input 3x256x256

@@ -11,7 +11,7 @@ from restoring import fails, save, semanir, shown_by
 from semanir import cli
 from semanir.attention import BACKENDS
 from semanir.inference.shipped import TASKS
-from semanir.measure import bench
+from semanir.measure import bench, growth
 from semanir.network import PRESETS, build, flops
 
 
@@ -92,6 +92,19 @@ def test_bench_is_passed_on(monkeypatch):
     monkeypatch.setattr(bench, "bench", lambda *given: asked.append(given) or {"device": "cpu"})
     semanir("bench", "--seconds", 0.5, "--json")
     assert asked == [(0.5, "cpu")]
+
+
+def test_growth_is_passed_on_and_its_options_belong_to_it(monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(growth, "growth", lambda **given: asked.append(given) or {})
+    semanir("bench", "--growth", "--seconds", 0.5, "--json")
+    semanir("bench", "--growth", "--megapixels", "0.5,2", "--network", "sr-x4", "--json")
+    assert asked == [
+        {"seconds": 0.5, "device": "cpu"},
+        {"seconds": 4, "device": "cpu", "megapixels": [0.5, 2], "network": "sr-x4"},
+    ]
+    for option in ("--megapixels 1", "--network sr-x4"):
+        assert "belongs to --growth" in fails(capsys, "bench", *option.split())
 
 
 @pytest.mark.parametrize(
