@@ -5,9 +5,10 @@
   semanir report verify reports/accepted/smoke.csv
 
 Of a folder every record: its place, the source hash of this code, protocols and their versions, the
-plan of its scale, photographs and weights by SHA-256 as far as they are there. --sample N restores
-N images of N evaluations again and compares their PSNR. Of an accepted file: names, sets,
-protocols, number of images, ranges, where it was measured.
+plan of its scale, photographs and weights by SHA-256 as far as they are there; and every line of a
+results.csv against its record. --sample N restores N images of N evaluations again and compares
+their PSNR. Of an accepted file: names, sets, protocols, number of images, ranges, where it was
+measured.
 
 Exit status: 0 nothing disagrees; 1 something does, a line each; 2 bad input.
 """
@@ -61,6 +62,7 @@ def run_verify(args: argparse.Namespace) -> None:
 
 
 def _of_folder(root: Path, args: argparse.Namespace) -> list[str]:
+    from reports.results_check import disagreements, results_below
     from semanir.measure.verify import verify
 
     found = verify(root, args.sample, lambda run: _restorer(run, args.accept_noncommercial))
@@ -75,7 +77,8 @@ def _of_folder(root: Path, args: argparse.Namespace) -> list[str]:
     of_fault: dict[str, list[Path]] = {}
     for path, fault in found.faults:
         of_fault.setdefault(fault, []).append(path)
-    return [f"{_named(paths)}: {fault}" for fault, paths in of_fault.items()]
+    lines = [f"{_named(paths)}: {fault}" for fault, paths in of_fault.items()]
+    return lines + [f"{csv}: {told}" for csv in results_below(root) for told in disagreements(csv)]
 
 
 def _named(paths: list[Path]) -> str:
