@@ -25,7 +25,7 @@ from semanir.plan.runs import Run
 pytestmark = pytest.mark.slow
 
 RESULTS = paths.RESULTS.format(scale="smoke")
-# of all its trainings: one that meets its time limit, one whose node vanishes
+# of the workflow: a training that meets its time limit, one whose node vanishes
 LIMITED = Run("smoke", "denoise_gray-sigma50", "semanir-u", 0)
 STRANDED = Run("smoke", "sr-x2", "semanir-s", 0)
 HELD_AT = 40  # the first iteration after which a state is saved
@@ -87,7 +87,10 @@ def tensors(folder, run):
 
 @pytest.fixture(scope="module")
 def disturbed(slurm, tmp_path_factory):
-    """A copy in which the smoke scale was run, and the Slurm jobs of both trainings."""
+    """A copy in which two networks met an accident each, then all else of the smoke scale was run.
+
+    And the Slurm jobs of both trainings.
+    """
     folder = copy_of_repository(tmp_path_factory.mktemp("disturbed"))
     state = folder / "semanir/train/state.py"
     state.write_text(state.read_text() + HOLD)
@@ -95,9 +98,7 @@ def disturbed(slurm, tmp_path_factory):
     text = rules.read_text()
     assert text.count(EXTRA) == 1
     rules.write_text(text.replace(EXTRA, ELSEWHERE))
-    # six at a time: the nodes claim more cores than there are
-    first = [run.record for run in (LIMITED, STRANDED)]
-    process = started(slurm, folder, RESULTS, "--jobs", "6", "--prioritize", *first)
+    process = started(slurm, folder, *(run.record for run in (LIMITED, STRANDED)))
     try:
         wait_until_held(process, folder)
         limited, stranded = (jobs_of(slurm, run)[0] for run in (LIMITED, STRANDED))
@@ -108,6 +109,9 @@ def disturbed(slurm, tmp_path_factory):
         slurm.begin_now()
         finish(process, folder)
         slurm.start_node(stranded["NodeList"])
+        # six at a time: the nodes claim more cores than there are
+        process = started(slurm, folder, RESULTS, "--jobs", "6")
+        finish(process, folder)
     finally:
         process.kill()
     return folder, limited, stranded
