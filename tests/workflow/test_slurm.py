@@ -40,8 +40,8 @@ def save_state(training: Training) -> None:
     import time
 
     _save(training)
-    held = training.step == {HELD_AT}
-    while held and {{"{LIMITED.task}", "{STRANDED.task}"}} & {{*training.folder.parts}}:
+    runs = {{"{LIMITED.task}/{LIMITED.model}", "{STRANDED.task}/{STRANDED.model}"}}
+    while training.step == {HELD_AT} and "/".join(training.folder.parts[-3:-1]) in runs:
         time.sleep(0.1)
 """
 # only the node of the other training vanishes
