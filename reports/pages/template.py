@@ -44,7 +44,7 @@ def environment() -> jinja2.Environment:
 def write_page(path: Path, template: str, **context: Any) -> None:
     """Write the page that a template makes of a context.
 
-    It sees its own file name as `this_page`, and the links of its site as `site`.
+    It sees its own file name as `this_page`, and the pages of its site as `links`.
     """
-    context |= {"this_page": path.name, "site": frame.navigation(path)}
+    context |= {"this_page": path.name, "links": frame.navigation(path)}
     write_text(path, environment().get_template(template).render(**context))

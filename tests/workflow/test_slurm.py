@@ -51,6 +51,10 @@ ELSEWHERE = f"""slurm_extra=lambda wildcards: machine.WARNED
 # the cluster has no accounting, and answers at once
 OPTIONS = "--slurm-status-command squeue --slurm-init-seconds-before-status-checks 1"
 OPTIONS += " --latency-wait 5"
+# short jobs of a kind are one job of the cluster; four at a time, the nodes claim more cores than
+# there are
+TOGETHER = "--jobs 4 --groups degrade_set=sets evaluate=scores visual=pictures"
+TOGETHER = f"{TOGETHER} --group-components sets=6 scores=6 pictures=6".split()
 
 
 @pytest.fixture(scope="module")
@@ -109,8 +113,7 @@ def disturbed(slurm, tmp_path_factory):
         slurm.begin_now()
         finish(process, folder)
         slurm.start_node(stranded["NodeList"])
-        # six at a time: the nodes claim more cores than there are
-        process = started(slurm, folder, RESULTS, "--jobs", "6")
+        process = started(slurm, folder, RESULTS, *TOGETHER)
         finish(process, folder)
     finally:
         process.kill()
