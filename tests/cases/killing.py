@@ -131,6 +131,10 @@ class Run:
             time.sleep(0.1)
 
     def wait_for_all(self) -> None:
-        """Until no process of the session is left, also no job of a Snakemake that was killed."""
+        """Until no process of the session is left, also no job of a Snakemake that was killed.
+
+        The command first: while it becomes another program /proc tells no words of it.
+        """
+        self.wait()
         while self.processes() and time.monotonic() - self.began < LONGEST:
             time.sleep(0.1)
