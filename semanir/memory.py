@@ -33,14 +33,15 @@ def check_memory(needed: float, pixels: int, what: str) -> None:
 def keep_freed_memory() -> None:
     """Have glibc keep what is freed, for a process that allocates the same again and again.
 
-    By default it asks the system for each large array anew, zeroed: 7 % of a training's time. Other
-    C libraries are left as they are. Peak memory is the same.
+    By default it asks the system for each large array anew, zeroed: half the time of restoring
+    where pages are slow to come, as in a virtual machine. Other C libraries are left as they are.
     """
     mmap_threshold, trim_threshold = -3, -1  # of malloc.h
     if "CS_GNU_LIBC_VERSION" in os.confstr_names:
         mallopt = ctypes.CDLL(None).mallopt
-        mallopt(mmap_threshold, 1 << 30)
-        mallopt(trim_threshold, (1 << 31) - 1)
+        # versions before 2.35 take no more than the second
+        if mallopt(mmap_threshold, 1 << 30) or mallopt(mmap_threshold, 1 << 25):
+            mallopt(trim_threshold, (1 << 31) - 1)
 
 
 def _read(path: str | Path) -> str:

@@ -30,6 +30,7 @@ from semanir.cli import (
     weights,
 )
 from semanir.errors import one_line_errors
+from semanir.memory import keep_freed_memory
 
 # in the order of `semanir --help`; every module has `add(commands)`, which sets `run` of the verb
 VERBS = (
@@ -58,4 +59,5 @@ def main(argv: Sequence[str] | None = None) -> None:
     args, rest = parser.parse_known_args(argv)
     if rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}; see semanir {args.command} --help")
+    keep_freed_memory()
     args.run(args)

@@ -20,7 +20,6 @@ from semanir.arguments import positive
 from semanir.cli import options
 from semanir.errors import InputError
 from semanir.files import check_writable
-from semanir.memory import keep_freed_memory
 from semanir.plan.models import get_model, get_scale
 from semanir.plan.record import write_record
 
@@ -209,7 +208,6 @@ def run_attention(args: argparse.Namespace) -> None:
     if args.device == "cuda" and not gpu:
         raise InputError("--device cuda: torch finds no GPU here; leave it out")
     torch.set_num_threads(1)  # every thread of a compiled kernel has scratch memory of its own
-    keep_freed_memory()
     body: dict[str, Any]
     if args.evidence == "memory":
         device = args.device or ("cuda" if gpu else "cpu")

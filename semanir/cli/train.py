@@ -33,7 +33,6 @@ from semanir.cli import options, train_status
 from semanir.errors import InputError
 from semanir.files import check_writable, sha256
 from semanir.inference.shipped import shipped
-from semanir.memory import keep_freed_memory
 from semanir.plan.plan import Plan
 from semanir.plan.progress import SESSION, announce
 from semanir.plan.record import processor, write_record
@@ -108,7 +107,6 @@ def run_train(args: argparse.Namespace) -> None:
         raise InputError(f"--{given[0]} belongs to --data FOLDER; the others are of the scale")
     if args.minutes and args.iterations:
         raise InputError("--minutes sets the iterations; leave --iterations out")
-    keep_freed_memory()
     args.init = args.init and shipped().get(str(args.init), args.init)
     args.scale = args.scale or SCALES[bool(args.data)]
     with noted():  # before torch is imported, which takes seconds

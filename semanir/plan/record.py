@@ -71,6 +71,7 @@ def write_record(
     kind: str,
     identity: dict[str, Any],
     stage: str,
+    /,
     *,
     data: Iterable[str | Path] = (),
     **body: Any,
