@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from semanir.memory import give_back_freed_memory
+
 
 def where(device: str) -> dict[str, Any]:
     """What a record says of the place of its times: threads, instructions, and the device's name.
@@ -96,8 +98,10 @@ def peak_bytes_cuda(function: Callable[[], Any]) -> int:
 def peak_resident(function: Callable[[], Any]) -> int | None:
     """The most bytes of memory that the whole process had at a time while a function ran.
 
-    What it had before is part of it. None where the system does not tell, as all but Linux.
+    What it used before is part of it, what it had freed is not. None where the system does not
+    tell, as all but Linux.
     """
+    give_back_freed_memory()
     process = Path("/proc/self")
     try:
         (process / "clear_refs").write_text("5")  # the highest so far is forgotten

@@ -15,6 +15,7 @@ from semanir.inference.pictures import TrainedNetwork, restore_pixels
 from semanir.measure import growth
 from semanir.measure.growth import DENSE, SPARSE, layers, measured, random_picture, slopes
 from semanir.measure.timing import peak_bytes, peak_resident
+from semanir.memory import keep_freed_memory
 from semanir.plan.cells import cells
 
 MB = 10**6
@@ -113,6 +114,7 @@ def test_the_peak_of_a_process_is_that_of_known_arrays():
         del held
         return np.ones(40 * MB, np.uint8)
 
+    keep_freed_memory()  # as every command of semanir
     before = peak_resident(lambda: None)
     assert 76 * MB < peak_resident(fill) - before < 84 * MB
     assert peak_resident(lambda: None) - before < 4 * MB
