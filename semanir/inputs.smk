@@ -60,6 +60,12 @@ def training_megabytes(wildcards):
     return needs.training_megabytes(plan_of(wildcards), wildcards.task, wildcards.model)
 
 
+# more with each attempt, as profiles/slurm has it for jobs of no counted work
+def evaluation_minutes(wildcards, attempt):
+    minutes = needs.evaluation_minutes(plan_of(wildcards), wanted_run(wildcards))
+    return min(attempt * minutes, needs.LONGEST)
+
+
 # `resources` keeps it out of what makes a result stale: on another number of GPUs it is the same
 def training_launcher(wildcards, resources):
     several = resources.gpu > 1

@@ -94,6 +94,7 @@ rule evaluate:
     threads: 1
     resources:
         gpu=one_gpu,
+        runtime=evaluation_minutes,
     params:
         options=job_options("without", "noncommercial"),
         code=source_hash("evaluate"),
@@ -117,6 +118,7 @@ rule activation:
         "../environment.yml"
     resources:
         gpu=one_gpu,
+        runtime=evaluation_minutes,
     params:
         options=job_options("without"),
         code=source_hash("activation"),
@@ -141,6 +143,7 @@ rule visual:
     threads: 1
     resources:
         gpu=one_gpu,
+        runtime=evaluation_minutes,
     params:
         options=job_options("without", "noncommercial"),
         code=source_hash("visual"),

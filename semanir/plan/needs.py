@@ -1,12 +1,15 @@
-"""What a training asks a cluster for: minutes and memory, from counted work. Never imports torch.
+"""What trainings and evaluations ask a cluster for, from counted work. Never imports torch.
 
-Asking for too little costs a restart from the saved state, asking for too much a place in the
-queue. Other jobs ask for the same, see profiles/slurm.
+Asking for too little costs a restart, of a training from its saved state; asking for too much costs
+a place in the queue. Of other jobs profiles/slurm says what they ask for.
 """
 
 from math import ceil
 from typing import TYPE_CHECKING
 
+from data_prep.datasets import get_set
+from data_prep.tasks import get_task
+from semanir.plan.runs import Run
 from semanir.plan.trainings import SPEED
 from semanir.plan.work import counted, step_of
 
@@ -20,6 +23,9 @@ SLACK = 2  # devices may be half as fast as is taken for granted
 START = 15  # minutes for decoding photographs, validating, logging
 LONGEST = 1440  # minutes; few queues allow more, and a training goes on in its next job
 COPIES = 5  # of every parameter, in 4 bytes: itself, gradient, two moments, average
+UNKNOWN = 240  # minutes for restoring with a network whose work nobody counted, as in profiles/slurm
+FORWARD = 3  # a training step is this many times its forward pass
+SCORING = 2  # seconds a megapixel: degrading, PSNR and SSIM, whole and in tiles
 PROCESS = 2000  # megabytes of Python, torch and decoded photographs (1 GiB at most)
 
 
@@ -31,6 +37,22 @@ def training_minutes(plan: "Plan", task: str, model: str) -> int:
     recipe, devices = plan.recipe(task, model), plan.entry.get("gpus", 0)
     operations = 2 * work.multiply_adds * recipe["batch"] * recipe["iterations"]
     seconds = operations / (devices * SPEED or CORE)
+    return min(LONGEST, START + ceil(SLACK * seconds / 60))
+
+
+def evaluation_minutes(plan: "Plan", run: Run) -> int:
+    """Time limit of restoring and scoring all sets of a run.
+
+    UNKNOWN for released systems, and where work.csv lacks the network's step; LONGEST at most.
+    """
+    work = counted().get(step_of(plan, run.task, run.training.model)) if run.trained else None
+    if work is None:
+        return UNKNOWN
+    sets = [get_set(name) for name, _ in plan.evaluation_sets(run.task, run.model)]
+    megapixels = sum(one.images * one.megapixels for one in sets)
+    inputs = 1e6 * megapixels / (get_task(run.task).upscale or 1) ** 2
+    operations = 2 * work.multiply_adds / FORWARD * inputs / plan.recipe(run.task)["patch"] ** 2
+    seconds = operations / (SPEED if plan.entry.get("gpus") else CORE) + SCORING * megapixels
     return min(LONGEST, START + ceil(SLACK * seconds / 60))
 
 

@@ -1,4 +1,4 @@
-"""What trainings ask a cluster for, by numbers that are worked out here."""
+"""What trainings and evaluations ask a cluster for, by numbers that are worked out here."""
 
 import pytest
 import yaml
@@ -6,6 +6,7 @@ import yaml
 from semanir.paths import ROOT
 from semanir.plan import needs, work
 from semanir.plan.plan import Plan
+from semanir.plan.runs import Run
 from semanir.plan.work import Work, step_of
 from semanir.plan.work import counted as counted_work
 
@@ -57,6 +58,28 @@ def test_minutes_and_memory_of_a_core(counted):
 def test_what_nobody_counted_asks_for_the_longest(monkeypatch):
     monkeypatch.setattr(needs, "counted", dict)
     assert asked("smoke") == (needs.LONGEST, 4000)
+
+
+def test_minutes_of_an_evaluation(counted):
+    """Forward is a third of a step; of an enlargement a fourth of the pixels go in, all are scored.
+
+    At smoke 296,000 pixels, 16 x 16 inputs an item, 5 GFLOP/s: 3854 s. On paper 201,915,000, 64 x 64
+    and 20 TFLOP/s: 41 s, and 404 s for scores. Asked for twice.
+    """
+    counted(10**11)
+    for scale, minutes in (("smoke", 129), ("paper", 15)):
+        run = Run(scale, "sr-x2", "semanir-s", 0)
+        assert needs.evaluation_minutes(Plan(scale), run) == 15 + minutes
+    counted(10**14)
+    assert needs.evaluation_minutes(Plan("smoke"), run) == needs.LONGEST
+
+
+@pytest.mark.parametrize("model", ["semanir-s", "bicubic", "input"])
+def test_an_evaluation_of_unknown_work_asks_as_other_jobs_do(monkeypatch, model):
+    monkeypatch.setattr(needs, "counted", dict)
+    profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
+    minutes = needs.evaluation_minutes(Plan("smoke"), Run("smoke", "sr-x2", model, 0))
+    assert profile["default-resources"]["runtime"] == f"min({minutes} * attempt, {needs.LONGEST})"
 
 
 @pytest.mark.parametrize("scale", ["gpu", "paper"])
