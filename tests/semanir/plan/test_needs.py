@@ -63,8 +63,8 @@ def test_what_nobody_counted_asks_for_the_longest(monkeypatch):
 def test_minutes_of_an_evaluation(counted):
     """Forward is a third of a step; of an enlargement a fourth of the pixels go in, all are scored.
 
-    At smoke 296,000 pixels, 16 x 16 inputs an item, 5 GFLOP/s: 3854 s. On paper 201,915,000, 64 x 64
-    and 20 TFLOP/s: 41 s, and 404 s for scores. Asked for twice.
+    At smoke 296,000 pixels, 16 x 16 inputs an item, 5 GFLOP/s: 3854 s. On paper 201,915,000,
+    64 x 64 and 20 TFLOP/s: 41 s, and 404 s for scores. Asked for twice.
     """
     counted(10**11)
     for scale, minutes in (("smoke", 129), ("paper", 15)):
