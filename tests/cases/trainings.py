@@ -13,12 +13,16 @@ OPTIONS |= {"validate_every": 6, "save_every": 4, "log_every": 1}
 LISTS = {key: list(v) if isinstance(v, tuple) else v for key, v in OPTIONS.items()}
 
 
-def small_training(data, folder, *, task="denoise_gray-sigma50", seed=0, init=None, **options):
+def small_training(
+    data, folder, *, task="denoise_gray-sigma50", seed=0, init=None, backend="auto", **options
+):
     task = get_task(task)
     network = "semanir-s-tiny" if task.upscale else "semanir-u-tiny"
     recipe = Recipe(**OPTIONS | options)
     sets = [(data, None)]
-    return make_training(network, task, recipe, sets, folder, seed, code="c0de", init=init)
+    return make_training(
+        network, task, recipe, sets, folder, seed, code="c0de", init=init, backend=backend
+    )
 
 
 def log_lines(folder):

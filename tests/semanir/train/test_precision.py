@@ -1,8 +1,11 @@
-"""Training in bfloat16: every way to attend, both shapes of network, and networks at full size."""
+"""Training in bfloat16 and TF32: every way to attend, both shapes of network, and networks at full size."""
+
+from contextlib import nullcontext
 
 import pytest
 import torch
 from made_sets import textures, write_set
+from tf32 import Tf32, rounded
 from trainings import OPTIONS, log_lines, small_training
 
 from data_prep.tasks import get_task
@@ -56,18 +59,51 @@ def test_bf16_moves_loss_and_gradients_by_its_rounding(data, tmp_path, network, 
     assert alike > 0.999
 
 
-def test_twenty_iterations_in_bf16_follow_those_in_float32(data, tmp_path):
-    """Rounding adds up over the steps: each loss within 0.5 %, while they fall by a third."""
+def test_tf32_keeps_ten_bits():
+    """1 + 2**-11 is half way to the next, which is 1 + 2**-10; signs and powers of two stay."""
+    x = torch.tensor([1 + 2**-11, 1 + 2**-11 - 2**-20, -3.0, 0.0, 2.0**-30])
+    assert rounded(x).tolist() == [1 + 2**-10, 1.0, -3.0, 0.0, 2.0**-30]
+
+
+@pytest.mark.parametrize(
+    ("network", "task"), [("semanir-u-tiny", "denoise_gray-sigma50"), ("semanir-s-tiny", "sr-x2")]
+)
+def test_tf32_moves_loss_and_gradients_by_its_rounding(data, tmp_path, network, task):
+    """Ten bits, 0.05 % a product: an eighth of what bfloat16 may. As GPUs round; none has run it."""
+    options = {"network": network, "task": task, "backend": "mask"}
+    line, exact = first_iteration(data, tmp_path / "32", precision="float32", **options)
+    with Tf32() as mode:
+        rough, found = first_iteration(data, tmp_path / "19", precision="tf32", **options)
+    assert mode.rounded > 100 and rough["loss"] != line["loss"]
+    print(
+        f"loss {line['loss']:.7f} and {rough['loss']:.7f}, {rough['loss'] / line['loss'] - 1:.2e}"
+    )
+    alike = torch.nn.functional.cosine_similarity(torch.cat(exact), torch.cat(found), dim=0)
+    print(f"cosine of the gradients {alike:.8f}")
+    assert rough["loss"] == pytest.approx(line["loss"], rel=0.0006)
+    assert alike > 0.9999
+
+
+@pytest.mark.parametrize(("precision", "bound"), [("bf16", 1e-3), ("tf32", 5e-5)])
+def test_twenty_iterations_follow_those_in_float32(data, tmp_path, precision, bound):
+    """Five losses within the bound, all within 1 %, while they fall by a third.
+
+    Rounding adds up, and where it selects another key the difference grows whatever it was: over
+    four seeds at most 6e-4 and 1.2e-5 in the first five, 0.8 and 0.6 % in all.
+    """
     courses = []
-    for precision in ("float32", "bf16"):
+    for one in ("float32", precision):
         options = {"iterations": 20, "batch": 2, "lr": 1e-3, "validate_every": 99}
-        folder = tmp_path / precision
-        train(small_training(data, folder, precision=precision, **options))
-        courses.append([line["loss"] for line in log_lines(folder) if "loss" in line])
+        with Tf32() if one == "tf32" else nullcontext():
+            train(small_training(data, tmp_path / one, precision=one, backend="mask", **options))
+        courses.append([line["loss"] for line in log_lines(tmp_path / one) if "loss" in line])
     exact, rough = courses
-    print("largest difference", max(abs(a / b - 1) for a, b in zip(rough, exact, strict=True)))
+    for number in (5, 20):
+        pairs = zip(rough[:number], exact, strict=False)
+        print("largest difference", max(abs(a / b - 1) for a, b in pairs))
     assert len(exact) == 20 and min(exact) < 0.67 * exact[0]
-    assert rough != exact and rough == pytest.approx(exact, rel=0.005)
+    assert rough[:5] != exact[:5] and rough[:5] == pytest.approx(exact[:5], rel=bound)
+    assert rough == pytest.approx(exact, rel=0.01)
 
 
 @pytest.mark.parametrize("precision", ["float32", "tf32", "bf16"])

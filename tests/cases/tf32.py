@@ -1,0 +1,34 @@
+"""What a GPU's TF32 does to products and convolutions, on any machine."""
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+PRODUCTS = ("mm", "addmm", "bmm", "baddbmm", "convolution", "convolution_backward")
+
+
+def rounded(x: Tensor) -> Tensor:
+    """float32 [...] with 10 bits after the point instead of 23, to the nearest as cvt.rna.tf32."""
+    return ((x.contiguous().view(torch.int32) + (1 << 12)) & ~((1 << 13) - 1)).view(torch.float32)
+
+
+class Tf32(TorchDispatchMode):
+    """Rounds what goes into products, forward and backward; sums stay float32, as on tensor cores.
+
+    rounded: how many operators have had theirs rounded.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.rounded = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = function.overloadpacket.__name__
+        if name in PRODUCTS:
+            self.rounded += 1
+            added = name in ("addmm", "baddbmm")  # the first is no factor
+            args = [
+                rounded(one) if isinstance(one, Tensor) and (i or not added) else one
+                for i, one in enumerate(args)
+            ]
+        return function(*args, **(kwargs or {}))
