@@ -1,4 +1,4 @@
-"""Training in bfloat16 and TF32: every way to attend, both shapes of network, and networks at full size."""
+"""Training in bfloat16 and TF32: ways to attend, both shapes, and networks at full size."""
 
 from contextlib import nullcontext
 
@@ -69,7 +69,7 @@ def test_tf32_keeps_ten_bits():
     ("network", "task"), [("semanir-u-tiny", "denoise_gray-sigma50"), ("semanir-s-tiny", "sr-x2")]
 )
 def test_tf32_moves_loss_and_gradients_by_its_rounding(data, tmp_path, network, task):
-    """Ten bits, 0.05 % a product: an eighth of what bfloat16 may. As GPUs round; none has run it."""
+    """Ten bits, 0.05 % a product: an eighth of that of bfloat16. No GPU has run it."""
     options = {"network": network, "task": task, "backend": "mask"}
     line, exact = first_iteration(data, tmp_path / "32", precision="float32", **options)
     with Tf32() as mode:
