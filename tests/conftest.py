@@ -39,9 +39,13 @@ def pytest_configure() -> None:
     os.environ.setdefault("MKL_NUM_THREADS", "1")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs the finished workflow first, since it takes longest."""
-    items.sort(key=lambda item: "finished" not in getattr(item, "fixturenames", ()))
+    """What needs the finished workflow is slow, and comes first, since it takes longest."""
+    needing = [item for item in items if "finished" in getattr(item, "fixturenames", ())]
+    for item in needing:
+        item.add_marker(pytest.mark.slow)
+    items[:] = needing + [item for item in items if item not in needing]
 
 
 def pytest_runtest_setup() -> None:

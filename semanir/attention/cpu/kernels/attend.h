@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "product.h"
 #include "simd.h"
 
 namespace semanir {
@@ -83,6 +84,8 @@ void write(float* row, int width, float scale, const F (&x)[NV]) {
   for (int n = 0; n < NV; ++n) store(row + n * L, mul(x[n], set(scale)), first(width - n * L));
 }
 
+constexpr int64_t TOGETHER = 64;  // keys of a query that are worked on at a time
+
 // What some queries need of their keys, each in a list with room for whole vectors.
 struct Lists {
   int64_t step, queries;  // entries of a list, queries that there is room for
@@ -104,7 +107,26 @@ struct Lists {
     for (int64_t i = from, at = 0; i < to; ++i, at += step)
       f(i, places + at, codes + at, weights + at, slopes + at);
   }
+
+  // f(query, how many keys, and of these its places, codes, weights, slopes), a few keys of every
+  // query of [from, to) at a time. Keys ascend, so that those of many queries lie near each other: their
+  // rows are read from the nearest cache.
+  template <class Function>
+  void for_keys(int64_t from, int64_t to, const Keys& keys, Function f) const {
+    for (int64_t start = 0; start < keys.most; start += TOGETHER)
+      for (int64_t i = from, at = start; i < to; ++i, at += step) {
+        const int count = static_cast<int>(std::min<int64_t>(keys.count(i) - start, TOGETHER));
+        if (count > 0) f(i, count, places + at, codes + at, weights + at, slopes + at);
+      }
+  }
 };
+
+// queries that are worked on at a time: their lists stay in the second cache, in the forward pass in
+// the first one where all keys of a query are worked on at a time
+inline int64_t queries_together(int64_t most) {
+  return std::max<int64_t>(8, 8192 / Lists::length(most));
+}
+inline int64_t forward_together(int64_t most) { return most > TOGETHER ? queries_together(most) : 8; }
 
 template <int NV>
 void pack(Rows x, int64_t tokens, int width, float scale, float* to, int64_t step = NV * L) {
@@ -145,13 +167,13 @@ inline void spread(float* rows, const int32_t* places, const float* factors, int
   }
 }
 
-// the sum of the rows at `places` times factors, which are 0 from `count` to the next whole vector
+// Sums [4,NV*L] += every fourth row at `places` times factors, which are 0 from `count` to the next
+// whole vector: four sums, since one would wait for itself.
 template <int NV>
 inline void gather(const float* rows, const int32_t* places, const float* factors, int count,
-                   F (&to)[NV]) {
+                   float* sums_of_fours) {
   F part[4][NV];
-  for (auto& one : part)
-    for (auto& x : one) x = set(0.f);
+  for (int u = 0; u < 4; ++u) read<NV>(sums_of_fours + u * NV * L, NV * L, 1.f, part[u]);
   for (int t = 0; t < count; t += 4)
 #pragma GCC unroll 4
     for (int u = 0; u < 4; ++u) {
@@ -160,12 +182,23 @@ inline void gather(const float* rows, const int32_t* places, const float* factor
 #pragma GCC unroll 8
       for (int n = 0; n < NV; ++n) part[u][n] = fma(factor, load(row + n * L), part[u][n]);
     }
-  for (int n = 0; n < NV; ++n) to[n] = add(add(part[0][n], part[1][n]), add(part[2][n], part[3][n]));
+  for (int u = 0; u < 4; ++u) write<NV>(sums_of_fours + u * NV * L, NV * L, 1.f, part[u]);
+}
+
+// the sum of such four
+template <int NV>
+inline void add_fours(const float* sums_of_fours, F (&to)[NV]) {
+  for (int n = 0; n < NV; ++n) {
+    F x[4];
+    for (int u = 0; u < 4; ++u) x[u] = load(sums_of_fours + (u * NV + n) * L);
+    to[n] = add(add(x[0], x[1]), add(x[2], x[3]));
+  }
 }
 
 template <int NV>
 int64_t forward_scratch(int64_t tokens, int64_t most) {
-  return 2 * tokens * NV * L + Lists::size(most, 1);
+  const int64_t together = forward_together(most);
+  return (2 * tokens + 5 * together) * NV * L + padded(together) + Lists::size(most, together);
 }
 
 // One head of one window: queries [from, to). biases: reversed and times log2(e), or null.
@@ -173,40 +206,56 @@ int64_t forward_scratch(int64_t tokens, int64_t most) {
 template <int NV>
 void forward(Rows q, Rows k, Rows v, Rows out, float* lse, const Keys& keys, const float* biases,
              const Codes& codes, int width, int64_t from, int64_t to, float* scratch) {
-  const int64_t tokens = keys.tokens, size = tokens * NV * L;
-  float *key_rows = scratch, *value_rows = key_rows + NV * L;
-  const Lists lists(scratch + 2 * size, keys.most, 1);
-  pack<NV>(k, tokens, width, 1.f, key_rows, 2 * NV * L);
-  pack<NV>(v, tokens, width, 1.f, value_rows, 2 * NV * L);
+  constexpr int64_t W = NV * L;
+  const int64_t size = keys.tokens * W, together = forward_together(keys.most);
+  float *key_rows = scratch, *value_rows = key_rows + size, *queries = value_rows + size;
+  float *mixed = queries + together * W, *totals = mixed + 4 * together * W;
+  const Lists lists(totals + padded(together), keys.most, together);
+  pack<NV>(k, keys.tokens, width, 1.f, key_rows);
+  pack<NV>(v, keys.tokens, width, 1.f, value_rows);
   const float scale = LOG2E / std::sqrt(static_cast<float>(width));
 
-  int32_t *places = lists.places, *at_bias = lists.codes;
-  float* weights = lists.weights;
-  for (int64_t i = from; i < to; ++i) {
-    q.prefetch<NV>(std::min(i + 4, to - 1));
-    const int count = keys.list(i, codes, 2 * NV * L, places, at_bias);
-    const float* bias = biases ? biases + codes.start(i) : nullptr;
-    F query[NV], highest = set(-INF), total = set(0.f);
-    read<NV>(q[i], width, scale, query);
-    for (int at = 0; at < count; at += L) {
-      F score = dots<NV>(key_rows, places + at, query);
-      if (bias) score = add(score, pick(bias, at_bias + at));
-      if (count - at < L) score = choose(first(count - at), score, set(-INF));
-      store(weights + at, score);
-      highest = max(highest, score);
+  for (int64_t start = from; start < to; start += together) {
+    const int64_t end = std::min(to, start + together);
+    lists.for_queries(start, end, [&](int64_t i, int32_t* places, int32_t* at_bias, float*, float*) {
+      keys.list(i, codes, W, places, at_bias);
+      F query[NV];
+      read<NV>(q[i], width, scale, query);
+      write<NV>(queries + (i - start) * W, W, 1.f, query);
+    });
+    lists.for_keys(start, end, keys, [&](int64_t i, int count, int32_t* places, int32_t* at_bias, float* scores, float*) {
+      const float* bias = biases ? biases + codes.start(i) : nullptr;
+      F query[NV];
+      read<NV>(queries + (i - start) * W, W, 1.f, query);
+      for (int at = 0; at < count; at += L) {
+        F score = dots<NV>(key_rows, places + at, query);
+        if (bias) score = add(score, pick(bias, at_bias + at));
+        store(scores + at, choose(first(count - at), score, set(-INF)));
+      }
+    });
+    lists.for_queries(start, end, [&](int64_t i, int32_t*, int32_t*, float* weights, float*) {
+      const int count = keys.count(i);
+      F highest = set(-INF), total = set(0.f);
+      for (int at = 0; at < count; at += L) highest = max(load(weights + at), highest);
+      const F most = set(largest(highest));
+      for (int at = 0; at < count; at += L) {
+        F weight = exp2(sub(load(weights + at), most));
+        if (count - at < L) weight = choose(first(count - at), weight, set(0.f));
+        store(weights + at, weight);
+        total = add(total, weight);
+      }
+      totals[i - start] = sum(total);
+      lse[i] = count ? largest(highest) + std::log2(totals[i - start]) : INF;
+    });
+    std::fill_n(mixed, 4 * (end - start) * W, 0.f);
+    lists.for_keys(start, end, keys, [&](int64_t i, int count, int32_t* places, int32_t*, float* weights, float*) {
+      gather<NV>(value_rows, places, weights, count, mixed + 4 * (i - start) * W);
+    });
+    for (int64_t i = start; i < end; ++i) {
+      F x[NV];
+      add_fours<NV>(mixed + 4 * (i - start) * W, x);
+      write<NV>(out[i], width, keys.count(i) ? 1 / totals[i - start] : 0.f, x);
     }
-    const F most = set(largest(highest));
-    for (int at = 0; at < count; at += L) {
-      F weight = exp2(sub(load(weights + at), most));
-      if (count - at < L) weight = choose(first(count - at), weight, set(0.f));
-      store(weights + at, weight);
-      total = add(total, weight);
-    }
-    const float sum_of_weights = sum(total);
-    F mixed[NV];
-    gather<NV>(value_rows, places, weights, count, mixed);
-    write<NV>(out[i], width, count ? 1 / sum_of_weights : 0.f, mixed);
-    lse[i] = count ? largest(highest) + std::log2(sum_of_weights) : INF;
   }
 }
 
@@ -227,14 +276,10 @@ void write_sums(const float* grad_k, const float* grad_v, int64_t tokens, int wi
   }
 }
 
-// queries that the backward pass works on at a time: their lists stay in the second cache
-inline int64_t queries_together(int64_t most) {
-  return std::max<int64_t>(8, 8192 / Lists::length(most));
-}
-
 template <int NV>
 int64_t backward_scratch(int64_t tokens, int64_t most) {
-  return 6 * tokens * NV * L + tokens / L * L + L + Lists::size(most, queries_together(most));
+  const int64_t together = queries_together(most);
+  return (6 * tokens + 4 * together) * NV * L + tokens / L * L + L + Lists::size(most, together);
 }
 
 // One head of one window. Everything is copied to rows that lie together, and gradients of keys and
@@ -249,7 +294,9 @@ void backward(Rows q, Rows k, Rows v, Rows out, Rows grad, const float* lse, con
   float *queries = scratch, *key_rows = queries + size, *value_rows = key_rows + size;
   float *given = value_rows + size, *grad_k = given + size, *grad_v = grad_k + size;
   float* deltas = grad_v + size;
-  const Lists lists(deltas + tokens / L * L + L, keys.most, queries_together(keys.most));
+  float* found = deltas + tokens / L * L + L;
+  const int64_t together = queries_together(keys.most);
+  const Lists lists(found + 4 * together * W, keys.most, together);
   const float scale = 1 / std::sqrt(static_cast<float>(width));
   // as in the forward pass, so that the weights of a query add up to 1 again
   pack<NV>(q, tokens, width, LOG2E / std::sqrt(static_cast<float>(width)), queries);
@@ -265,10 +312,12 @@ void backward(Rows q, Rows k, Rows v, Rows out, Rows grad, const float* lse, con
     deltas[i] = sum(product);
   }
 
-  for (int64_t from = 0; from < tokens; from += lists.queries) {
-    const int64_t end = std::min(tokens, from + lists.queries);
-    lists.for_queries(from, end, [&](int64_t i, int32_t* places, int32_t* at_bias, float* weights, float*) {
-      const int count = keys.list(i, codes, W, places, at_bias);
+  for (int64_t from = 0; from < tokens; from += together) {
+    const int64_t end = std::min(tokens, from + together);
+    lists.for_queries(from, end, [&](int64_t i, int32_t* places, int32_t* at_bias, float*, float*) {
+      keys.list(i, codes, W, places, at_bias);
+    });
+    lists.for_keys(from, end, keys, [&](int64_t i, int count, int32_t* places, int32_t* at_bias, float* weights, float*) {
       const float* bias = biases ? biases + codes.start(i) : nullptr;
       F query[NV];
       read<NV>(queries + i * W, W, 1.f, query);
@@ -278,8 +327,7 @@ void backward(Rows q, Rows k, Rows v, Rows out, Rows grad, const float* lse, con
         store(weights + at, choose(first(count - at), exp2(sub(score, set(lse[i]))), set(0.f)));
       }
     });
-    lists.for_queries(from, end, [&](int64_t i, int32_t* places, int32_t* at_bias, float* weights, float* slopes) {
-      const int count = keys.count(i);
+    lists.for_keys(from, end, keys, [&](int64_t i, int count, int32_t* places, int32_t* at_bias, float* weights, float* slopes) {
       F row[NV];
       read<NV>(given + i * W, W, 1.f, row);
       for (int at = 0; at < count; at += L) {
@@ -288,16 +336,20 @@ void backward(Rows q, Rows k, Rows v, Rows out, Rows grad, const float* lse, con
       }
       if (biases) add_up(slopes, at_bias, count, to.biases + codes.start(i));
     });
-    lists.for_queries(from, end, [&](int64_t i, int32_t* places, int32_t*, float*, float* slopes) {
-      F found[NV];
-      gather<NV>(key_rows, places, slopes, keys.count(i), found);
-      write<NV>(to.q[i], width, scale, found);
+    std::fill_n(found, 4 * (end - from) * W, 0.f);
+    lists.for_keys(from, end, keys, [&](int64_t i, int count, int32_t* places, int32_t*, float*, float* slopes) {
+      gather<NV>(key_rows, places, slopes, count, found + 4 * (i - from) * W);
     });
-    lists.for_queries(from, end, [&](int64_t i, int32_t* places, int32_t*, float*, float* slopes) {
-      spread<NV>(grad_k, places, slopes, keys.count(i), queries + i * W);
+    for (int64_t i = from; i < end; ++i) {
+      F x[NV];
+      add_fours<NV>(found + 4 * (i - from) * W, x);
+      write<NV>(to.q[i], width, scale, x);
+    }
+    lists.for_keys(from, end, keys, [&](int64_t i, int count, int32_t* places, int32_t*, float*, float* slopes) {
+      spread<NV>(grad_k, places, slopes, count, queries + i * W);
     });
-    lists.for_queries(from, end, [&](int64_t i, int32_t* places, int32_t*, float* weights, float*) {
-      spread<NV>(grad_v, places, weights, keys.count(i), given + i * W);
+    lists.for_keys(from, end, keys, [&](int64_t i, int count, int32_t* places, int32_t*, float* weights, float*) {
+      spread<NV>(grad_v, places, weights, count, given + i * W);
     });
   }
   write_sums<NV>(grad_k, grad_v, tokens, width, to);
