@@ -48,7 +48,8 @@ def test_each_ablation_is_compared_with_what_it_changes_once(tmp_path):
         }
     )
     assert len(comparisons) == 5
-    assert label(comparisons[-1]) == "semanir-u-at-k8 against semanir-u-fixed-at-k8"
+    expected = "k at inference: 8, against k fixed in training, k at inference: 8"
+    assert label(comparisons[-1]) == expected
     assert [label(one) for one in comparisons if "window" in one.model] == ["window: 16"]
     assert changes("semanir-u-at-k8") == "k at inference: 8"
     assert changes("semanir-u-with-mask") == "attention back end at inference: mask"
