@@ -53,7 +53,7 @@ def test_machine_code_spills_nothing_and_uses_the_tensor_cores(architecture):
 @pytest.mark.slow
 def test_interpreted_kernels_equal_the_float64_reference():
     script = str(CASES_FOLDER / "triton_interpreted.py")
-    out = python("-m", "pytest", "-q", script, TRITON_INTERPRET="1")
+    out = python("-m", "pytest", "-q", script, TRITON_INTERPRET="1", PYTEST_ADDOPTS="")
     assert "skipped" not in out and int(out.split(" passed")[0].split()[-1]) >= 30
 
 
