@@ -15,7 +15,14 @@ def label(one: Comparison) -> str:
 
 
 def changes(model: str) -> str:
-    """What an ablation changes, with the value of its switch: "window: 8"; of others their name."""
+    """What an ablation changes, with the value of its switch: "window: 8"; of others their name.
+
+    Of the difference of two models, "one - other", both.
+    """
+    return " minus ".join(_changes(one) for one in model.split(" - "))
+
+
+def _changes(model: str) -> str:
     text = str(trained_models().get(model, {}).get("changes", model))
     value = re.fullmatch(r".*-(?:k|window)?([0-9]+|mask|gather|fused)", model)
     return f"{text}: {value[1]}" if value and text != model else text
