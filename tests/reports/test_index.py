@@ -105,6 +105,8 @@ def test_the_index_shows_coverage(everything, tmp_path):
     )
     assert (resolved, numbers) == tuple(sum(row[n] for row in counted.values()) for n in (1, 0))
     assert resolved + rest == numbers == 786
+    own = re.findall("by its full-size network.*?</tr>", text, re.DOTALL)
+    assert len(own) == 9 and all(re.search(r"\d\.\d+ device days", row) for row in own)
 
 
 def test_speed_is_linked_where_it_was_measured(rendered, tmp_path):
