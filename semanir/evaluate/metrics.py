@@ -170,10 +170,25 @@ def _similarity(
     y: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     # of both variances the sum alone is needed: four passes instead of five
-    mean_x, mean_y, mean_xy, mean_squares = map(blur, (x, y, x * y, x * x + y * y))
-    product, squares = mean_x * mean_y, mean_x * mean_x + mean_y * mean_y
-    similarity = (2 * product + C1) * (2 * (mean_xy - product) + C2)
-    return similarity / ((squares + C1) * (mean_squares - squares + C2))
+    both = x * x
+    both += y * y
+    mean_x, mean_y, covariance, variances = map(blur, (x, y, x * y, both))
+    product = mean_x * mean_y
+    squares = np.square(mean_x, out=mean_x)
+    squares += np.square(mean_y, out=mean_y)
+    covariance -= product
+    variances -= squares
+    # (2 product + C1) (2 covariance + C2) / ((squares + C1) (variances + C2)), where they lie: new
+    # arrays take as long as the sums
+    for values, term in ((product, C1), (covariance, C2)):
+        values *= 2
+        values += term
+    squares += C1
+    variances += C2
+    product *= covariance
+    squares *= variances
+    product /= squares
+    return product
 
 
 # --- scores of one lineage ---------------------------------------------------------------------
