@@ -153,8 +153,7 @@ def test_the_test_command_of_the_readme_is_what_ci_runs():
     assert all(line.rstrip().endswith("&&") for line in first[:-1] + second[:-1])
     assert (first[-1], second[-1]) == ("snakemake --cores 4 all", "pytest")
     script = SCRIPT.replace(" --quiet", "")
-    tests = [line for line in script.splitlines() if line.startswith("pytest")]
-    assert tests == ["pytest", "pytest -m slow -n 3 --dist worksteal"]
+    assert script.strip().splitlines()[-2:] == ["pytest", "pytest -m slow"]
     installs = re.findall(r"pip install .+?(?= &&)", "\n".join(second))
     assert len(installs) == 2
     assert all(f"\n{install}\n" in script for install in installs)
