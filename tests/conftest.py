@@ -67,17 +67,21 @@ def mirror() -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def of_all_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A temporary folder of this run of the tests, the same in each of its processes."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def finished(of_all_workers: Path) -> Path:
     """A copy in which `all` and `gate` have run, to read, not to change.
 
     One worker makes it, all others wait for it; where it fails every test that asks fails with
     what was said, and none tries again.
     """
-    base = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        base = base.parent
-    folder, told = base / "finished", base / "finished.told"
-    with FileLock(base / "finished.lock"):
+    folder, told = of_all_workers / "finished", of_all_workers / "finished.told"
+    with FileLock(of_all_workers / "finished.lock"):
         if not told.exists():
             folder.mkdir()
             run = snakemake(copy_of_repository(folder), "all", "gate")

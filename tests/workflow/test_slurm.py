@@ -5,12 +5,14 @@ One run meets both accidents: one training is at its time limit, the node of the
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 
 import pandas as pd
 import pytest
 from checkout import ENVIRONMENT, REPOSITORY, copy_of_repository
+from filelock import FileLock
 from loopback_slurm import CORES, NODES, cluster, wait_for
 from safetensors.numpy import load_file
 from typed import without_work
@@ -58,9 +60,10 @@ TOGETHER = f"{TOGETHER} --group-components sets=6 scores=6 pictures=6".split()
 
 
 @pytest.fixture(scope="module")
-def slurm(tmp_path_factory):
-    with cluster(tmp_path_factory.mktemp("slurm")) as running:
-        yield running
+def slurm(tmp_path_factory, of_all_workers):
+    """One at a time, whatever worker of pytest has its tests."""
+    with FileLock(of_all_workers / "slurm.lock"), cluster(tmp_path_factory.mktemp("slurm")) as one:
+        yield one
 
 
 def started(slurm, folder, *words):
@@ -90,12 +93,22 @@ def tensors(folder, run):
 
 
 @pytest.fixture(scope="module")
-def disturbed(slurm, tmp_path_factory):
+def disturbed(slurm, of_all_workers):
     """A copy in which two networks met an accident each, then all else of the smoke scale was run.
 
-    And the Slurm jobs of both trainings.
+    And of LIMITED and STRANDED each the first Slurm job as it ran, and all jobs in the end. The
+    first worker that has a cluster makes it.
     """
-    folder = copy_of_repository(tmp_path_factory.mktemp("disturbed"))
+    folder, jobs = of_all_workers / "disturbed", of_all_workers / "disturbed.json"
+    if not jobs.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        jobs.write_text(json.dumps(disturb(slurm, copy_of_repository(folder))))
+    return folder, *json.loads(jobs.read_text())
+
+
+def disturb(slurm, folder):
+    """Run the smoke scale with both accidents; (first job, all jobs) of each training."""
     state = folder / "semanir/train/state.py"
     state.write_text(state.read_text() + HOLD)
     rules = folder / "semanir/rules.smk"
@@ -112,12 +125,13 @@ def disturbed(slurm, tmp_path_factory):
         wait_for(lambda: jobs_of(slurm, STRANDED)[0]["JobState"] == "PENDING", slurm.log)
         slurm.begin_now()
         finish(process, folder)
+        ended = [jobs_of(slurm, run) for run in (LIMITED, STRANDED)]
         slurm.start_node(stranded["NodeList"])
         process = started(slurm, folder, RESULTS, *TOGETHER)
         finish(process, folder)
     finally:
         process.kill()
-    return folder, limited, stranded
+    return [*zip((limited, stranded), ended, strict=True)]
 
 
 def wait_until_held(process, folder):
@@ -136,17 +150,15 @@ def jobs_of(slurm, run):
     return [job for job in slurm.jobs_of("train") if f"_{run.task}_{run.model}_" in job["Comment"]]
 
 
-def test_a_training_at_its_time_limit_is_submitted_again_and_goes_on(disturbed, slurm, finished):
-    folder, first, _ = disturbed
-    killed, again = jobs_of(slurm, LIMITED)
+def test_a_training_at_its_time_limit_is_submitted_again_and_goes_on(disturbed, finished):
+    folder, (first, (killed, again)), _ = disturbed
     assert (killed["JobId"], killed["JobState"]) == (first["JobId"], "TIMEOUT")
     assert again["JobState"] == "COMPLETED"
     assert_equal_training(folder, finished, LIMITED)
 
 
-def test_a_training_whose_node_vanishes_goes_on_elsewhere(disturbed, slurm, finished):
-    folder, _, first = disturbed
-    (job,) = jobs_of(slurm, STRANDED)
+def test_a_training_whose_node_vanishes_goes_on_elsewhere(disturbed, finished):
+    folder, _, (first, (job,)) = disturbed
     assert (job["JobState"], job["Restarts"]) == ("COMPLETED", "1")
     assert job["NodeList"] != first["NodeList"]
     assert_equal_training(folder, finished, STRANDED)
