@@ -147,7 +147,8 @@ def wait_until_held(process, folder):
 
 def jobs_of(slurm, run):
     """What Slurm says of the trainings of a run, oldest first."""
-    return [job for job in slurm.jobs_of("train") if f"_{run.task}_{run.model}_" in job["Comment"]]
+    name = f"_{run.scale}_{run.task}_{run.model}_"
+    return [job for job in slurm.jobs_of("train") if name in job["Comment"]]
 
 
 def test_a_training_at_its_time_limit_is_submitted_again_and_goes_on(disturbed, finished):
