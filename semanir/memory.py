@@ -6,8 +6,6 @@ from pathlib import Path
 
 from semanir.errors import InputError
 
-GLIBC = "CS_GNU_LIBC_VERSION" in os.confstr_names
-
 
 def free_memory() -> int:
     """Bytes that a process can still take; no more than a container or job may have."""
@@ -39,17 +37,22 @@ def keep_freed_memory() -> None:
     where pages are slow to come, as in a virtual machine. Other C libraries are left as they are.
     """
     mmap_threshold, trim_threshold = -3, -1  # of malloc.h
-    if GLIBC:
-        mallopt = ctypes.CDLL(None).mallopt
+    if library := glibc():
         # versions before 2.35 take no more than the second
-        if mallopt(mmap_threshold, 1 << 30) or mallopt(mmap_threshold, 1 << 25):
-            mallopt(trim_threshold, (1 << 31) - 1)
+        if library.mallopt(mmap_threshold, 1 << 30) or library.mallopt(mmap_threshold, 1 << 25):
+            library.mallopt(trim_threshold, (1 << 31) - 1)
 
 
 def give_back_freed_memory() -> None:
     """Have glibc return what is freed to the system, so that the process holds what it uses."""
-    if GLIBC:
-        ctypes.CDLL(None).malloc_trim(0)
+    if library := glibc():
+        library.malloc_trim(0)
+
+
+def glibc() -> ctypes.CDLL | None:
+    """The C library of this process, None where it is another one: musl, those of other systems."""
+    library = ctypes.CDLL(None) if os.name == "posix" else None
+    return library if hasattr(library, "gnu_get_libc_version") else None
 
 
 def _read(path: str | Path) -> str:

@@ -4,7 +4,9 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-PRODUCTS = ("mm", "addmm", "bmm", "baddbmm", "convolution", "convolution_backward")
+# operators, and which of their arguments is added instead of multiplied
+PRODUCTS = {"mm": None, "bmm": None, "addmm": 0, "baddbmm": 0}
+PRODUCTS |= {"convolution": 2, "convolution_backward": None}
 
 
 def rounded(x: Tensor) -> Tensor:
@@ -26,9 +28,8 @@ class Tf32(TorchDispatchMode):
         name = function.overloadpacket.__name__
         if name in PRODUCTS:
             self.rounded += 1
-            added = name in ("addmm", "baddbmm")  # the first is no factor
             args = [
-                rounded(one) if isinstance(one, Tensor) and (i or not added) else one
+                rounded(one) if isinstance(one, Tensor) and i != PRODUCTS[name] else one
                 for i, one in enumerate(args)
             ]
         return function(*args, **(kwargs or {}))

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from semanir.memory import GLIBC
+from semanir import memory
 
 PAGES = """
 import resource
@@ -25,8 +25,15 @@ print(new, first, again, faults())
 """
 
 
-@pytest.mark.skipif(not GLIBC, reason="another C library than glibc")
+@pytest.mark.skipif(not memory.glibc(), reason="another C library than glibc")
 def test_the_next_array_takes_pages_that_were_freed():
     run = subprocess.run([sys.executable, "-c", PAGES], capture_output=True, text=True, check=True)
     new, first, again, after = map(int, run.stdout.split())
     assert min(new, first, after) > 10 * again
+
+
+def test_other_c_libraries_are_left_as_they_are(monkeypatch):
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: object())
+    assert memory.glibc() is None
+    memory.keep_freed_memory()
+    memory.give_back_freed_memory()

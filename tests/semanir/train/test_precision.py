@@ -84,9 +84,11 @@ def test_tf32_moves_loss_and_gradients_by_its_rounding(data, tmp_path, network, 
     assert alike > 0.9999
 
 
-@pytest.mark.parametrize(("precision", "bound"), [("bf16", 1e-3), ("tf32", 5e-5)])
-def test_twenty_iterations_follow_those_in_float32(data, tmp_path, precision, bound):
-    """Five losses within the bound, all within 1 %, while they fall by a third.
+@pytest.mark.parametrize(
+    ("precision", "of_five", "of_all"), [("bf16", 1e-3, 0.005), ("tf32", 5e-5, 0.01)]
+)
+def test_twenty_iterations_follow_those_in_float32(data, tmp_path, precision, of_five, of_all):
+    """Five losses within one bound, all within the other, while they fall by a third.
 
     Rounding adds up, and where it selects another key the difference grows whatever it was: over
     four seeds at most 6e-4 and 1.2e-5 in the first five, 0.8 and 0.6 % in all.
@@ -102,8 +104,8 @@ def test_twenty_iterations_follow_those_in_float32(data, tmp_path, precision, bo
         pairs = zip(rough[:number], exact, strict=False)
         print("largest difference", max(abs(a / b - 1) for a, b in pairs))
     assert len(exact) == 20 and min(exact) < 0.67 * exact[0]
-    assert rough[:5] != exact[:5] and rough[:5] == pytest.approx(exact[:5], rel=bound)
-    assert rough == pytest.approx(exact, rel=0.01)
+    assert rough[:5] != exact[:5] and rough[:5] == pytest.approx(exact[:5], rel=of_five)
+    assert rough == pytest.approx(exact, rel=of_all)
 
 
 @pytest.mark.parametrize("precision", ["float32", "tf32", "bf16"])
