@@ -39,8 +39,8 @@ def keep_freed_memory() -> None:
     mmap_threshold, trim_threshold = -3, -1  # of malloc.h
     if library := glibc():
         # versions before 2.35 take no more than the second
-        if library.mallopt(mmap_threshold, 1 << 30) or library.mallopt(mmap_threshold, 1 << 25):
-            library.mallopt(trim_threshold, (1 << 31) - 1)
+        any(library.mallopt(mmap_threshold, 1 << bits) for bits in (30, 25))
+        library.mallopt(trim_threshold, (1 << 31) - 1)
 
 
 def give_back_freed_memory() -> None:
