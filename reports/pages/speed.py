@@ -36,7 +36,7 @@ class Machine(NamedTuple):
 
 
 def machine(name: str, bench: Record | None, growth: Record | None) -> Machine:
-    """name: what it is called where no record says it."""
+    """name: what it is called; behind it the processor that its records name, if any."""
     records = [record for record in (bench, growth) if record]
     made: Record = {}
     for record in reversed(records):
@@ -44,7 +44,7 @@ def machine(name: str, bench: Record | None, growth: Record | None) -> Machine:
     said = records[0]
     on_cpu = said.get("device", "cpu") == "cpu"
     return Machine(
-        name=made.get("machine", name),
+        name=f"{name} ({made['machine']})" if "machine" in made else name,
         device="CPU" if on_cpu else str(said["device"]),
         instruction_set=str(said.get("instructions", "")),
         threads=str(said.get("threads", "")),

@@ -17,9 +17,10 @@ def label(one: Comparison) -> str:
 def changes(model: str) -> str:
     """What an ablation changes, with the value of its switch: "window: 8"; of others their name.
 
-    Of the difference of two models, "one - other", both.
+    Of the difference of two models, "one - other", both in brackets.
     """
-    return " minus ".join(_changes(one) for one in model.split(" - "))
+    names = [_changes(one) for one in model.split(" - ")]
+    return names[0] if len(names) == 1 else " minus ".join(f"({name})" for name in names)
 
 
 def _changes(model: str) -> str:

@@ -52,7 +52,7 @@ def test_each_ablation_is_compared_with_what_it_changes_once(tmp_path):
     assert label(comparisons[-1]) == expected
     assert [label(one) for one in comparisons if "window" in one.model] == ["window: 16"]
     assert changes("semanir-u-at-k8") == "k at inference: 8"
-    assert changes("semanir-u-at-k8 - semanir-u") == "k at inference: 8 minus semanir-u"
+    assert changes("semanir-u-at-k8 - semanir-u") == "(k at inference: 8) minus (semanir-u)"
     assert changes("semanir-u-with-mask") == "attention back end at inference: mask"
     assert changes("semanir-u-dense") == "all keys instead of the dictionary's"
 

@@ -48,7 +48,14 @@ def test_a_page_of_this_machine(records, elsewhere, tmp_path):
     (one,) = speed.render(*records, tmp_path)
     page = assert_self_contained((tmp_path / "speed.html").read_text(encoding="utf-8"))
     words = " ".join(" ".join(page.text).split())
-    made = (PROVENANCE["machine"], "CPU", "AVX512", "2", "0123456789ab", "2026-01-02")
+    made = (
+        f"this machine ({PROVENANCE['machine']})",
+        "CPU",
+        "AVX512",
+        "2",
+        "0123456789ab",
+        "2026-01-02",
+    )
     assert one[:6] == made and all(fact in words for fact in made)
     svgs = [attrs for tag, attrs in page.tags if tag == "svg"]
     assert len({svg["aria-label"] for svg in svgs}) == len(svgs) == 4
@@ -92,7 +99,7 @@ def test_records_of_one_machine_come_together(records, elsewhere, tmp_path):
     (elsewhere / "other-growth.json").write_bytes(records[1].read_bytes())
     here, box, other = speed.render(*records, tmp_path)
     assert (box.name, box.device, box.date) == ("box", "Some GPU", "")
-    assert (other.name, other.bench) == (PROVENANCE["machine"], None)
+    assert (other.name, other.bench) == (f"other ({PROVENANCE['machine']})", None)
     page = assert_self_contained((tmp_path / "speed.html").read_text(encoding="utf-8"))
     labels = [attrs["aria-label"] for tag, attrs in page.tags if tag == "svg"]
     assert len(set(labels)) == len(labels) == 4 + 4 + 2
