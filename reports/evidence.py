@@ -16,7 +16,7 @@ import pandas as pd
 
 from reports import collect
 from reports.collect import COLUMNS, check_scale, means, origin, read_results
-from reports.tables.verdicts import JudgedCell, measurements
+from reports.tables.verdicts import JudgedCell, Rows, by_place, measurements
 from semanir import paths
 from semanir.files import visible
 from semanir.plan.cells import COUNTED, Cell
@@ -43,6 +43,11 @@ class Evidence:
     def results(self) -> pd.DataFrame:
         """Their means over images."""
         return means(self.by_image)
+
+    @cached_property
+    def rows(self) -> Rows:
+        """These means by model and level: every table asks for them."""
+        return by_place(self.results)
 
     @cached_property
     def scores(self) -> dict[tuple[str, ...], pd.Series]:
@@ -113,14 +118,14 @@ def _worth(one: JudgedCell) -> tuple[bool, bool, int, bool]:
 
 def judge_cells(cells: Sequence[Cell], evidence: Iterable[Evidence]) -> list[JudgedCell]:
     """The best there is for every printed cell, in printed order."""
-    found = (measurements(cells, one.scale, one.results, one.machine) for one in evidence)
+    found = (measurements(cells, one.scale, one.rows, one.machine) for one in evidence)
     return [best(chain.from_iterable(of_cell)) for of_cell in zip(*found, strict=True)]
 
 
 def judge_here(cells: Sequence[Cell], evidence: Sequence[Evidence]) -> list[JudgedCell]:
     """What the run that is rendered says of every cell by itself."""
     here = evidence[0]
-    return [best([own]) for own, *_ in measurements(cells, here.scale, here.results)]
+    return [best([own]) for own, *_ in measurements(cells, here.scale, here.rows)]
 
 
 def of_ablations(evidence: Sequence[Evidence]) -> list[Evidence]:

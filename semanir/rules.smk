@@ -89,6 +89,8 @@ rule evaluate:
         record=paths.SCORES,
     log:
         "logs/{scale}/evaluate/{task}-{model}-seed{seed}.log",
+    # those of networks that come with the project take long, and need no training
+    priority: 1
     conda:
         "../environment.yml"
     threads: 1

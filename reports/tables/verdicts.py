@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -62,20 +63,22 @@ class JudgedCell:
 
 def judge_table(cells: Iterable[Cell], scale: str, results: pd.DataFrame) -> list[JudgedCell]:
     """What a scale's results say of every printed cell, in printed order. results: means."""
-    return [own for own, *_ in measurements(cells, scale, results)]
+    return [own for own, *_ in measurements(cells, scale, by_place(results))]
 
 
 def measurements(
-    cells: Iterable[Cell], scale: str, results: pd.DataFrame, machine: str = ""
+    cells: Iterable[Cell], scale: str, rows: Rows, machine: str = ""
 ) -> list[list[JudgedCell]]:
     """For every cell what the run of the scale says that answers for it.
+
+    rows: of the means of the run, see `by_place`.
 
     In cells of ours followed by what the network that comes with the project reaches, if it was
     evaluated: that is worth the release scale, wherever it was evaluated.
     """
-    rows, free, accepted = by_place(results), Plan(scale), Plan(scale, noncommercial=True)
+    free, accepted = Plan(scale), Plan(scale, noncommercial=True)
     # what was counted of a system is shown: whoever counted it had accepted its licence
-    counted = set(results.loc[results["metric"].isin(COUNTED), "model"])
+    counted = {row["model"] for row in chain(*rows.values()) if row["metric"] in COUNTED}
     found = []
     for cell in cells:
         model = model_of_method().get(cell.method)

@@ -80,6 +80,16 @@ class Plan:
 
         A run with no set left is not planned.
         """
+        names = tuple(names)
+        if names not in self._known_runs:
+            self._known_runs[names] = self._runs(names)
+        return list(self._known_runs[names])
+
+    @cached_property
+    def _known_runs(self) -> dict[tuple[str, ...], list[Run]]:
+        return {}
+
+    def _runs(self, names: tuple[str, ...]) -> list[Run]:
         wanted: dict[Run, None] = {}
         for table in names:
             for cell in cells(table):

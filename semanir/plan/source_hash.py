@@ -66,7 +66,7 @@ def read_module(path: Path, root: Path) -> tuple[tuple[str, ...], tuple[str, ...
     """(dotted names that a module imports from the project, its DATA_FILES)."""
     modules: dict[str, None] = {}
     data: tuple[str, ...] = ()
-    for node in _nodes(ast.parse(path.read_bytes(), path)):
+    for node in _statements(ast.parse(path.read_bytes(), path)):
         match node:
             case ast.Import():
                 modules |= {alias.name: None for alias in node.names}
@@ -82,12 +82,14 @@ def read_module(path: Path, root: Path) -> tuple[tuple[str, ...], tuple[str, ...
     return tuple(name for name in modules if name.split(".")[0] in PACKAGES), data
 
 
-def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            continue
-        yield node
-        yield from _nodes(node)
+def _statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """All statements of a tree, those inside of others too: no expression holds one."""
+    for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for node in getattr(tree, name, ()):
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+                continue
+            yield node
+            yield from _statements(node)
 
 
 def module_path(name: str, root: Path) -> Path | None:

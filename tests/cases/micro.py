@@ -4,7 +4,7 @@ Two archives from a mirror, one network of a few iterations, two tables, claims,
 """
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,9 +45,7 @@ def micro(folder: Path) -> Path:
     entries = "".join(_set(folder, name) for name in SETS)
     with (folder / "data_prep/datasets.yaml").open("a", encoding="utf-8") as file:
         file.write(entries)
-    with _entries(folder / "reports/tables/layouts.yaml") as layouts:
-        for name, layout in layouts.items():
-            layout["on_demand"] = name not in TABLES
+    tables_alone(folder, TABLES)
     with _entries(folder / "semanir/plan/scales.yaml") as scales:
         smoke = scales["smoke"]
         smoke |= {
@@ -57,6 +55,14 @@ def micro(folder: Path) -> Path:
         }
         smoke |= {"recipe": smoke["recipe"] | RECIPE, "recipes": {}}
     return hurried(folder)
+
+
+def tables_alone(folder: Path, names: Collection[str]) -> Path:
+    """The copy, whose workflow makes no other tables unless they are asked for by name."""
+    with _entries(folder / "reports/tables/layouts.yaml") as layouts:
+        for name, layout in layouts.items():
+            layout["on_demand"] = name not in names
+    return folder
 
 
 @contextmanager
