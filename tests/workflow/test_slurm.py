@@ -60,7 +60,7 @@ TOGETHER = "--jobs 4 --groups degrade_set=sets evaluate=scores count=counts visu
 TOGETHER = f"{TOGETHER} --group-components sets=6 scores=6 counts=8 pictures=6".split()
 # of the smoke scale: with the ablations they ask for every kind of job but `runtime`
 TABLES = ("table10", "table12")
-RELEASED = "sr-x4"  # the network that comes with the project and is evaluated
+RELEASED = "denoise_gray-blind"  # the network that comes with the project and is evaluated
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +192,10 @@ def test_a_cluster_measures_what_one_machine_measures(disturbed, finished):
     ours, theirs = (
         rows[~rows["metric"].str.contains(COSTS)].set_index(key)["value"] for rows in (ours, theirs)
     )
+    # which network has its pictures shown depends on the tables
+    others = ours.index.difference(theirs.index)
+    assert all(name.startswith("psnr_crop") for name in others.get_level_values("metric"))
+    ours = ours.drop(others)
     assert len(ours) > 300
     pd.testing.assert_series_equal(ours, theirs.loc[ours.index], check_exact=True)
 
