@@ -76,12 +76,23 @@ inline void add_up(const float* slopes, const int32_t* codes, int count, float* 
 
 template <int NV>
 void read(const float* row, int width, float scale, F (&x)[NV]) {
-  for (int n = 0; n < NV; ++n) x[n] = mul(load(row + n * L, first(width - n * L)), set(scale));
+  for (int n = 0; n < NV; ++n) x[n] = mul(load_left(row + n * L, width - n * L), set(scale));
 }
 
 template <int NV>
 void write(float* row, int width, float scale, const F (&x)[NV]) {
-  for (int n = 0; n < NV; ++n) store(row + n * L, mul(x[n], set(scale)), first(width - n * L));
+  for (int n = 0; n < NV; ++n) store_left(row + n * L, mul(x[n], set(scale)), width - n * L);
+}
+
+// the same of rows that hold whole vectors
+template <int NV>
+void read(const float* row, F (&x)[NV]) {
+  for (int n = 0; n < NV; ++n) x[n] = load(row + n * L);
+}
+
+template <int NV>
+void write(float* row, const F (&x)[NV]) {
+  for (int n = 0; n < NV; ++n) store(row + n * L, x[n]);
 }
 
 constexpr int64_t TOGETHER = 64;  // keys of a query that are worked on at a time
@@ -157,7 +168,7 @@ template <int NV>
 inline void spread(float* rows, const int32_t* places, const float* factors, int count,
                    const float* from) {
   F x[NV];
-  read<NV>(from, NV * L, 1.f, x);
+  read<NV>(from, x);
 #pragma GCC unroll 4
   for (int t = 0; t < count; ++t) {
     float* row = rows + places[t];
@@ -167,38 +178,44 @@ inline void spread(float* rows, const int32_t* places, const float* factors, int
   }
 }
 
-// Sums [4,NV*L] += every fourth row at `places` times factors, which are 0 from `count` to the next
-// whole vector: four sums, since one would wait for itself.
+// Sums that a query's rows are added to in turn, since one would wait for itself; as many as there are
+// registers for.
+template <int NV>
+constexpr int SUMS = NV <= 2 ? 4 : 2;
+
+// Sums [SUMS,NV*L] += rows at `places` times factors, which are 0 from `count` to the next whole vector.
 template <int NV>
 inline void gather(const float* rows, const int32_t* places, const float* factors, int count,
-                   float* sums_of_fours) {
-  F part[4][NV];
-  for (int u = 0; u < 4; ++u) read<NV>(sums_of_fours + u * NV * L, NV * L, 1.f, part[u]);
-  for (int t = 0; t < count; t += 4)
+                   float* totals) {
+  F part[SUMS<NV>][NV];
+  for (int u = 0; u < SUMS<NV>; ++u) read<NV>(totals + u * NV * L, part[u]);
+  for (int t = 0; t < count; t += SUMS<NV>)
 #pragma GCC unroll 4
-    for (int u = 0; u < 4; ++u) {
+    for (int u = 0; u < SUMS<NV>; ++u) {
       const float* row = rows + places[t + u];
       const F factor = set(factors[t + u]);
 #pragma GCC unroll 8
       for (int n = 0; n < NV; ++n) part[u][n] = fma(factor, load(row + n * L), part[u][n]);
     }
-  for (int u = 0; u < 4; ++u) write<NV>(sums_of_fours + u * NV * L, NV * L, 1.f, part[u]);
+  for (int u = 0; u < SUMS<NV>; ++u) write<NV>(totals + u * NV * L, part[u]);
 }
 
-// the sum of such four
+// the sum of such sums
 template <int NV>
-inline void add_fours(const float* sums_of_fours, F (&to)[NV]) {
+inline void add_sums(const float* totals, F (&to)[NV]) {
   for (int n = 0; n < NV; ++n) {
-    F x[4];
-    for (int u = 0; u < 4; ++u) x[u] = load(sums_of_fours + (u * NV + n) * L);
-    to[n] = add(add(x[0], x[1]), add(x[2], x[3]));
+    F x[SUMS<NV>];
+    for (int u = 0; u < SUMS<NV>; ++u) x[u] = load(totals + (u * NV + n) * L);
+    for (int left = SUMS<NV>; left > 1; left /= 2)
+      for (int u = 0; u < left / 2; ++u) x[u] = add(x[2 * u], x[2 * u + 1]);
+    to[n] = x[0];
   }
 }
 
 template <int NV>
 int64_t forward_scratch(int64_t tokens, int64_t most) {
   const int64_t together = forward_together(most);
-  return (2 * tokens + 5 * together) * NV * L + padded(together) + Lists::size(most, together);
+  return (2 * tokens + (1 + SUMS<NV>) * together) * NV * L + padded(together) + Lists::size(most, together);
 }
 
 // One head of one window: queries [from, to). biases: reversed and times log2(e), or null.
@@ -209,7 +226,7 @@ void forward(Rows q, Rows k, Rows v, Rows out, float* lse, const Keys& keys, con
   constexpr int64_t W = NV * L;
   const int64_t size = keys.tokens * W, together = forward_together(keys.most);
   float *key_rows = scratch, *value_rows = key_rows + size, *queries = value_rows + size;
-  float *mixed = queries + together * W, *totals = mixed + 4 * together * W;
+  float *mixed = queries + together * W, *totals = mixed + SUMS<NV> * together * W;
   const Lists lists(totals + padded(together), keys.most, together);
   pack<NV>(k, keys.tokens, width, 1.f, key_rows);
   pack<NV>(v, keys.tokens, width, 1.f, value_rows);
@@ -221,16 +238,16 @@ void forward(Rows q, Rows k, Rows v, Rows out, float* lse, const Keys& keys, con
       keys.list(i, codes, W, places, at_bias);
       F query[NV];
       read<NV>(q[i], width, scale, query);
-      write<NV>(queries + (i - start) * W, W, 1.f, query);
+      write<NV>(queries + (i - start) * W, query);
     });
     lists.for_keys(start, end, keys, [&](int64_t i, int count, int32_t* places, int32_t* at_bias, float* scores, float*) {
       const float* bias = biases ? biases + codes.start(i) : nullptr;
       F query[NV];
-      read<NV>(queries + (i - start) * W, W, 1.f, query);
+      read<NV>(queries + (i - start) * W, query);
       for (int at = 0; at < count; at += L) {
         F score = dots<NV>(key_rows, places + at, query);
         if (bias) score = add(score, pick(bias, at_bias + at));
-        store(scores + at, choose(first(count - at), score, set(-INF)));
+        store(scores + at, choose_left(count - at, score, set(-INF)));
       }
     });
     lists.for_queries(start, end, [&](int64_t i, int32_t*, int32_t*, float* weights, float*) {
@@ -240,20 +257,20 @@ void forward(Rows q, Rows k, Rows v, Rows out, float* lse, const Keys& keys, con
       const F most = set(largest(highest));
       for (int at = 0; at < count; at += L) {
         F weight = exp2(sub(load(weights + at), most));
-        if (count - at < L) weight = choose(first(count - at), weight, set(0.f));
+        weight = choose_left(count - at, weight, set(0.f));
         store(weights + at, weight);
         total = add(total, weight);
       }
       totals[i - start] = sum(total);
       lse[i] = count ? largest(highest) + std::log2(totals[i - start]) : INF;
     });
-    std::fill_n(mixed, 4 * (end - start) * W, 0.f);
+    std::fill_n(mixed, SUMS<NV> * (end - start) * W, 0.f);
     lists.for_keys(start, end, keys, [&](int64_t i, int count, int32_t* places, int32_t*, float* weights, float*) {
-      gather<NV>(value_rows, places, weights, count, mixed + 4 * (i - start) * W);
+      gather<NV>(value_rows, places, weights, count, mixed + SUMS<NV> * (i - start) * W);
     });
     for (int64_t i = start; i < end; ++i) {
       F x[NV];
-      add_fours<NV>(mixed + 4 * (i - start) * W, x);
+      add_sums<NV>(mixed + SUMS<NV> * (i - start) * W, x);
       write<NV>(out[i], width, keys.count(i) ? 1 / totals[i - start] : 0.f, x);
     }
   }
@@ -269,9 +286,9 @@ template <int NV>
 void write_sums(const float* grad_k, const float* grad_v, int64_t tokens, int width, const Gradients& to) {
   for (int64_t j = 0; j < tokens; ++j) {
     F x[NV];
-    read<NV>(grad_k + j * NV * L, NV * L, 1.f, x);
+    read<NV>(grad_k + j * NV * L, x);
     write<NV>(to.k[j], width, LN2, x);
-    read<NV>(grad_v + j * NV * L, NV * L, 1.f, x);
+    read<NV>(grad_v + j * NV * L, x);
     write<NV>(to.v[j], width, 1.f, x);
   }
 }
@@ -279,7 +296,7 @@ void write_sums(const float* grad_k, const float* grad_v, int64_t tokens, int wi
 template <int NV>
 int64_t backward_scratch(int64_t tokens, int64_t most) {
   const int64_t together = queries_together(most);
-  return (6 * tokens + 4 * together) * NV * L + tokens / L * L + L + Lists::size(most, together);
+  return (6 * tokens + SUMS<NV> * together) * NV * L + tokens / L * L + L + Lists::size(most, together);
 }
 
 // One head of one window. Everything is copied to rows that lie together, and gradients of keys and
@@ -296,7 +313,7 @@ void backward(Rows q, Rows k, Rows v, Rows out, Rows grad, const float* lse, con
   float* deltas = grad_v + size;
   float* found = deltas + tokens / L * L + L;
   const int64_t together = queries_together(keys.most);
-  const Lists lists(found + 4 * together * W, keys.most, together);
+  const Lists lists(found + SUMS<NV> * together * W, keys.most, together);
   const float scale = 1 / std::sqrt(static_cast<float>(width));
   // as in the forward pass, so that the weights of a query add up to 1 again
   pack<NV>(q, tokens, width, LOG2E / std::sqrt(static_cast<float>(width)), queries);
@@ -308,7 +325,7 @@ void backward(Rows q, Rows k, Rows v, Rows out, Rows grad, const float* lse, con
     out.prefetch<NV>(std::min(i + 16, tokens - 1));
     F product = set(0.f);
     for (int n = 0; n < NV; ++n)
-      product = fma(load(given + i * W + n * L), load(out[i] + n * L, first(width - n * L)), product);
+      product = fma(load(given + i * W + n * L), load_left(out[i] + n * L, width - n * L), product);
     deltas[i] = sum(product);
   }
 
@@ -320,29 +337,29 @@ void backward(Rows q, Rows k, Rows v, Rows out, Rows grad, const float* lse, con
     lists.for_keys(from, end, keys, [&](int64_t i, int count, int32_t* places, int32_t* at_bias, float* weights, float*) {
       const float* bias = biases ? biases + codes.start(i) : nullptr;
       F query[NV];
-      read<NV>(queries + i * W, W, 1.f, query);
+      read<NV>(queries + i * W, query);
       for (int at = 0; at < count; at += L) {
         F score = dots<NV>(key_rows, places + at, query);
         if (bias) score = add(score, pick(bias, at_bias + at));
-        store(weights + at, choose(first(count - at), exp2(sub(score, set(lse[i]))), set(0.f)));
+        store(weights + at, choose_left(count - at, exp2(sub(score, set(lse[i]))), set(0.f)));
       }
     });
     lists.for_keys(from, end, keys, [&](int64_t i, int count, int32_t* places, int32_t* at_bias, float* weights, float* slopes) {
       F row[NV];
-      read<NV>(given + i * W, W, 1.f, row);
+      read<NV>(given + i * W, row);
       for (int at = 0; at < count; at += L) {
         const F change = sub(dots<NV>(value_rows, places + at, row), set(deltas[i]));
-        store(slopes + at, choose(first(count - at), mul(load(weights + at), change), set(0.f)));
+        store(slopes + at, choose_left(count - at, mul(load(weights + at), change), set(0.f)));
       }
       if (biases) add_up(slopes, at_bias, count, to.biases + codes.start(i));
     });
-    std::fill_n(found, 4 * (end - from) * W, 0.f);
+    std::fill_n(found, SUMS<NV> * (end - from) * W, 0.f);
     lists.for_keys(from, end, keys, [&](int64_t i, int count, int32_t* places, int32_t*, float*, float* slopes) {
-      gather<NV>(key_rows, places, slopes, count, found + 4 * (i - from) * W);
+      gather<NV>(key_rows, places, slopes, count, found + SUMS<NV> * (i - from) * W);
     });
     for (int64_t i = from; i < end; ++i) {
       F x[NV];
-      add_fours<NV>(found + 4 * (i - from) * W, x);
+      add_sums<NV>(found + SUMS<NV> * (i - from) * W, x);
       write<NV>(to.q[i], width, scale, x);
     }
     lists.for_keys(from, end, keys, [&](int64_t i, int count, int32_t* places, int32_t*, float*, float* slopes) {

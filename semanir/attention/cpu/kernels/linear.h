@@ -101,12 +101,11 @@ struct Norm {  // [K] each, padded
 // x -> the normalised row, without gain and shift; returns 1 / deviation
 inline float normalise(const float* x, int64_t size, float epsilon, float* to) {
   F total = set(0.f);
-  for (int64_t c = 0; c < size; c += L) total = add(total, load(x + c, first(int(size - c))));
+  for (int64_t c = 0; c < size; c += L) total = add(total, load_left(x + c, size - c));
   const F mean = set(sum(total) / static_cast<float>(size));
   total = set(0.f);
   for (int64_t c = 0; c < size; c += L) {
-    const M here = first(static_cast<int>(size - c));
-    const F centred = choose(here, sub(load(x + c, here), mean), set(0.f));
+    const F centred = choose_left(size - c, sub(load_left(x + c, size - c), mean), set(0.f));
     store(to + c, centred);
     total = fma(centred, centred, total);
   }
@@ -152,7 +151,7 @@ struct Linear {
       const float* in = x + (from + row) * inputs;
       if (before == Before::norm) scales[row] = normalise(in, inputs, norm.epsilon, more);
       for (int64_t c = 0; c < inputs; c += L) {
-        F value = load(in + c, first(static_cast<int>(inputs - c))), slope;
+        F value = load_left(in + c, inputs - c), slope;
         if (before == Before::norm)
           value = fma(load(more + c), load(norm.gain + c), load(norm.shift + c));
         if (before == Before::gelu) {
@@ -180,11 +179,10 @@ struct Linear {
       prefetch(x, from + BLOCK, to, inputs);
       if (residual) prefetch(residual, from + BLOCK, to, outputs);
       with_products(ready, width(), count, panels, outputs, inputs, [&](int64_t row, int64_t at, F sum) {
-        const M here = first(static_cast<int>(outputs - at));
-        const int64_t place = (from + row) * outputs + at;
+        const int64_t place = (from + row) * outputs + at, left = outputs - at;
         sum = add(sum, load(bias + at));
-        if (residual) sum = add(sum, load(residual + place, here));
-        store(out + place, sum, here);
+        if (residual) sum = add(sum, load_left(residual + place, left));
+        store_left(out + place, sum, left);
       });
     }
   }
@@ -228,10 +226,9 @@ struct Linear {
       }
       add_outer<TILE>(given, outputs, ready, inputs, sums.weight);
       for (int64_t at = 0; at < outputs; at += L) {
-        const M here = first(static_cast<int>(outputs - at));
         F total = set(0.f);
         for (int64_t row = 0; row < count; ++row)
-          total = add(total, load(given + row * outputs + at, here));
+          total = add(total, load_left(given + row * outputs + at, outputs - at));
         store(sums.bias + at, add(load(sums.bias + at), total));
       }
     }
@@ -260,7 +257,7 @@ struct Linear {
         step = fma(step, load(norm.gain + c), fma(load(more + c), along, mean));
         step = mul(step, set(scale));
       }
-      store(out + c, step, first(static_cast<int>(inputs - c)));
+      store_left(out + c, step, inputs - c);
     }
   }
 };

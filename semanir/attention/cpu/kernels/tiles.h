@@ -149,7 +149,7 @@ void write_columns(const float* columns, F factor, int width, Rows to, int64_t q
     F x[L];
     for (int c = 0; c < L; ++c) x[c] = mul(load(columns + (n * L + c) * L), factor);
     transpose(x);
-    for (int r = 0; r < L; ++r) store(to[query + r] + n * L, x[r], first(width - n * L));
+    for (int r = 0; r < L; ++r) store_left(to[query + r] + n * L, x[r], width - n * L);
   }
 }
 
@@ -273,7 +273,7 @@ void backward_tiles(Rows q, Rows k, Rows v, Rows out, Rows grad, const float* ls
       products[r] = set(0.f);
       for (int n = 0; n < NV; ++n)
         products[r] = fma(load(given + (r * NV + n) * L),
-                          load(out[i + r] + n * L, first(width - n * L)), products[r]);
+                          load_left(out[i + r] + n * L, width - n * L), products[r]);
     }
     const F deltas = sums(products), lse_row = load(lse + i);
 
