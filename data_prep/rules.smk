@@ -26,6 +26,8 @@ rule prepare_set:
         index=paths.CLEAN,
     log:
         "logs/prepare/{dataset}.log",
+    # short, and what takes long waits for it
+    priority: 2
     conda:
         "../environment.yml"
     params:
@@ -42,6 +44,7 @@ rule degrade_set:
         index=paths.DEGRADED,
     log:
         "logs/degrade/{family}-{dataset}-{level}.log",
+    priority: 2
     conda:
         "../environment.yml"
     params:
