@@ -78,7 +78,9 @@ def measurements(
     """
     free, accepted = Plan(scale), Plan(scale, noncommercial=True)
     # what was counted of a system is shown: whoever counted it had accepted its licence
-    counted = {row["model"] for row in chain(*rows.values()) if row["metric"] in COUNTED}
+    counted = {
+        row["model"] for row in chain.from_iterable(rows.values()) if row["metric"] in COUNTED
+    }
     found = []
     for cell in cells:
         model = model_of_method().get(cell.method)

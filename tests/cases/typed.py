@@ -77,11 +77,11 @@ def program(path: Path, text: str) -> Path:
 
 
 def hurried(folder: Path) -> Path:
-    """The copy, in which Snakemake waits one second at its end instead of two."""
+    """The copy, in which Snakemake waits one second at its end instead of five."""
     profile = folder / PROFILE
     text = profile.read_text(encoding="utf-8")
-    assert text.count("1000/2s") == 1
-    profile.write_text(text.replace("1000/2s", "1000/1s"), encoding="utf-8")
+    assert text.count("1000/5s") == 1
+    profile.write_text(text.replace("1000/5s", "1000/1s"), encoding="utf-8")
     return folder
 
 

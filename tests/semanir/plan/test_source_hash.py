@@ -1,5 +1,6 @@
 """Which code makes which results stale: computed from imports, held against what must follow."""
 
+import ast
 import re
 import shutil
 
@@ -7,7 +8,14 @@ import pytest
 from checkout import REPOSITORY
 
 from semanir.names import UnknownNameError
-from semanir.plan.source_hash import ENTRIES, PACKAGES, read_module, source_hash, sources
+from semanir.plan.source_hash import (
+    ENTRIES,
+    PACKAGES,
+    _statements,
+    read_module,
+    source_hash,
+    sources,
+)
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +97,39 @@ def test_what_is_made_beside_the_code_makes_nothing_stale(tree):
     (tree / "semanir/attention/cpu/kernels/__pycache__").mkdir()
     (tree / "semanir/attention/cpu/kernels/__pycache__/a.pyc").write_bytes(b"compiled")
     assert hashes(tree) == before
+
+
+def test_statements_are_all_that_the_syntax_tree_has():
+    """Held against ast.walk, over every module of the project and every statement of Python."""
+    every_kind = """
+async def f():
+    async with a: import one
+    async for b in c: import two
+    else: import three
+class C:
+    try: import four
+    except* E: import five
+    else: import six
+    finally: import seven
+while d: import eight
+with e: import nine
+match g:
+    case h:
+        import ten
+if i: import eleven
+elif j: import twelve
+else: import thirteen
+"""
+    texts = [path.read_text() for name in PACKAGES for path in (REPOSITORY / name).rglob("*.py")]
+    for tree in map(ast.parse, (every_kind, *texts)):
+        found = {node for node in _statements(tree) if isinstance(node, ast.stmt)}
+        skipped = {
+            inner
+            for node in ast.walk(tree)
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+            for inner in ast.walk(node)
+        }
+        assert found == {node for node in ast.walk(tree) if isinstance(node, ast.stmt)} - skipped
 
 
 def write(path, text=""):

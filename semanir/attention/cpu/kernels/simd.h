@@ -179,7 +179,7 @@ inline F exp2(F x) {  // x <= 0; NaN stays NaN
 
 // lane j = sum of x[j]
 inline F sums(const F (&x)[L]) {
-  F t[4], u[2];  // unpacked and added: a horizontal addition takes twice as long
+  F t[4], u[2];  // as with AVX-512
   for (int i = 0; i < 4; ++i)
     t[i] = add(_mm256_unpacklo_ps(x[2 * i], x[2 * i + 1]), _mm256_unpackhi_ps(x[2 * i], x[2 * i + 1]));
   for (int i = 0; i < 2; ++i) {
@@ -261,8 +261,8 @@ inline F sums(const F (&x)[L]) {
 
 #endif
 
-// The first L entries, or those that are left of a row, beyond them zeros. Masked stores take twenty times
-// as long on some processors.
+// The first L entries, or those that are left of a row, beyond them zeros. Masks only where they are
+// needed: with AVX2 masked stores of whole vectors took a quarter of attention's forward pass on an AMD EPYC.
 inline F load_left(const float* p, int64_t left) {
   return left >= L ? load(p) : load(p, first(static_cast<int>(left)));
 }
