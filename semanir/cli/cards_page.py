@@ -50,12 +50,13 @@ def _card(name: str, path: Path) -> str:
     about, task = facts(path), get_task(name)
     config = about["config"]
     dims = config.get("dims") or [config["dim"]] * config["stages"]
+    layers = config["layers"] if isinstance(config["layers"], list) else [config["layers"]]
     size = f"{parameters(path):,} parameters, {path.stat().st_size / 1e6:.1f} MB"
     lines = [
         f"## {name}",
         "",
         f"SemanIR, {'U-shaped' if config['shape'] == 'ushape' else 'columnar'}, widths "
-        f"{', '.join(map(str, dims))}, {config['layers']} layers a stage, windows of "
+        f"{', '.join(map(str, dims))}, {', '.join(map(str, layers))} layers a stage, windows of "
         f"{config['window']}, k={config['k']}: {size}; "
         f"{'grey' if task.channels == 1 else 'colour'}.",
         "",

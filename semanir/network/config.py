@@ -104,14 +104,25 @@ class UShapeConfig(LayerConfig):
     layout: str = "U2"
     dims: tuple[int, ...] = (40, 80, 160, 320, 320)
     heads: tuple[int, ...] = (2, 4, 8, 16, 16)
-    layers: int = 6
+    layers: int | tuple[int, ...] = 6  # of every stage, or of those of each level (ours)
     channels: int = 3
 
     def __post_init__(self) -> None:
         super().__post_init__()
         known_name(self.layout, ("U1", "U2"), "layout")
         _check_heads(self.dims, self.heads)
+        _check_kind("layers", tuple[int, ...], self.layers_of_levels)
+        if len(self.layers_of_levels) != len(self.dims):
+            raise InputError(
+                f"dims {self.dims} and layers {self.layers} must have the same length, or layers "
+                "must be one number"
+            )
         _check_channels(self.channels)
+
+    @property
+    def layers_of_levels(self) -> tuple[int, ...]:
+        """Layers of a stage of each level, the level of full resolution first."""
+        return self.layers if isinstance(self.layers, tuple) else (self.layers,) * len(self.dims)
 
 
 Config = ColumnarConfig | UShapeConfig
@@ -164,7 +175,12 @@ PRESETS = {
     "semanir-u-small": Preset(
         UShapeConfig(dims=(24, 48, 72), heads=(1, 2, 3), layers=2, window=16, k=64),
         "0.43 M",
-        "all other tasks; of the shipped weights",
+        "all other tasks; of shipped weights",
+    ),
+    "semanir-u-medium": Preset(
+        UShapeConfig(dims=(24, 48, 72), heads=(1, 2, 3), layers=(2, 4, 6), window=16, k=64),
+        "0.70 M",
+        "all other tasks; of shipped weights, deeper where the picture is small",
     ),
 }
 

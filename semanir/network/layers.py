@@ -98,6 +98,13 @@ class Layer(nn.Module):
         self.norm2 = nn.LayerNorm(dim)
         self.ffn = nn.Sequential(Linear(dim, hidden), nn.GELU(), Linear(hidden, dim))
 
+    @torch.no_grad()
+    def begin_as_identity(self) -> None:
+        """Set the last matrices to zero, so that the layer gives back its tokens until trained."""
+        for last in (self.attention.proj, self.ffn[2]):
+            for parameter in last.parameters():
+                nn.init.zeros_(parameter)
+
     def forward(self, x: Tensor, dictionary: Keys, window: tuple[int, int]) -> Tensor:
         """Tokens x [B,N,C] of windows (h, w), h * w = N -> [B,N,C]."""
         if self.post_norm:

@@ -22,7 +22,7 @@ class UShape(Network):
     def __init__(self, config: UShapeConfig) -> None:
         super().__init__()
         self.config: UShapeConfig = config
-        dims, heads, layers = config.dims, config.heads, config.layers
+        dims, heads, layers = config.dims, config.heads, config.layers_of_levels
         first_layout = config.layout == "U1"
         lowest = len(dims) - 1
         down_levels = range(lowest + 1 if first_layout else lowest)
@@ -31,16 +31,16 @@ class UShape(Network):
 
         shifted = cycle((False, True))
 
-        def stage(dim: int, count: int) -> Stage:
-            return Stage(dim, count, layers, config, shifted=next(shifted))
+        def stage(level: int, dim: int) -> Stage:
+            return Stage(dim, heads[level], layers[level], config, shifted=next(shifted))
 
         # keys are levels, 0 = full resolution; registration order is the order of execution
         self.conv_first = nn.Conv2d(config.channels, dims[0], 3, padding=1)
-        self.down = nn.ModuleDict({str(i): stage(dims[i], heads[i]) for i in down_levels})
+        self.down = nn.ModuleDict({str(i): stage(i, dims[i]) for i in down_levels})
         self.downsample = nn.ModuleDict(
             {str(i): _downsample(dims[i], dims[i + 1], first_layout) for i in range(lowest)}
         )
-        self.up = nn.ModuleDict({str(i): stage(dims[i], heads[i]) for i in up_levels})
+        self.up = nn.ModuleDict({str(i): stage(i, dims[i]) for i in up_levels})
         self.upsample = nn.ModuleDict(
             {str(i): _upsample(dims[i], dims[i - 1], first_layout) for i in range(lowest, 0, -1)}
         )
@@ -50,7 +50,7 @@ class UShape(Network):
                 for i in range(lowest - 1, -1 if first_layout else 0, -1)
             }
         )
-        self.final = stage(final_dim, heads[0])
+        self.final = stage(0, final_dim)
         self.norm_first = nn.LayerNorm(dims[0]) if first_layout else None
         self.norm_last = nn.LayerNorm(dims[0]) if first_layout else None
         self.conv_body = nn.Conv2d(dims[0], dims[0], 3, padding=1) if first_layout else None

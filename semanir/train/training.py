@@ -24,6 +24,7 @@ from semanir.inference import checkpoint
 from semanir.inference.shipped import facts
 from semanir.network import Network, build_from
 from semanir.network.config import ColumnarConfig, Config, configure, to_dict
+from semanir.network.layers import Layer
 from semanir.train import ranks
 from semanir.train.average import moving_average
 from semanir.train.loop import train, validate
@@ -97,7 +98,8 @@ def start_from(network: Network, weights: Path) -> None:
     """Copy the tensors of a weights file whose name and shape the network has.
 
     So a network for x3 starts from one for x2, or one in colour from a grey one, without the few
-    tensors that differ. Raises InputError where the file has less than half of the parameters.
+    tensors that differ. Layers that the file has nothing of begin as the identity: a network that
+    is deeper alone starts with what the file's gives. Raises InputError where the file has less than half of the parameters.
     """
     own, given = network.state_dict(), checkpoint.load(weights).state_dict()
     fitting = {n: t for n, t in given.items() if n in own and own[n].shape == t.shape}
@@ -108,6 +110,9 @@ def start_from(network: Network, weights: Path) -> None:
             "--model that it was trained with, or without --init"
         )
     network.load_state_dict(fitting, strict=False)
+    for name, module in network.named_modules():
+        if isinstance(module, Layer) and not any(key.startswith(f"{name}.") for key in fitting):
+            module.begin_as_identity()
 
 
 def trainings_behind(weights: Path) -> list[dict[str, Any]]:

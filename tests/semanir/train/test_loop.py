@@ -86,3 +86,14 @@ def test_what_fits_is_taken_of_weights_for_another_task(tmp_path):
             assert torch.equal(tensor, given[key] if fits else own[key])
     with pytest.raises(InputError, match=r"w\.safetensors"):
         start_from(build("semanir-u-small"), tmp_path / "w.safetensors")
+
+
+def test_a_deeper_network_starts_with_what_the_file_gives(tmp_path):
+    shallow, deep = build("semanir-u-tiny"), build("semanir-u-tiny", layers=(2, 3))
+    images = torch.rand(1, 3, 24, 20)
+    torch.nn.init.normal_(shallow.conv_last.weight)  # else the network is its skip connection
+    save(tmp_path / "w.safetensors", shallow)
+    assert not torch.equal(deep(images), shallow(images))
+    start_from(deep, tmp_path / "w.safetensors")
+    assert torch.equal(deep(images), shallow(images))
+    assert sum(p.numel() for p in deep.parameters()) > sum(p.numel() for p in shallow.parameters())
