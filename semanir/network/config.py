@@ -165,6 +165,13 @@ PRESETS = {
             dim=48, heads=3, stages=4, layers=2, features=32, window=16, k=64, skip="bicubic"
         ),
         "0.33 M",
+        "super-resolution, small",
+    ),
+    "semanir-s-medium": Preset(
+        ColumnarConfig(
+            dim=48, heads=3, stages=4, layers=4, features=32, window=16, k=64, skip="bicubic"
+        ),
+        "0.51 M",
         "super-resolution; of the shipped weights",
     ),
     "semanir-u-tiny": Preset(
@@ -175,12 +182,12 @@ PRESETS = {
     "semanir-u-small": Preset(
         UShapeConfig(dims=(24, 48, 72), heads=(1, 2, 3), layers=2, window=16, k=64),
         "0.43 M",
-        "all other tasks; of shipped weights",
+        "all other tasks; of shipped weights for colour noise and mosaics",
     ),
     "semanir-u-medium": Preset(
         UShapeConfig(dims=(24, 48, 72), heads=(1, 2, 3), layers=(2, 4, 6), window=16, k=64),
         "0.70 M",
-        "all other tasks; of shipped weights, deeper where the picture is small",
+        "all other tasks; of shipped weights for grey noise and JPEG",
     ),
 }
 

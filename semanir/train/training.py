@@ -99,7 +99,8 @@ def start_from(network: Network, weights: Path) -> None:
 
     So a network for x3 starts from one for x2, or one in colour from a grey one, without the few
     tensors that differ. Layers that the file has nothing of begin as the identity: a network that
-    is deeper alone starts with what the file's gives. Raises InputError where the file has less than half of the parameters.
+    is deeper alone starts with what the file's gives. Raises InputError where the file has less
+    than half of the parameters.
     """
     own, given = network.state_dict(), checkpoint.load(weights).state_dict()
     fitting = {n: t for n, t in given.items() if n in own and own[n].shape == t.shape}
