@@ -111,7 +111,8 @@ class UShapeConfig(LayerConfig):
         super().__post_init__()
         known_name(self.layout, ("U1", "U2"), "layout")
         _check_heads(self.dims, self.heads)
-        _check_kind("layers", tuple[int, ...], self.layers_of_levels)
+        per_level = isinstance(self.layers, tuple)
+        _check_kind("layers", tuple[int, ...] if per_level else int, self.layers)
         if len(self.layers_of_levels) != len(self.dims):
             raise InputError(
                 f"dims {self.dims} and layers {self.layers} must have the same length, or layers "

@@ -196,11 +196,17 @@ def test_initial_values():
     assert all((norm.weight == 1).all() for norm in norms)
 
 
-@pytest.mark.parametrize("name", ["semanir-s", "semanir-u"])
+@pytest.mark.parametrize("name", ["semanir-s", "semanir-u", "semanir-u-medium"])
 def test_configuration_survives_json(name):
     config = configure(name, window=16, k=77, channels=1)
     again = from_dict(json.loads(json.dumps(to_dict(config))))
     assert again == config and (again.window, again.k, again.channels) == (16, 77, 1)
+
+
+def test_layers_of_each_level():
+    network = tiny("semanir-u-tiny", dims=(16, 24, 32), heads=(1, 2, 2), layers=(1, 2, 3))
+    stages = {n: len(m.layers) for n, m in network.named_modules() if hasattr(m, "layers")}
+    assert stages == {"down.0": 1, "down.1": 2, "up.2": 3, "up.1": 2, "final": 1}
 
 
 @pytest.mark.parametrize(
@@ -228,6 +234,9 @@ def test_bad_images_are_refused(name, bad, message):
         ({"name": "semanir-s", "heads": 7}, "180.* 7 heads"),
         ({"heads": (2, 4, 8, 16, 15)}, "320.* 15 heads"),
         ({"dims": (40, 80)}, r"\(40, 80\).*same length"),
+        ({"layers": (2, 4)}, r"\(40, 80.*layers \(2, 4\).*same length"),
+        ({"layers": (2, 4, 6, 8, 0)}, r"layers .*1, got \(2, 4, 6, 8, 0\)"),
+        ({"layers": 0}, "layers .*1, got 0"),
         ({"window": 0}, "window .*1, got 0"),
         ({"k": -1}, "k .*1, got -1"),
         ({"ranks_self": True, "include_self": True}, "ranks_self"),
