@@ -65,3 +65,11 @@ rule all:
 
 
 machine.share(workflow)
+
+
+onsuccess:
+    machine.end_at_once()
+
+
+onerror:
+    machine.end_at_once()

@@ -5,6 +5,7 @@ Snakemake documents no attribute that is set here; tests/workflow/test_machine.p
 
 import os
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -65,3 +66,13 @@ def share(workflow: Any) -> None:
     for rule in workflow.rules:
         if "machine" not in rule.resources:
             rule.resources["machine"] = 1
+
+
+def end_at_once() -> None:
+    """Cancel the timers by which Snakemake looks for jobs again; none is left when it ends.
+
+    Each keeps the process for the rest of `max-jobs-per-timespan`, see profiles/default.
+    """
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.cancel()

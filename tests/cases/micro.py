@@ -12,7 +12,6 @@ from typing import Any
 import yaml
 from checkout import REPOSITORY, copy_of_repository
 from PIL import Image
-from typed import hurried
 
 TABLES = ("table02", "table11")
 PAGES = (*(f"reports/{table}.html" for table in TABLES), "reports/claims.html")
@@ -54,7 +53,7 @@ def micro(folder: Path) -> Path:
             "stand_in": smoke["stand_in"] | {"deblur": "lakes"},
         }
         smoke |= {"recipe": smoke["recipe"] | RECIPE, "recipes": {}}
-    return hurried(folder)
+    return folder
 
 
 def tables_alone(folder: Path, names: Collection[str]) -> Path:

@@ -17,7 +17,6 @@ import yaml
 from checkout import REPOSITORY, copy_of_repository
 
 BIN = Path(sys.executable).parent
-PROFILE = "profiles/default/config.yaml"
 
 
 def typed(command, folder: Path, *first: Path, given="") -> subprocess.CompletedProcess[str]:
@@ -76,15 +75,6 @@ def program(path: Path, text: str) -> Path:
     return path
 
 
-def hurried(folder: Path) -> Path:
-    """The copy, in which Snakemake waits one second at its end instead of five."""
-    profile = folder / PROFILE
-    text = profile.read_text(encoding="utf-8")
-    assert text.count("1000/5s") == 1
-    profile.write_text(text.replace("1000/5s", "1000/1s"), encoding="utf-8")
-    return folder
-
-
 SHELL = re.compile(r"    shell:\n(?: {8}.+\n)+")
 
 
@@ -103,7 +93,7 @@ def without_work(folder: Path) -> Path:
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))
         entries = {name: entry | {key: value(name)} for name, entry in entries.items()}
         path.write_text(yaml.safe_dump(entries, sort_keys=False), encoding="utf-8")
-    return hurried(folder)
+    return folder
 
 
 if __name__ == "__main__":

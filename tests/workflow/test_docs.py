@@ -11,7 +11,7 @@ import pytest
 import torch
 from checkout import REPOSITORY, copy_of_repository
 from PIL import Image
-from typed import failed, hurried, program, typed, without_work, worked
+from typed import failed, program, typed, without_work, worked
 
 import semanir
 from reports.collect import ACCEPTED, means, read_results
@@ -101,7 +101,7 @@ def smoke(command):
 @pytest.mark.slow
 def test_snakemake_commands_of_finished_results_run(finished, tmp_path):
     """As typed. What a command names is taken away before it, so that it has something to do."""
-    folder = hurried(shutil.copytree(finished, tmp_path / "copy", symlinks=True))
+    folder = shutil.copytree(finished, tmp_path / "copy", symlinks=True)
     for command in filter(smoke, runs("snakemake ")):
         words = ["reports/index.html" if word == "all" else word for word in command.split()]
         files = [folder / word for word in words if (folder / word).is_file()]

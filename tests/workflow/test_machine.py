@@ -11,7 +11,7 @@ import time
 
 import pytest
 from checkout import REPOSITORY, copy_of_repository
-from typed import hurried, program, typed, without_work, worked
+from typed import program, typed, without_work, worked
 
 from semanir.errors import InputError
 from semanir.plan.machine import WHOLE, use_this_python
@@ -22,7 +22,7 @@ CORES = len(os.sched_getaffinity(0))
 
 @pytest.fixture
 def project(tmp_path):
-    return hurried(copy_of_repository(tmp_path / "project"))
+    return copy_of_repository(tmp_path / "project")
 
 
 RULES = """from semanir.plan import machine
@@ -148,6 +148,15 @@ def test_jobs_use_the_python_that_runs_snakemake(project, tmp_path):
     said = worked(typed(command, tmp_path, tmp_path / "bin"))
     assert "the wrong python" not in said and (project / GREY).is_file()
     assert "profiles/default" in said and f"Provided cores: {CORES}\n" in said
+
+
+@pytest.mark.parametrize("main", ["", "raise SystemExit(1)\n"], ids=["success", "error"])
+def test_snakemake_ends_with_its_last_job(project, main):
+    """Although it looks for jobs again an hour after each that has ended."""
+    path = project / "semanir/__main__.py"
+    path.write_text(main + path.read_text())
+    command = f"timeout 300 snakemake {GREY} --max-jobs-per-timespan 1000/1h"
+    assert typed(command, project).returncode == bool(main)
 
 
 def test_a_folder_without_python_is_refused_by_name(tmp_path, monkeypatch):
