@@ -155,7 +155,7 @@ def test_snakemake_ends_with_its_last_job(project, main):
     """Although it looks for jobs again an hour after each that has ended."""
     path = project / "semanir/__main__.py"
     path.write_text(main + path.read_text())
-    command = f"timeout 300 snakemake {GREY} --max-jobs-per-timespan 1000/1h"
+    command = f"timeout -s KILL 300 snakemake {GREY} --max-jobs-per-timespan 1000/1h"
     assert typed(command, project).returncode == bool(main)
 
 
