@@ -142,7 +142,7 @@ REFUSED = {
     "--init mine/a.png": "is no safetensors file",
     "--init nowhere": "no such weights: nowhere",
     "--init foreign.safetensors --model semanir-u --patch 16": "parameters of this network",
-    "--model semanir-s": "semanir-s-small does not fit the task",
+    "--model semanir-s": "semanir-s-medium does not fit the task",
     "--data nowhere": "no such folder of photographs: nowhere",
     "--patch 41": "6 of 6 pictures cannot be trained on",
     "--holdout x": "0 of the 6 photographs of mine start with --holdout 'x'",
