@@ -4,9 +4,9 @@
   python -m semanir.cli.ship results/release/eval/denoise_gray-blind/semanir-u/seed0.json
 
 RECORD: scores of an evaluation at the release scale. Its weights go to semanir/weights/, with these
-scores, those of the degraded input, and the minutes of the training; a training that is to go on
-starts from shipped weights, which keep the minutes of the earlier ones. The model cards are written
-anew by `python -m semanir.cli.cards_page semanir/weights/README.md`.
+scores, those of the degraded input, and the minutes of the training. Minutes of the trainings that
+it started from are those of the shipped network that they ended in: that one is shipped first. The
+model cards are written anew by `python -m semanir.cli.cards_page semanir/weights/README.md`.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def mean_scores(record: dict[str, Any]) -> dict[tuple[str, str], tuple[float, in
 def ship(path: Path) -> Path:
     """Write the weights of an evaluation with its scores; returns where they lie now."""
     from semanir.inference import checkpoint
-    from semanir.inference.shipped import facts
+    from semanir.inference.shipped import facts, shipped
 
     record = read_record(path)
     run = Run(**record["identity"])
@@ -49,15 +49,26 @@ def ship(path: Path) -> Path:
         }
         for (dataset, level), (psnr, images) in mean_scores(record).items()
     ]
-    known = facts(Path(run.weights))
-    *earlier, last = known["trainings"]
-    minutes = round(training["seconds_this_time"] / 60)
+    trainings = facts(Path(run.weights))["trainings"]
+    minutes = {
+        one["fingerprint"]: one["minutes"]
+        for weights in shipped().values()
+        for one in facts(weights)["trainings"]
+        if "minutes" in one
+    }
+    minutes[trainings[-1]["fingerprint"]] = round(training["seconds_this_time"] / 60)
+    for one in trainings:
+        if "minutes" not in one and one["fingerprint"] not in minutes:
+            raise InputError(
+                f"{run.weights} started from weights of {one['task']} that were not shipped "
+                f"(training {one['fingerprint']}); ship those first: nobody knows its minutes"
+            )
     out = Path(paths.SHIPPED.format(task=run.task))
     checkpoint.save(
         out,
         checkpoint.load(run.weights),
         task=run.task,
-        trainings=[*earlier, last | {"minutes": minutes}],
+        trainings=[{"minutes": minutes.get(one["fingerprint"])} | one for one in trainings],
         scores=scores,
     )
     return out

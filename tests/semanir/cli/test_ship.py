@@ -4,7 +4,7 @@ import pytest
 
 from semanir.cli import ship
 from semanir.errors import InputError
-from semanir.inference import checkpoint
+from semanir.inference import checkpoint, shipped
 from semanir.inference.shipped import facts
 from semanir.network import build
 from semanir.plan.record import write_record
@@ -21,7 +21,7 @@ def evaluated(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = Run("release", TASK, "semanir-u", 0)
     network = build("semanir-u-tiny", channels=1)
-    first = {**TRAINING, "task": "denoise_gray-sigma25", "levels": [], "minutes": 50}
+    first = {**TRAINING, "task": "denoise_gray-sigma25", "fingerprint": "e00", "minutes": 50}
     (tmp_path / run.weights).parent.mkdir(parents=True)
     checkpoint.save(tmp_path / run.weights, network, task=TASK, trainings=[first, TRAINING])
     write_record(tmp_path / run.train_record, "train", run.identity, "train", seconds_this_time=90)
@@ -52,6 +52,24 @@ def test_what_is_shipped_says_how_it_was_trained_and_how_good_it_is(evaluated, c
     assert about["trainings"][1] == {**TRAINING, "minutes": 2}
     trained = checkpoint.load(Run("release", TASK, "semanir-u", 0).weights)
     assert checkpoint.digest(checkpoint.load(path)) == checkpoint.digest(trained)
+
+
+def test_minutes_of_a_training_before_are_those_of_the_shipped_network(evaluated, monkeypatch):
+    """A training may start from weights as they were trained, before these were shipped."""
+    weights = Run("release", TASK, "semanir-u", 0).weights
+    network, (first, last) = (
+        checkpoint.load(weights),
+        facts(evaluated.parents[5] / weights)["trainings"],
+    )
+    timed = first.pop("minutes")
+    checkpoint.save(weights, network, task=TASK, trainings=[first, last])
+    with pytest.raises(InputError, match=r"denoise_gray-sigma25 .*e00.*first"):
+        ship.ship(evaluated)
+    monkeypatch.setattr(shipped, "WEIGHTS", evaluated.parents[5] / "shipped")
+    checkpoint.save(
+        shipped.WEIGHTS / "other.safetensors", network, trainings=[first | {"minutes": timed}]
+    )
+    assert [one["minutes"] for one in facts(ship.ship(evaluated))["trainings"]] == [50, 2]
 
 
 def test_networks_of_others_are_not_shipped(tmp_path):
