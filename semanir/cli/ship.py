@@ -44,8 +44,8 @@ def ship(path: Path) -> Path:
             "dataset": dataset,
             "level": level,
             "images": images,
-            "psnr": round(psnr, 3),
-            "input": round(of_input[dataset, level][0], 3),
+            "psnr": round(psnr, 6),
+            "input": round(of_input[dataset, level][0], 6),
         }
         for (dataset, level), (psnr, images) in mean_scores(record).items()
     ]
