@@ -183,12 +183,12 @@ PRESETS = {
     "semanir-u-small": Preset(
         UShapeConfig(dims=(24, 48, 72), heads=(1, 2, 3), layers=2, window=16, k=64),
         "0.43 M",
-        "all other tasks; of shipped weights for colour noise and mosaics",
+        "all other tasks; shipped: colour noise, mosaics",
     ),
     "semanir-u-medium": Preset(
         UShapeConfig(dims=(24, 48, 72), heads=(1, 2, 3), layers=(2, 4, 6), window=16, k=64),
         "0.70 M",
-        "all other tasks; of shipped weights for grey noise and JPEG",
+        "all other tasks; shipped: grey noise, JPEG",
     ),
 }
 

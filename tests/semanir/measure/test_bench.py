@@ -65,9 +65,9 @@ def test_tokens_of_a_stage_are_those_that_the_network_attends_with(small, monkey
     monkeypatch.setattr(layers, "attend", recorded)
     layer = StageLayer(16, 5)
     assert layer.qkv.shape == (3, 4, 3, 16, 16)
-    # the first layer of the third stage, two layers each
+    # the first layer of the third stage, four layers each
     with torch.no_grad():
-        torch.testing.assert_close(layer.run("reference").float(), calls[4], rtol=0, atol=1e-4)
+        torch.testing.assert_close(layer.run("reference").float(), calls[8], rtol=0, atol=1e-4)
     assert (layer.dictionary.counts == 5).all()
 
 
