@@ -56,7 +56,7 @@ def _card(name: str, path: Path) -> str:
         f"## {name}",
         "",
         f"SemanIR, {'U-shaped' if config['shape'] == 'ushape' else 'columnar'}, widths "
-        f"{', '.join(map(str, dims))}, {', '.join(map(str, layers))} layers a stage, windows of "
+        f"{', '.join(map(str, dims))}; {', '.join(map(str, layers))} layers a stage; windows of "
         f"{config['window']}, k={config['k']}: {size}; "
         f"{'grey' if task.channels == 1 else 'colour'}.",
         "",

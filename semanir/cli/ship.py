@@ -61,7 +61,7 @@ def ship(path: Path) -> Path:
         if "minutes" not in one and one["fingerprint"] not in minutes:
             raise InputError(
                 f"{run.weights} started from weights of {one['task']} that were not shipped "
-                f"(training {one['fingerprint']}); ship those first: nobody knows its minutes"
+                f"(training {one['fingerprint']}), whose minutes are not known; ship those first"
             )
     out = Path(paths.SHIPPED.format(task=run.task))
     checkpoint.save(

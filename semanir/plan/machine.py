@@ -69,7 +69,7 @@ def share(workflow: Any) -> None:
 
 
 def end_at_once() -> None:
-    """Cancel the timers by which Snakemake looks for jobs again; none is left when it ends.
+    """Cancel the timers by which Snakemake looks for jobs again: at its end there are none.
 
     Each keeps the process for the rest of `max-jobs-per-timespan`, see profiles/default.
     """
