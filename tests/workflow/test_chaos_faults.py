@@ -40,8 +40,8 @@ STARVED = """size = 1024 * int(Path("/proc/self/status").read_text().split("VmSi
             torch.empty(2**28)"""
 
 
-# until the log of both says that the second waits; Snakemake takes the first one's log away, so that
-# for a moment there is none
+# until the log of both says that the second waits; Snakemake removes the log before the second, so
+# that for a moment there is none
 HANGS = """import os, time
             Path("hangs").touch()
             log = "logs/smoke/train/deblur-motion-semanir-u-seed0.log"
