@@ -72,6 +72,8 @@ def _card(name: str, path: Path) -> str:
 def _training(one: dict[str, Any]) -> str:
     levels = f" of levels {one['levels'][0]} to {one['levels'][1]}" if one["levels"] else ""
     images = " and ".join(one["datasets"])
+    if reductions := one.get("reductions"):
+        images += f" at {', '.join(f'{part:g}' for part in reductions)} of their size"
     return (
         f"* `{one['task']}`{levels}: {one['iterations']:,} iterations of {one['batch']} patches of "
         f"{one['patch']} of {images}, {one['loss']}, rate {one['lr']:g}, "

@@ -50,6 +50,7 @@ def own_recipe(
     recipe fields that were asked for.
     """
     values = {**options, "datasets": [DATASET], "holdout": HELD_OUT}
+    values.pop("reductions", None)  # photographs of one's own are as sharp as they should become
     values["topk"] = sorted({max(1, round(k * choice)) for choice in options["topk"]})
     if not task.name.endswith((f"-{BLIND}", f"-{MULTI}")):
         values.pop("levels", None)  # of a network for all

@@ -3,6 +3,7 @@
 Every draw is a pure function of (seed, step, item), so a resumed training sees the same pairs.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -19,23 +20,34 @@ from data_prep.degradations import degradation, name_seed
 from data_prep.degrade import read_degraded
 from data_prep.images import match_channels, read_image
 from data_prep.prepare import load_index
+from data_prep.resize import imresize
 from data_prep.tasks import BLIND, Task
 from semanir.errors import InputError, remake
 from semanir.inference.arrays import as_float, as_tensor
 from semanir.train.signals import heed_parent_alone
 
-DECODED_BYTES = 2**30  # of photographs held in memory, per process
+# held in memory, per process; 400 of BSD in colour at five sizes are 611 MB
+DECODED_BYTES = 3 * 2**28  # of clean photographs, and as much of degraded ones
 MARGIN = 16  # pixels of the network's input around a patch; also what regions are aligned to
 
 
 @dataclass(frozen=True)
 class Photograph:
-    """A clean photograph on disk, [H,W] or [H,W,3], and its degraded file where pairs are real."""
+    """A clean photograph on disk, [H,W] or [H,W,3], and its degraded file where pairs are real.
+
+    height, width: in pixels, after it has been reduced to `reduction` of its sides.
+    """
 
     clean: Path
     height: int
     width: int
     degraded: Path | None = None
+    reduction: float = 1.0
+
+    def reduced(self, to: float) -> "Photograph":
+        """The same, its sides reduced to this part of them by `imresize`, which rounds up."""
+        height, width = (math.ceil(side * to) for side in (self.height, self.width))
+        return replace(self, height=height, width=width, reduction=to)
 
 
 class TrainingPatches:
@@ -46,6 +58,8 @@ class TrainingPatches:
     corrupt photograph stops the job before any training; those that fit into memory are decoded
     then. Photographs whose name starts with `holdout` are kept for validation. levels: the first
     and the last whole number that training draws from, e.g. of sigma; () = the task's levels.
+    reductions: parts of their sides that photographs are trained on at, 1 is the whole; those held
+    out are whole. Real pairs have no other than 1.
     """
 
     def __init__(
@@ -55,6 +69,7 @@ class TrainingPatches:
         holdout: str,
         patch: int,
         levels: Sequence[int] = (),
+        reductions: Sequence[float] = (1.0,),
     ) -> None:
         self.task = task
         self.levels = range(levels[0], levels[1] + 1) if levels else tuple(task.levels.values())
@@ -70,18 +85,27 @@ class TrainingPatches:
         if not self.photographs:
             raise InputError(f"{names} has no photograph to train on besides holdout {holdout!r}")
         self.held_out = sorted(held_out, key=lambda item: item.clean)
-        for item in every:
+        self.reductions = tuple(reductions)
+        if self.reductions != (1.0,) and any(item.degraded for item in every):
+            raise InputError(
+                f"{task.name} has real pairs, which are not reduced; leave `reductions` out"
+            )
+        smallest = min(self.reductions)
+        for item in (item.reduced(smallest) for item in every):
             if min(item.height, item.width) < patch * self.scale:
+                reduced = "" if smallest == 1 else f", reduced to {smallest:g},"
                 raise InputError(
-                    f"{item.clean} of {item.height}x{item.width} is smaller than the training "
-                    f"patch of {patch * self.scale}; lower `patch` in the recipe"
+                    f"{item.clean}{reduced} of {item.height}x{item.width} is smaller than the "
+                    f"training patch of {patch * self.scale}; lower `patch` in the recipe"
                 )
-        # five bytes a value: clean photographs are kept as uint8, degraded ones as float32
         largest = max(item.height * item.width * task.channels for item in every)
-        in_memory = max(1, DECODED_BYTES // (5 * largest))
-        self._clean = lru_cache(maxsize=in_memory)(self._read)
-        self._degraded = lru_cache(maxsize=in_memory)(self._degrade_whole)
-        if len(every) <= in_memory:
+        sizes = sum(reduction**2 for reduction in self.reductions) / len(self.reductions)
+        clean_ones = max(1, int(DECODED_BYTES / (largest * sizes)))  # a byte a value
+        self._clean = lru_cache(maxsize=clean_ones)(self._read)
+        self._degraded = lru_cache(maxsize=max(1, DECODED_BYTES // (4 * largest)))(
+            self._degrade_whole
+        )
+        if len(every) * len(self.reductions) <= clean_ones:
             for item in every:
                 self._clean(item.clean)
 
@@ -132,11 +156,13 @@ class TrainingPatches:
 
     def _draw(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         item = self.photographs[rng.integers(len(self.photographs))]
+        if self.reductions != (1.0,):
+            item = item.reduced(self.reductions[rng.integers(len(self.reductions))])
         value = self.levels[rng.integers(len(self.levels))]
         flips, transpose = rng.integers(2, size=2), int(rng.integers(2))
         sides = (item.height // self.scale, item.width // self.scale)
         top, left = (int(rng.integers(side - self.patch + 1)) for side in sides)
-        clean = self._clean(item.clean)
+        clean = self._clean(item.clean, item.reduction)
         target = cut(clean, top, left, self.patch, self.scale)
         if item.degraded is None and self.task.degrades == "patch":
             target = augment(target, flips, transpose)
@@ -165,8 +191,9 @@ class TrainingPatches:
         degraded = self.degrade(clean[rows, columns], value, 0)
         return cut(degraded, top - starts[0], left - starts[1], self.patch)
 
-    def _read(self, path: Path) -> NDArray[np.uint8]:
-        return match_channels(read_image(path), self.task.channels, path, self.task.gray)
+    def _read(self, path: Path, reduction: float = 1.0) -> NDArray[np.uint8]:
+        image = match_channels(read_image(path), self.task.channels, path, self.task.gray)
+        return image if reduction == 1 else imresize(image, reduction)
 
     def _degrade_whole(self, item: Photograph, value: Any) -> NDArray:
         if item.degraded:

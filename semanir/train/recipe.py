@@ -23,6 +23,8 @@ class Recipe:
     lr: float
     topk: tuple[int, ...]  # one value: fixed top-k; several: one drawn per iteration (Sec. 3.3)
     levels: tuple[int, ...] = ()  # first and last of those trained for; () = the task's own (ours)
+    # parts of their sides that photographs are reduced to, one drawn per patch (FSRCNN, DnCNN)
+    reductions: tuple[float, ...] = (1.0,)
     holdout: str = ""  # photographs whose name starts so are kept out and validated on (ours)
     schedule: str = (
         "halvings"  # of the rate: "halvings" at `milestones`, or "cosine" to zero (ours)
@@ -72,6 +74,10 @@ class Recipe:
             )
         if self.levels and (len(self.levels) != 2 or self.levels[0] > self.levels[1]):
             raise InputError(f"recipe: levels must be a first and a last one, got {self.levels}")
+        if not self.reductions or not all(0 < part <= 1 for part in self.reductions):
+            raise InputError(
+                f"recipe: reductions must be above 0 and at most 1, got {self.reductions}"
+            )
         if not self.lr > 0:
             raise InputError(f"recipe: lr must be positive, got {self.lr}")
         if not self.topk or min(self.topk) < 1:

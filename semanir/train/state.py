@@ -62,6 +62,8 @@ class Training:
         recipe = self.recipe
         names = ("datasets", "levels", "iterations", "batch", "patch", "lr", "loss")
         own = {name: getattr(recipe, name) for name in names}
+        if recipe.reductions != (1.0,):
+            own["reductions"] = recipe.reductions
         return [*self.earlier, {"task": task, **own, "fingerprint": self.fingerprint}]
 
     @property

@@ -66,7 +66,9 @@ def make_training(
     round_as(recipe)
     optimizer = make_optimizer(network, recipe)
     loss = make_loss(recipe.loss, device)
-    pairs = TrainingPatches(data, task, recipe.holdout, recipe.patch, recipe.levels)
+    pairs = TrainingPatches(
+        data, task, recipe.holdout, recipe.patch, recipe.levels, recipe.reductions
+    )
     # in how many parts a batch is computed does not make another training
     identity = {
         "recipe": asdict(replace(recipe, accumulate=1)),

@@ -51,6 +51,6 @@ def static(names, height, width, seed=0):
     return {name: source.integers(0, 256, (height, width, 3), np.uint8) for name in names}
 
 
-def pairs_of(folder, task, holdout, patch, degraded=None):
+def pairs_of(folder, task, holdout, patch, degraded=None, **options):
     """Training patches of one prepared set, and its degraded set if given."""
-    return TrainingPatches([(folder, degraded)], get_task(task), holdout, patch)
+    return TrainingPatches([(folder, degraded)], get_task(task), holdout, patch, **options)

@@ -78,6 +78,27 @@ def test_small_patches_are_cut_from_the_reduced_photograph(tmp_path, scale):
             np.testing.assert_array_equal(position(large), expected[: 6 * scale, : 6 * scale])
 
 
+def test_photographs_are_trained_on_at_every_reduction(tmp_path):
+    """Each as often, whole photographs of it as `imresize` makes them; those held out are whole."""
+    photographs = static(["pond.png", "wine.png"], 41, 41)
+    folder = write_set(tmp_path, photographs)
+    pairs = pairs_of(folder, "sr-x2", "wine", 10, reductions=(1, 0.75, 0.5))
+    sizes = {part: imresize(photographs["pond.png"], part) for part in (0.75, 0.5)}
+    assert [image.shape for image in sizes.values()] == [(31, 31, 3), (21, 21, 3)]
+    known = {"whole": photographs["pond.png"]} | {str(part): x for part, x in sizes.items()}
+    drawn = []
+    for small, large in zip(*map(eight_bit, pairs.batch(0, 0, 90)), strict=True):
+        name, position, top, left = where(large, known)
+        drawn.append(name)
+        sides = [side - side % 2 for side in known[name].shape[:2]]
+        reduced = imresize(known[name][: sides[0], : sides[1]], 1 / 2)
+        cut = reduced[top // 2 :, left // 2 :][:10, :10]
+        np.testing.assert_array_equal(position(small), cut)
+    assert all(drawn.count(name) >= 15 for name in known)  # 30 expected, 3.4 deviations
+    ((_, clean, _),) = pairs.validation()
+    np.testing.assert_array_equal(clean, photographs["wine.png"])
+
+
 @pytest.mark.parametrize("task", ["denoise_gray-sigma15", "denoise_color-sigma50"])
 def test_noise_is_gaussian_of_the_level_and_not_clipped(tmp_path, task):
     pairs = pairs_of(write_set(tmp_path, static(["a.png", "b.png"], 40, 40)), task, "", 32)
@@ -158,6 +179,8 @@ def test_unfit_photographs_are_refused(tmp_path, other, task, holdout, patch, me
     with pytest.raises(InputError, match=message):
         pairs_of(folder, task, holdout, patch)
     pairs_of(folder, task, "", 10)  # 40 / 4: the largest that fits
+    with pytest.raises(InputError, match=r"reduced to 0.24, of 10x12 .*training patch of"):
+        pairs_of(folder, task, "", 11, reductions=(1, 0.24))
 
 
 REGIONS = ["sr-x2", "sr-x3", "sr-x4", "jpeg_color-qf10", "jpeg_gray-qf40", "demosaick-rggb"]
@@ -217,6 +240,9 @@ def test_real_pairs_are_trained_on_as_they_are(real, task):
         shifted = target + np.uint8(offset)
         np.testing.assert_array_equal((source * 255).round().astype(np.uint8), shifted)
 
+    with pytest.raises(InputError, match="real pairs, which are not reduced"):
+        pairs_of(real[0], task, "wine", 8, degraded=real[1], reductions=(1, 0.5))
+
     Image.fromarray(np.zeros((20, 24, 3), np.uint8)).save(real[1] / "a_5.png")
     with pytest.raises(InputError, match=r"a_5\.png changed since it was prepared"):
         pairs_of(real[0], task, "", 8, degraded=real[1])
@@ -237,7 +263,7 @@ def test_large_sets_are_not_held_in_memory(data, monkeypatch):
     """What is decoded stays below DECODED_BYTES, and the batches are the same."""
     large = pairs_of(data, "sr-x2", "wine", 8)
     assert large._clean.cache_info().currsize == 6
-    monkeypatch.setattr("semanir.train.patches.DECODED_BYTES", 2 * 5 * 40 * 48 * 3)  # two of them
+    monkeypatch.setattr("semanir.train.patches.DECODED_BYTES", 2 * 40 * 48 * 3)  # two of them
     small = pairs_of(data, "sr-x2", "wine", 8)
     assert small._clean.cache_info().currsize == 0
     for step in range(8):

@@ -93,6 +93,8 @@ def test_recipes_are_made_of_lists_and_the_papers_defaults():
         ("accumulate", 3, "accumulate must divide the batch of 1, got 3"),
         ("levels", [5], r"levels must be a first and a last one, got \(5,\)"),
         ("levels", [5, 4], r"levels must be a first and a last one, got \(5, 4\)"),
+        ("reductions", [], r"reductions must be above 0 and at most 1, got \(\)"),
+        ("reductions", [1, 2], r"reductions must be above 0 and at most 1, got \(1, 2\)"),
         ("topk", [8, 0], r"topk needs values of at least 1, got \(8, 0\)"),
     ],
 )
