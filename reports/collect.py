@@ -16,7 +16,8 @@ from semanir.plan.record import broken_record, read_record
 DATA_FILES: tuple[str, ...] = ("accepted/evidence",)
 
 METRICS = (
-    *("psnr", "psnr_rgb", "psnr_transweather_legacy", "psnr_tiled", "psnr_grey_full_range"),
+    *("psnr", "psnr_rgb", "psnr_transweather_legacy", "psnr_tiled", "psnr_self_ensemble"),
+    "psnr_grey_full_range",
     *("ssim_matlab", "ssim_zero_padded", "ssim_matlab_3d"),
 )
 WEIGHTS = "weights"  # of a training: the first 32 bits of their SHA-256, to tell them apart

@@ -92,9 +92,12 @@ def evaluation_sets(wildcards):
     return plan_of(wildcards).evaluation_files(wanted_run(wildcards))
 
 
-def tile_option(wildcards):
-    tile = scale_entry(wildcards).get("tile") if wildcards.model == RELEASED else None
-    return f"--tile {tile}" if tile else ""
+def scored_besides(wildcards):
+    scale, released = scale_entry(wildcards), wildcards.model == RELEASED
+    tile = scale.get("tile") if released else None
+    ensemble = scale.get("self_ensemble") and (released or wanted_run(wildcards).trained)
+    options = [f"--tile {tile}" if tile else "", "--self-ensemble" if ensemble else ""]
+    return " ".join(filter(None, options))
 
 
 def scores_with_input(wildcards):

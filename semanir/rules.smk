@@ -101,10 +101,10 @@ rule evaluate:
         options=job_options("without", "noncommercial"),
         code=source_hash("evaluate"),
         without=PLAN.without,
-        tile=tile_option,
+        besides=scored_besides,
     shell:
         "python -m semanir evaluate --scale {wildcards.scale} --task {wildcards.task}"
-        " --model {wildcards.model} --seed {wildcards.seed} --threads {threads} {params.tile}"
+        " --model {wildcards.model} --seed {wildcards.seed} --threads {threads} {params.besides}"
         " {params.options} 2>&1 | tee {log}"
 
 

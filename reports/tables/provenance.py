@@ -14,6 +14,7 @@ OTHER_METRICS = {
     "ssim_matlab_3d": "SSIM matlab 3-D (of an RGB array)",
     "psnr_rgb": "PSNR on RGB",
     "psnr_tiled": "PSNR in tiles",
+    "psnr_self_ensemble": "PSNR of the mean over eight positions",
     "psnr_grey_full_range": "PSNR, grey photographs on 0 to 255 (MATLAB scripts)",
     "psnr_transweather_legacy": "PSNR by TransWeather's own code (known bug)",
 }

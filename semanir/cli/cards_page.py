@@ -23,9 +23,11 @@ HEAD = """\
 What `semanir restore --task ...` takes: one file a task, safetensors, with the configuration of
 the network, its trainings and its scores inside (`semanir info NAME`). They are small SemanIRs,
 trained for CPU hours on a few hundred photographs. **They are not the networks of the paper** (11.9
-to 25.8 M parameters, days on GPUs), and their scores are no reproduction of its numbers. Input and
-this network are measured, in dB PSNR as the paper's tables have it; the other columns are what the
-paper prints.
+to 25.8 M parameters, days on GPUs), and their scores are no reproduction of its numbers. Input,
+this network and its self-ensemble are measured, in dB PSNR as the paper's tables have it; the other
+columns are what the paper prints. The self-ensemble is the mean over eight positions of the image,
+flipped and turned, and takes eight times as long (`semanir restore --self-ensemble`). No printed
+number is of one.
 
 **Limits.** Each network knows its own degradation: Gaussian noise, libjpeg's JPEG, bicubic
 reduction as MATLAB has it, the RGGB mosaic in eight bits. Real noise, other codecs, blur and
@@ -86,14 +88,14 @@ def _scores(scores: Iterable[dict[str, Any]], family: str) -> Iterator[str]:
     printed = [cell for table in tables() for cell in cells(table) if cell.task == family]
     beside = [[_printed(printed, method, row, family) for row in rows] for method in COMPARED]
     named = [(m, column) for m, column in zip(COMPARED, beside, strict=True) if any(column)]
-    yield _line(
-        ["test set", "level", "images", "input", "**this network**", *(m for m, _ in named)]
-    )
-    yield _line(["---"] * (5 + len(named)))
+    averaged = ["self-ensemble"] if any("self_ensemble" in row for row in rows) else []
+    columns = ["test set", "level", "images", "input", "**this network**", *averaged]
+    yield _line([*columns, *(method for method, _ in named)])
+    yield _line(["---"] * (len(columns) + len(named)))
     for number, row in enumerate(rows):
         own = [row["dataset"], row["level"], str(row["images"]), f"{row['input']:.2f}"]
-        others = [column[number] for _, column in named]
-        yield _line([*own, f"**{row['psnr']:.2f}**", *others])
+        own += [f"**{row['psnr']:.2f}**", *(f"{row['self_ensemble']:.2f}" for _ in averaged)]
+        yield _line([*own, *(column[number] for _, column in named)])
 
 
 def _printed(printed: Iterable[Cell], method: str, row: dict[str, Any], family: str) -> str:

@@ -49,6 +49,11 @@ def add(commands: Any) -> None:
     command.add_argument("--what", choices=RECORDS, default="scores", help="default scores")
     command.add_argument("--tile", type=whole(1), help="scores: in tiles of this side as well")
     command.add_argument(
+        "--self-ensemble",
+        action="store_true",
+        help="scores: as the mean over eight positions as well (networks trained here)",
+    )
+    command.add_argument(
         "--systems", nargs="*", default=[], metavar="MODEL", help="visual: others shown beside it"
     )
 
@@ -65,6 +70,10 @@ def run_evaluate(args: argparse.Namespace) -> None:
     if args.what != "scores" and not shown:
         raise InputError(
             f"{run.model} is not trained here; --what {args.what} is of networks that are"
+        )
+    if args.self_ensemble and not (run.trained or run.model == RELEASED):
+        raise InputError(
+            f"{run.model} is not trained here; --self-ensemble is of networks that are"
         )
     sets = plan.evaluation_sets(task.name, run.model)
     if not sets:
@@ -90,7 +99,9 @@ def _scores(
     from semanir.evaluate.evaluation import evaluate
 
     check_writable(Path(run.record))
-    body = evaluate(restorer_of(plan, run, task, args.threads), task, sets, args.tile)
+    restorer = restorer_of(plan, run, task, args.threads)
+    ensemble = restorer.in_ensemble() if args.self_ensemble else None  # type: ignore[attr-defined]
+    body = evaluate(restorer, task, sets, args.tile, ensemble)
     weights = Path(run.weights)
     body["weights_sha256"] = sha256(weights) if weights.is_file() else None
     files = plan.evaluation_files(run)

@@ -79,4 +79,6 @@ def _training(one: dict[str, Any]) -> str:
 
 def _score(one: dict[str, Any]) -> str:
     where = f"{one['dataset']} {one['level']}, {one['images']} images"
-    return f"{where}: input {one['input']:.2f}, restored {one['psnr']:.2f} dB PSNR"
+    averaged = one.get("self_ensemble")
+    besides = f", {averaged:.2f} by self-ensemble" if averaged else ""
+    return f"{where}: input {one['input']:.2f}, restored {one['psnr']:.2f} dB PSNR{besides}"

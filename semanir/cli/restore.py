@@ -53,6 +53,11 @@ def add(commands: Any) -> None:
         metavar="SIDE",
         help="side of overlapping tiles, 0 = whole picture (default: what fits into memory)",
     )
+    command.add_argument(
+        "--self-ensemble",
+        action="store_true",
+        help="restore in eight positions, flipped and turned, and average; takes 8 times as long",
+    )
     command.add_argument("--overlap", type=whole(0), default=64, help="of tiles (64 pixels)")
     command.add_argument(
         "--backend", choices=backends.CHOICES, help="attention (default: the network's)"
@@ -133,6 +138,7 @@ def _restore_all(
         _note_range(path, args.sigma if args.sigma is not None else args.qf)
     is_folder, terminal = args.input.is_dir(), sys.stderr.isatty()
     options = {"k": args.k, "tile": args.tile, "overlap": args.overlap}
+    options["self_ensemble"] = args.self_ensemble
     options["progress"] = terminal and not is_folder
     failures: dict[Path, str] = {}
     with tqdm(

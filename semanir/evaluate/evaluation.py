@@ -16,13 +16,18 @@ from semanir.inference.restorer import Restorer
 
 
 def score_images(
-    restorer: Restorer, task: Task, sets: Sequence[tuple[str, str]], tile: int | None = None
+    restorer: Restorer,
+    task: Task,
+    sets: Sequence[tuple[str, str]],
+    tile: int | None = None,
+    ensemble: Restorer | None = None,
 ) -> list[dict[str, Any]]:
     """Scores of every image: dataset, level, image and the metrics of the task's protocol.
 
     sets: (prepared set, level) of every degraded set. Files are read in sorted order.
     tile: images that are larger are scored in tiles of this side as well, as psnr_tiled. One that
     had to be tiled to fit into memory carries the side as `tile`.
+    ensemble: of the same network; its PSNR is kept beside, as psnr_self_ensemble.
     """
     grey: dict[str, set[str]] = {}  # files of grey photographs, of sets in colour
     for dataset in dict.fromkeys(dataset for dataset, _ in sets):
@@ -47,6 +52,9 @@ def score_images(
         if tile and tile != used and max(degraded.shape[:2]) > tile:
             tiled = score(restorer(degraded, level, tile)[0], target, task.protocol(level))
             quality["psnr_tiled"] = tiled["psnr"]
+        if ensemble:
+            averaged = score(ensemble(degraded, level)[0], target, task.protocol(level))
+            quality["psnr_self_ensemble"] = averaged["psnr"]
         if task.upscale and grey[dataset]:  # see semanir.evaluate.metrics
             is_grey = entry["clean"] in grey[dataset]
             psnr = quality["psnr"]
@@ -57,13 +65,17 @@ def score_images(
 
 
 def evaluate(
-    restorer: Restorer, task: Task, sets: Sequence[tuple[str, str]], tile: int | None = None
+    restorer: Restorer,
+    task: Task,
+    sets: Sequence[tuple[str, str]],
+    tile: int | None = None,
+    ensemble: Restorer | None = None,
 ) -> dict[str, Any]:
     """What goes on record: the scores of every image, by which protocols, and the restorer's facts.
 
-    sets, tile: as of `score_images`. Images are restored one by one.
+    sets, tile, ensemble: as of `score_images`. Images are restored one by one.
     """
-    scores = score_images(restorer, task, sets, tile)
+    scores = score_images(restorer, task, sets, tile, ensemble)
     protocols = protocols_of(task, [level for _, level in sets])
     record = {"protocols": protocols, "batch": 1, "tile": tile, "scores": scores}
     return record | restorer.facts

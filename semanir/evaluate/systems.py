@@ -5,7 +5,7 @@ The one place that does so: our own networks, those of other authors, and the de
 
 # torch is imported where it is used: the degraded input is scored without
 import re
-from copy import deepcopy
+from copy import copy, deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,9 +75,11 @@ class TrainedRestorer:
     """A network trained here, with its weights.
 
     preset: of the network; switches: of `semanir.build`, in which inference differs from training.
+    self_ensemble: see `in_ensemble`.
     """
 
     facts: dict[str, Any]
+    self_ensemble = False
 
     def __init__(
         self, weights: str | Path, task: Task, threads: int, preset: str, **switches: Any
@@ -110,4 +112,10 @@ class TrainedRestorer:
         from semanir.inference.tiling import fitting_tile
 
         used = tile or fitting_tile(self.network, image)
-        return restore(self.network, image, tile=used), used
+        return restore(self.network, image, tile=used, self_ensemble=self.self_ensemble), used
+
+    def in_ensemble(self) -> "TrainedRestorer":
+        """The same network, which restores in eight positions and averages."""
+        other = copy(self)
+        other.self_ensemble = True
+        return other

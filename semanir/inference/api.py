@@ -25,6 +25,7 @@ def restore(
     overlap: int = 64,
     progress: bool = False,
     dtype: DTypeLike | None = None,
+    self_ensemble: bool = False,
 ) -> NDArray:
     """Restore an image, [H,W] or [H,W,3] -> [s*H,s*W] or [s*H,s*W,3].
 
@@ -38,6 +39,7 @@ def restore(
         `semanir.inference.pictures.restore_pixels`.
     k: keys per query (default: the network's). tile: side of overlapping tiles, 0 for the whole
         image (default: what fits into memory); they overlap by `overlap` pixels.
+    self_ensemble: restore in eight positions and average, which takes eight times as long.
     dtype: of what is returned for an array: float32 on [0,1], uint8 or uint16.
 
     Returns float32 on [0,1] for an array, the type of the file for a picture (uint8 or uint16; the
@@ -46,6 +48,7 @@ def restore(
     """
     trained = _trained(network, task)
     options: dict[str, Any] = {"k": k, "tile": tile, "overlap": overlap, "progress": progress}
+    options["self_ensemble"] = self_ensemble
     if isinstance(image, np.ndarray):
         if out is not None:
             raise InputError(f"out={str(out)!r} is for a picture given by its path; leave it out")

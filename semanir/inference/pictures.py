@@ -33,8 +33,8 @@ def restore_file(
     """Restore the picture at `source` and write it to `target`, unless that is None.
 
     networks: of these, the first with the channels of the picture restores it, or else the first.
-    options: k, tile, overlap and progress of `restore_pixels`. A picture written keeps its colour
-    profile, EXIF and alpha, which is enlarged bicubically.
+    options: k, tile, overlap, progress and self_ensemble of `restore_pixels`. A picture written
+    keeps its colour profile, EXIF and alpha, which is enlarged bicubically.
 
     Returns the pixels as stored, not turned by EXIF: [s*H,s*W] or [s*H,s*W,3], uint8 or uint16 as
     in the file. Raises InputError where the picture cannot be read, does not fit the network or the
@@ -76,6 +76,7 @@ def restore_pixels(
     overlap: int = 64,
     progress: bool = False,
     dtype: DTypeLike = np.float32,
+    self_ensemble: bool = False,
 ) -> NDArray:
     """Restore [H,W] or [H,W,3] (uint8, uint16, or floats on [0,1]) -> the same, enlarged by s.
 
@@ -94,7 +95,7 @@ def restore_pixels(
     if tile is None and pixels.size and pixels.ndim in (2, 3):
         tile = choose_tile(network, (channels, *pixels.shape[:2]))
     options: dict[str, Any] = {"k": k, "tile": tile or None, "overlap": overlap}
-    options |= {"progress": progress, "dtype": dtype}
+    options |= {"progress": progress, "dtype": dtype, "self_ensemble": self_ensemble}
 
     family, shown = task.rpartition("-")[0], task or "of an unknown task"
     hint = "" if task else ", or the task"

@@ -16,8 +16,7 @@ from tqdm import tqdm
 
 from semanir.errors import InputError
 from semanir.inference.arrays import as_float, as_tensor, as_type
-
-Network = Callable[[Tensor], Tensor]
+from semanir.inference.self_ensemble import Network, over_positions
 
 
 class Span(NamedTuple):
@@ -39,6 +38,7 @@ def restore(
     overlap: int = 64,
     progress: bool = False,
     dtype: DTypeLike = np.float32,
+    self_ensemble: bool = False,
 ) -> NDArray[Any]:
     """Restore a degraded image [H,W] or [H,W,3] (uint8, uint16, or float on [0,1]).
 
@@ -51,6 +51,8 @@ def restore(
     rounded up to multiples of `tile_unit`, so that windows fall where they fall in the whole image.
     The result equals that of the whole image if half the overlap covers the receptive field
     (U-shape: and both are multiples of window * 2^(levels - 1)).
+    self_ensemble: restore in eight positions and average, see `semanir.inference.self_ensemble`.
+    Tiles then equal the whole image where its sides are multiples of `tile_unit`, too.
     Raises InputError for NaN, empty images, other types and wrong channel counts, and
     FloatingPointError where whole numbers are asked for and the network gives NaN.
     """
@@ -73,6 +75,7 @@ def restore(
         unit = int(network.tile_unit)  # type: ignore[arg-type]
         tiles = tile_spans(height, width, unit, tile, overlap)
     at_k: Network = network if k is None else partial(network, k=k)
+    at_k = over_positions(at_k) if self_ensemble else at_k
     out: NDArray[Any] = np.empty(0, dtype)
     for s, rows, columns, part in _restored_tiles(at_k, read, tiles, progress and tile is not None):
         if not out.size:

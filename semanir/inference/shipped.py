@@ -176,7 +176,8 @@ def facts(path: Path) -> dict[str, Any]:
     """What a weights file says of itself, {} where it says nothing.
 
     config: of the network; task: of tasks.yaml; trainings: those behind it, the last one last;
-    scores: of shipped weights, {dataset, level, images, psnr, input} for each set, PSNR in dB.
+    scores: of shipped weights, {dataset, level, images, psnr, input} for each set, PSNR in dB, and
+    self_ensemble where that was scored as well.
     """
     try:
         content = json.loads(read_metadata(path).get("semanir", "{}"))

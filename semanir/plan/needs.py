@@ -52,6 +52,7 @@ def evaluation_minutes(plan: "Plan", run: Run) -> int:
     megapixels = sum(one.images * one.megapixels for one in sets)
     inputs = 1e6 * megapixels / (get_task(run.task).upscale or 1) ** 2
     operations = 2 * work.multiply_adds / FORWARD * inputs / plan.recipe(run.task)["patch"] ** 2
+    operations *= 1 + 8 * bool(plan.entry.get("self_ensemble"))
     seconds = operations / (SPEED if plan.entry.get("gpus") else CORE) + SCORING * megapixels
     return min(LONGEST, START + ceil(SLACK * seconds / 60))
 

@@ -26,8 +26,8 @@ from semanir.errors import InputError, remake
 from semanir.inference.arrays import as_float, as_tensor
 from semanir.train.signals import heed_parent_alone
 
-# held in memory, per process; 400 of BSD in colour at five sizes are 611 MB
-DECODED_BYTES = 3 * 2**28  # of clean photographs, and as much of degraded ones
+# of photographs held in memory, per process; 400 of BSD in colour at five sizes are 611 MB
+DECODED_BYTES = 2**30
 MARGIN = 16  # pixels of the network's input around a patch; also what regions are aligned to
 
 
@@ -100,12 +100,14 @@ class TrainingPatches:
                 )
         largest = max(item.height * item.width * task.channels for item in every)
         sizes = sum(reduction**2 for reduction in self.reductions) / len(self.reductions)
-        clean_ones = max(1, int(DECODED_BYTES / (largest * sizes)))  # a byte a value
-        self._clean = lru_cache(maxsize=clean_ones)(self._read)
-        self._degraded = lru_cache(maxsize=max(1, DECODED_BYTES // (4 * largest)))(
+        # clean photographs are kept as uint8, the degraded ones of real pairs as float32
+        value = 5 if any(item.degraded for item in every) else 1
+        in_memory = max(1, int(DECODED_BYTES / (value * largest * sizes)))
+        self._clean = lru_cache(maxsize=in_memory)(self._read)
+        self._degraded = lru_cache(maxsize=max(1, DECODED_BYTES // (5 * largest)))(
             self._degrade_whole
         )
-        if len(every) * len(self.reductions) <= clean_ones:
+        if len(every) * len(self.reductions) <= in_memory:
             for item in every:
                 self._clean(item.clean)
 

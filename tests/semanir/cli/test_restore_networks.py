@@ -42,6 +42,7 @@ def gives(expected, name="o.png"):
         ("--k 3", {"k": 3}),
         ("--tile 24 --overlap 8", {"tile": 24, "overlap": 8}),
         ("--tile 0", {}),
+        ("--self-ensemble", {"self_ensemble": True}),
     ],
 )
 def test_what_restore_returns_is_written(command, options, same):

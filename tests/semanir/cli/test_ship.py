@@ -1,5 +1,7 @@
 """Weights that are shipped with their scores and trainings."""
 
+from pathlib import Path
+
 import pytest
 
 from semanir.cli import ship
@@ -52,6 +54,20 @@ def test_what_is_shipped_says_how_it_was_trained_and_how_good_it_is(evaluated, c
     assert about["trainings"][1] == {**TRAINING, "minutes": 2}
     trained = checkpoint.load(Run("release", TASK, "semanir-u", 0).weights)
     assert checkpoint.digest(checkpoint.load(path)) == checkpoint.digest(trained)
+
+
+def test_scores_of_shipped_weights_are_renewed(evaluated, monkeypatch):
+    """With those of the self-ensemble, where the evaluation has them; the trainings stay."""
+    monkeypatch.setattr(shipped, "WEIGHTS", evaluated.parents[5] / "semanir/weights")
+    before = facts(ship.ship(evaluated))
+    assert all("self_ensemble" not in one for one in before["scores"])
+    again = Run("release", TASK, "semanir-released", 0)
+    row = {"dataset": "set12", "level": "sigma25", "psnr": 30.5, "psnr_self_ensemble": 30.5625}
+    write_record(Path(again.record), "eval", again.identity, "evaluate", scores=[row])
+    after = facts(ship.ship(Path(again.record)))
+    (score,) = after["scores"]
+    assert (score["psnr"], score["self_ensemble"], score["input"]) == (30.5, 30.5625, 20.3)
+    assert after["trainings"] == before["trainings"] and before["trainings"][1]["minutes"] == 2
 
 
 def test_minutes_of_a_training_before_are_those_of_the_shipped_network(evaluated, monkeypatch):

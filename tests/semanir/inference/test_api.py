@@ -22,7 +22,11 @@ def network():
 
 def test_arrays_are_restored_as_by_the_function_for_arrays(network, monkeypatch):
     image = pixels(40, 30)
-    for options in ({}, {"k": 3, "tile": 16, "overlap": 4, "dtype": np.uint8}):
+    for options in (
+        {},
+        {"self_ensemble": True},
+        {"k": 3, "tile": 16, "overlap": 4, "dtype": np.uint8},
+    ):
         expected = restore(network, image, **options)
         np.testing.assert_array_equal(semanir.restore(network, image, **options), expected)
     monkeypatch.setattr(pictures, "choose_tile", lambda *given: 16)

@@ -69,7 +69,7 @@ def test_free_memory_heeds_the_control_group(monkeypatch):
 
 
 def test_both_scores_are_recorded(monkeypatch):
-    """Of the whole image, of tiles if asked for, and the tile that memory forced."""
+    """Of the whole image, of tiles an ensemble if asked for, and the tile that memory forced."""
     task = get_task("denoise_gray-sigma50")
     image, entry = np.full((30, 40), 128, np.uint8), {"file": "a.npy", "clean": "a"}
     degraded = image / np.float32(255)
@@ -86,4 +86,11 @@ def test_both_scores_are_recorded(monkeypatch):
     forced = None
     (both,) = score_images(restorer, task, [("a", "sigma50")], tile=16)
     assert both["psnr_tiled"] == pytest.approx(20 * np.log10(255 / 2), abs=0.01)
-    assert both["psnr"] > both["psnr_tiled"]
+    assert both["psnr"] > both["psnr_tiled"] and "psnr_self_ensemble" not in both
+
+    def other(given, level, tile=None):
+        return given + np.float32(3 / 255), tile
+
+    (averaged,) = score_images(restorer, task, [("a", "sigma50")], ensemble=other)
+    assert averaged["psnr"] == both["psnr"]
+    assert averaged["psnr_self_ensemble"] == pytest.approx(20 * np.log10(255 / 3), abs=0.01)
