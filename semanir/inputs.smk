@@ -95,7 +95,9 @@ def evaluation_sets(wildcards):
 def scored_besides(wildcards):
     scale, released = scale_entry(wildcards), wildcards.model == RELEASED
     tile = scale.get("tile") if released else None
-    ensemble = scale.get("self_ensemble") and (released or wanted_run(wildcards).trained)
+    ensemble = scale.get("self_ensemble") and (
+        released or wanted_run(wildcards).trained
+    )
     options = [f"--tile {tile}" if tile else "", "--self-ensemble" if ensemble else ""]
     return " ".join(filter(None, options))
 
