@@ -16,7 +16,7 @@ POSITIONS = tuple(product((False, True), repeat=3))  # the eight symmetries of t
 def over_positions(network: Network) -> Network:
     """[B,C,H,W] -> [B,C,s*H,s*W], the mean of what `network` gives in eight positions, turned back.
 
-    One position at a time, so that it takes eight times as long in the same memory.
+    One position at a time: eight times the work, and memory for two more results.
     """
 
     def mean(x: Tensor) -> Tensor:

@@ -1,8 +1,13 @@
 """The mean over eight positions of a picture."""
 
 import numpy as np
+import pytest
 from restorable import make, photograph
 
+from data_prep.tasks import get_task
+from semanir.__main__ import main
+from semanir.evaluate.systems import TrainedRestorer
+from semanir.inference import checkpoint
 from semanir.inference.restore import restore
 
 
@@ -44,3 +49,22 @@ def test_tiles_are_restored_in_eight_positions():
     whole = restore(network, degraded, self_ensemble=True)
     tiled = restore(network, degraded, tile=64, overlap=40, self_ensemble=True)
     np.testing.assert_allclose(tiled, whole, rtol=0, atol=1e-6)
+
+
+def test_a_trained_network_is_evaluated_alone_and_in_an_ensemble(tmp_path):
+    network = make("semanir-u-tiny", window=4, k=6, dims=(6, 8), layers=1, channels=1).float()
+    checkpoint.save(tmp_path / "w.safetensors", network)
+    task, image = get_task("denoise_gray-sigma50"), photograph(24, 16, 1)
+    alone = TrainedRestorer(tmp_path / "w.safetensors", task, 1, "semanir-u-tiny")
+    ensemble = alone.in_ensemble()
+    for restorer, averaged in ((alone, False), (ensemble, True)):
+        expected = restore(network.eval(), image, self_ensemble=averaged)
+        np.testing.assert_array_equal(restorer(image, "sigma50")[0], expected)
+    assert (alone(image, "sigma50")[0] != ensemble(image, "sigma50")[0]).any()
+
+
+def test_what_is_not_trained_here_has_no_ensemble(capsys):
+    command = ["evaluate", "--task", "sr-x2", "--model", "input", "--self-ensemble"]
+    with pytest.raises(SystemExit):
+        main(command)
+    assert "input is not trained here" in capsys.readouterr().err

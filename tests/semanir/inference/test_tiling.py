@@ -69,7 +69,7 @@ def test_free_memory_heeds_the_control_group(monkeypatch):
 
 
 def test_both_scores_are_recorded(monkeypatch):
-    """Of the whole image, of tiles an ensemble if asked for, and the tile that memory forced."""
+    """Of the whole image, of tiles or an ensemble if asked for, and the tile that memory forced."""
     task = get_task("denoise_gray-sigma50")
     image, entry = np.full((30, 40), 128, np.uint8), {"file": "a.npy", "clean": "a"}
     degraded = image / np.float32(255)
