@@ -150,6 +150,16 @@ def test_one_table_plans_only_what_it_needs(project):
     assert planned(project, "reports/table11.html") == {"count": 3, "table": 1, "total": 4}
 
 
+def test_the_release_scale_scores_what_it_trained_in_its_self_ensemble(project):
+    records = [f"results/release/eval/sr-x2/{model}/seed0.json" for model in ("semanir-s", "input")]
+    shown = said(project, "-n", "-p", *records, "--config", "scale=release")
+    trained, degraded = (
+        re.search(rf"semanir evaluate .*--model {model} .*", shown)[0]
+        for model in ("semanir-s", "input")
+    )
+    assert "--self-ensemble" in trained and "--self-ensemble" not in degraded
+
+
 def test_options_of_jobs_make_nothing_stale(project):
     record = "results/smoke/cost/dncnn/count.json"
     said(project, record)

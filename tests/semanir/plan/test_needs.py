@@ -74,6 +74,15 @@ def test_minutes_of_an_evaluation(counted):
     assert needs.evaluation_minutes(Plan("smoke"), run) == needs.LONGEST
 
 
+def test_the_self_ensemble_restores_nine_times(counted, monkeypatch):
+    """Once as it is and in eight positions; scores are of the two: 9 times the 3854 s above."""
+    counted(10**11)
+    plan = Plan("smoke")
+    monkeypatch.setitem(plan.entry, "self_ensemble", True)
+    run = Run("smoke", "sr-x2", "semanir-s", 0)
+    assert needs.evaluation_minutes(plan, run) == 15 + 1157
+
+
 @pytest.mark.parametrize("model", ["semanir-s", "bicubic", "input"])
 def test_an_evaluation_of_unknown_work_asks_as_other_jobs_do(monkeypatch, model):
     monkeypatch.setattr(needs, "counted", dict)
