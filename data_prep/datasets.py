@@ -2,6 +2,7 @@
 
 import csv
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,20 @@ def entry_of(set_name: str) -> str:
 def in_scale(set_name: str, scale: str) -> bool:
     """Whether datasets.yaml says that a scale uses the set."""
     return scale in datasets()[entry_of(set_name)]["scales"]
+
+
+def share_photographs(one: str, other: str) -> bool:
+    """Whether two prepared sets have photographs in common, whole or in crops, by datasets.yaml.
+
+    Another publisher's copies are not known here: CBSD68 and BSD100 are part of bsds500_val.
+    """
+    whole = [datasets()[entry_of(name)].get("crops_of", name) for name in (one, other)]
+    first, second = map(get_set, whole)
+    if first.raw != second.raw:
+        return False
+    if first.pairs or second.pairs:
+        return first.pairs == second.pairs
+    return any(fnmatch(a, b) or fnmatch(b, a) for a in first.files for b in second.files)
 
 
 def downloads(scale: str) -> list[str]:

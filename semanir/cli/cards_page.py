@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from data_prep.datasets import share_photographs
 from data_prep.tasks import families, get_task
 from semanir.errors import one_line_errors
 from semanir.files import write_text
@@ -67,6 +68,7 @@ def _card(name: str, path: Path) -> str:
         *map(_training, about["trainings"]),
         "",
         *_scores(about["scores"], task.family),
+        *_seen(about),
     ]
     return "\n".join(lines) + "\n"
 
@@ -96,6 +98,22 @@ def _scores(scores: Iterable[dict[str, Any]], family: str) -> Iterator[str]:
         own = [row["dataset"], row["level"], str(row["images"]), f"{row['input']:.2f}"]
         own += [f"**{row['psnr']:.2f}**", *(f"{row['self_ensemble']:.2f}" for _ in averaged)]
         yield _line([*own, *(column[number] for _, column in named)])
+
+
+def _seen(about: dict[str, Any]) -> Iterator[str]:
+    """For each test set of which a training has had photographs: that, and in which trainings."""
+    for test_set in dict.fromkeys(row["dataset"] for row in about["scores"]):
+        trainings = [
+            f"`{one['task']}`"
+            for one in about["trainings"]
+            if any(share_photographs(name, test_set) for name in one["datasets"])
+        ]
+        if trainings:
+            yield ""
+            yield (
+                f"**Seen in training**: {test_set}, as clean photographs of "
+                f"{', '.join(dict.fromkeys(trainings))}. The scores may be a little too good."
+            )
 
 
 def _printed(printed: Iterable[Cell], method: str, row: dict[str, Any], family: str) -> str:

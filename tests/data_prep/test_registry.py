@@ -9,7 +9,14 @@ import yaml
 
 import data_prep.datasets as registry
 from data_prep import inventory
-from data_prep.datasets import datasets, get_set, in_scale, prepared_sets, remote_files
+from data_prep.datasets import (
+    datasets,
+    get_set,
+    in_scale,
+    prepared_sets,
+    remote_files,
+    share_photographs,
+)
 from data_prep.tasks import families
 from semanir.errors import InputError
 from semanir.paths import VGG
@@ -101,6 +108,32 @@ def test_what_a_scale_uses_is_tagged_with_it(scale):
     weights = {VGG} if scale == "paper" else set()  # of the loss for bad weather
     downloads = {name for name in Plan(scale).downloads() if "data/weights" not in name}
     assert raw | weights == downloads
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "shared"),
+    [
+        ("bsd400_colour", "bsds500_test_20", True),
+        ("bsd400_gray_180", "bsds500_test", True),
+        ("bsd400_gray_180", "bsd400_colour", True),
+        ("bsds500_train", "bsds500_test", False),
+        ("bsds500_train", "bsds500_train", True),
+        ("gopro_train", "gopro_test", False),
+        ("bsd400_colour", "cbsd68", False),
+    ],
+)
+def test_photographs_that_two_sets_share(one, other, shared):
+    assert share_photographs(one, other) is share_photographs(other, one) is shared
+
+
+@pytest.mark.parametrize("scale", sorted(models.scales()))
+def test_no_network_is_tested_on_photographs_of_its_recipe(scale):
+    plan = Plan(scale)
+    for run in plan.evaluations():
+        if run.trained:
+            trained_on = plan.recipe(run.task, run.training.model)["datasets"]
+            for test_set, _ in plan.evaluation_sets(run.task, run.model):
+                assert not any(share_photographs(name, test_set) for name in trained_on), run
 
 
 ENTRY = {"role": "test", "scales": ["mini"], "channels": 3, "images": 1}

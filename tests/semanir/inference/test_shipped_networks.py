@@ -11,6 +11,15 @@ def test_the_cards_are_those_of_the_files():
     assert (WEIGHTS / "README.md").read_text(encoding="utf-8") == cards_page.page()
 
 
+def test_a_card_says_which_test_photographs_earlier_trainings_have_seen():
+    """BSD400 is the train and test splits of BSDS500, Set12 and CBSD68 are no part of it."""
+    cards = cards_page.page().split("\n## ")[1:]
+    told = {card.split()[0]: card.partition("**Seen in training**")[2] for card in cards}
+    assert [name for name, seen in told.items() if seen] == ["jpeg_color-blind"]
+    assert "bsds500_test, " in told["jpeg_color-blind"]
+    assert "`denoise_color-blind`" in told["jpeg_color-blind"]
+
+
 @pytest.mark.parametrize("name", shipped())
 def test_every_shipped_network_is_small_and_better_than_its_input(name):
     path = shipped()[name]
