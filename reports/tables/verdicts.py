@@ -93,10 +93,13 @@ def measurements(
 
 
 def _released(cell: Cell, place: Answer, rows: Rows) -> JudgedCell | None:
-    """What the network that comes with the project reaches on the images of a cell of ours."""
+    """What the network that comes with the project reaches on the images of a cell of ours.
+
+    None where the cell asks for a network that is changed, as by its window.
+    """
     if cell.metric not in QUALITY or not place.datasets:
         return None
-    if model_of_method().get(cell.method) not in get_scale("release")["networks"]:
+    if place.model not in get_scale("release")["networks"]:
         return None
     for row in rows.get((RELEASED, place.level), []):
         # one network for this level, or for all

@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from made_records import cell, count_record, eval_record
+from made_records import cell, count_record, denoised, eval_record
 from printed import find
 
 from reports import collect, evidence
@@ -80,6 +80,24 @@ def test_cells_are_judged_by_the_best_and_by_the_run_alone(tmp_path):
     assert [(one.measured, one.scale) for one in s.others] == [(33.0, "mini")]
     assert b.measured is None  # neither its scale's set nor its network
     assert [one.measured for one in judge_here(ours, [other])] == [33.0, None]
+
+
+def test_a_changed_network_is_not_answered_for_by_the_released_one(tmp_path):
+    """Table 5: each of its windows by its own network, however good the released one is."""
+    windows = [f"semanir-u-window{size}" for size in (8, 16, 32)]
+    gains = dict(zip([*windows, "semanir-released"], (0.0, 0.25, 0.5, 3.0), strict=True))
+    results = read_records(denoised(tmp_path, gains, images=1)).assign(scale="mini")
+    asked = [find("table05", row=f"window {size}", dataset="Set12") for size in (8, 16, 32)]
+    found = judge_cells(asked, [Evidence("mini", results)])
+    assert [(one.facts["model"], one.measured) for one in found] == list(
+        zip(windows, (30.0, 30.25, 30.5), strict=True)
+    )
+    assert [one.others for one in found] == [(), (), ()]
+    (plain,) = judge_cells(
+        [find("table07", row="SemanIR", dataset="Set12", setting="sigma25")],
+        [Evidence("mini", results)],
+    )
+    assert (plain.facts["model"], plain.measured) == ("semanir-released", 33.0)
 
 
 @pytest.fixture
