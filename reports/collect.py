@@ -67,8 +67,11 @@ def write_results(paths: Iterable[str | Path], out: Path) -> None:
         read_records(paths).to_csv(partial, index=False)
 
 
-def read_results(path: Path) -> pd.DataFrame:
-    """What read_records gave when a results.csv was written. InputError names a broken file."""
+def read_results(path: Path, scale: str = "") -> pd.DataFrame:
+    """What read_records gave when a results.csv was written. InputError names a broken file.
+
+    scale: what results of another scale are refused for.
+    """
     try:
         # a set may be called "nan", and shows as that
         # and images called 01, 02, ... are no numbers
@@ -84,16 +87,23 @@ def read_results(path: Path) -> pd.DataFrame:
             f"{path} has no column {missing[0]}; semanir report results writes such files"
         )
     try:
-        return typed(frame[COLUMNS])
+        results = typed(frame[COLUMNS])
     except (TypeError, ValueError) as error:
         raise InputError(f"broken results {path}: {error}; {remake(path)}") from None
+    if scale:
+        check_scale(results, scale, path)
+    return results
 
 
-def check_scale(results: pd.DataFrame, scale: str, path: Path) -> None:
-    """Raise InputError where results of another scale are among those of a file."""
-    others = sorted(set(results["scale"]) - {scale})
-    if others:
-        raise InputError(f"{path} holds results of the {others[0]} scale, {scale} is asked for")
+def check_scale(results: pd.DataFrame, scale: str, path: Path | None = None) -> None:
+    """Raise InputError where results of another scale are among those of a file.
+
+    path: the file; left out, the error names the record of such a result.
+    """
+    for other in results[results["scale"] != scale].head(1).itertuples():
+        raise InputError(
+            f"{path or other.record} holds results of the {other.scale} scale, {scale} is asked for"
+        )
 
 
 def origin(results: pd.DataFrame) -> dict[str, str]:

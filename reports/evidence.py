@@ -64,13 +64,15 @@ def gather(scale: str, by_image: pd.DataFrame, folder: Path | None = None) -> li
     """All evidence: the run that is rendered first, what else was run here, accepted files.
 
     folder: where results/<scale>/{results,systems}.csv lie, the working directory if left out.
+    InputError names a file, or a record of by_image, that is of another scale.
     """
+    check_scale(by_image, scale)
     made: dict[str, list[pd.DataFrame]] = {scale: [by_image]}
     for name in RANKS:
         for file in (paths.RESULTS, paths.SYSTEMS):
             path = (folder or Path()) / file.format(scale=name)
             if path.is_file() and (name != scale or file != paths.RESULTS):
-                made.setdefault(name, []).append(read_results(path))
+                made.setdefault(name, []).append(read_results(path, name))
     return [*(Evidence(name, _joined(parts)) for name, parts in made.items()), *accepted()]
 
 
@@ -86,8 +88,7 @@ def accepted() -> list[Evidence]:
     found = []
     for path in visible(collect.ACCEPTED.glob("*-*.csv.gz")):
         scale, _, machine = path.name.removesuffix(".csv.gz").partition("-")
-        by_image = read_results(path)
-        check_scale(by_image, scale, path)
+        by_image = read_results(path, scale)
         made = origin(by_image)
         source = f"Measured on {made['machine']}, {made['date']}, commit {made['commit']}"
         found.append(Evidence(scale, by_image, machine, source))

@@ -59,7 +59,8 @@ def _image(
     others = {other["model"]: _picture(other["picture"], path)[0] for other in one["beside"]}
 
     def psnr(of: Run, metric: str) -> float | None:
-        wanted = {"model": of.model, "task": of.task, "seed": of.seed, "metric": metric, **place}
+        identity = {"scale": of.scale, "model": of.model, "task": of.task, "seed": of.seed}
+        wanted = identity | {"metric": metric, **place}
         chosen = pd.Series(True, index=results.index)
         for column, value in (wanted | {"image": one["image"]}).items():
             chosen &= (results[column] == value).fillna(False)

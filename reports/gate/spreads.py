@@ -22,7 +22,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from reports.collect import METRICS, check_scale, origin, read_results
+from reports.collect import METRICS, origin, read_results
 from semanir.errors import InputError
 from semanir.files import write_text
 from semanir.paths import ROOT
@@ -107,9 +107,7 @@ def _pooled(values: NDArray[np.float64]) -> tuple[float, int]:
 
 def write_spreads(scale: str, paths: Sequence[Path]) -> str:
     """Measure and write the spreads of a scale; returns what was done as a text."""
-    frames = [read_results(path) for path in paths]
-    for path, results in zip(paths, frames, strict=True):
-        check_scale(results, scale, path)
+    frames = [read_results(path, scale) for path in paths]
     every = pd.concat(frames)
     spreads = measure(frames)
     if not (spreads["rounding_degrees"] + spreads["seed_degrees"]).any():

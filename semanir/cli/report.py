@@ -96,7 +96,7 @@ def _evidence(args: argparse.Namespace) -> Any:
     from reports.collect import read_results
     from reports.evidence import gather
 
-    return gather(args.scale, read_results(args.results))
+    return gather(args.scale, read_results(args.results, args.scale))
 
 
 def run_results(args: argparse.Namespace) -> None:
@@ -138,7 +138,7 @@ def run_visual(args: argparse.Namespace) -> None:
     from reports.collect import read_results
     from reports.figures import visual
 
-    results = read_results(args.results)
+    results = read_results(args.results, args.scale)
     visual.render(args.scale, visual.visuals(args.records, results), args.out)
 
 

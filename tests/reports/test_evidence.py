@@ -4,11 +4,13 @@ import pandas as pd
 import pytest
 from made_records import cell, count_record, denoised, eval_record
 from printed import find
+from restoring import fails
 
 from reports import collect, evidence
 from reports.collect import read_records
 from reports.evidence import RANKS, Evidence, best, gather, judge_cells, judge_here, pooled
 from reports.tables.verdicts import JudgedCell
+from semanir.errors import InputError
 from semanir.plan.models import scales
 
 PRINTED = cell()
@@ -132,7 +134,28 @@ def test_evidence_is_what_was_run_here_and_what_comes_with_the_project(folders):
     models = [set(one.by_image["model"]) for one in found]
     assert models == [{"semanir-s"}, {"input", "hat"}, {"swinir"}]
     assert [bool(one.source) for one in found] == [False, False, True]
-    assert set(gather("mini", run, folders)[0].by_image["model"]) == {"semanir-s", "hat"}
+    mini = gather("mini", run.assign(scale="mini"), folders)
+    assert set(mini[0].by_image["model"]) == {"semanir-s", "hat"}
+
+
+def test_results_of_another_scale_are_no_evidence(folders, monkeypatch, capsys):
+    """Of the run, whose record is named, or the file; and in a folder of another scale's."""
+    run = results_of(folders, "smoke", "semanir-s", 33.0)
+    with pytest.raises(InputError) as refused:
+        gather("paper", run, folders)
+    record = run["record"].iloc[0]
+    told = "{} holds results of the {} scale, {} is asked for"
+    assert str(refused.value) == told.format(record, "smoke", "paper")
+    systems = folders / "results/mini/systems.csv"
+    run.to_csv(systems, index=False)
+    with pytest.raises(InputError) as refused:
+        gather("smoke", run, folders)
+    assert str(refused.value) == told.format(systems, "smoke", "mini")
+    run.to_csv(folders / "run.csv", index=False)
+    monkeypatch.chdir(folders)
+    for page in ("index", "claims", "ablations", "visual"):
+        said = fails(capsys, "report", page, "--scale", "paper", "--results", "run.csv")
+        assert told.format("run.csv", "smoke", "paper") in said
 
 
 def test_the_same_is_taken_once_and_times_are_of_one_run(tmp_path):

@@ -237,6 +237,8 @@ def test_numbers_on_the_page_come_from_the_results(tmp_path):
     assert shown["gain"] == 2.25
     assert without["psnr"] == {"degraded": (None, None), "restored": (None, None)}
     assert without["gain"] is None
+    of_mini = read_records([*paths, path]).assign(scale="mini")
+    assert page.crops(read_record(path), path, of_mini)["shown"] == [without]
 
 
 def test_errors_are_shown_in_the_colours_of_the_bar():
