@@ -6,7 +6,7 @@ reports/accepted/<scale>.csv is none: it is what the gate holds this machine's r
 reports/accepted/evidence/ holds measurements of kernels, which answer for no printed number.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
@@ -144,19 +144,25 @@ def _seeds(by_image: pd.DataFrame) -> int:
 
 
 def pooled(evidence: Sequence[Evidence]) -> pd.DataFrame:
-    """Means of all evidence, where several say the same that of the best.
+    """Means of all evidence, where several say the same that of the best, as `best` has it.
 
     Times and memory are compared with each other, so that all of a kind are of one run.
     """
+    here_first = sorted(evidence, key=lambda one: bool(one.machine))
+    parts = [*_once(here_first, counts=True), *_once(by_rank(evidence), counts=False)]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _once(evidence: Iterable[Evidence], *, counts: bool) -> Iterator[pd.DataFrame]:
+    """Of each the counts, or all else, that none before it says."""
     seen: set[tuple[str, ...]] = set()
-    parts = []
-    for one in by_rank(evidence):
-        same = one.results[SAME].astype("object").fillna("")
+    for one in evidence:
+        rows = one.results[one.results["metric"].str.startswith(COUNTED) == counts]
+        same = rows[SAME].astype("object").fillna("")
         same.loc[same["metric"].str.contains(COSTS), SAME[:-1]] = ""
         keys = pd.Series(list(same.itertuples(index=False, name=None)), dtype="object")
-        parts.append(one.results[~keys.isin(seen).to_numpy()])
+        yield rows[~keys.isin(seen).to_numpy()]
         seen |= set(keys)
-    return pd.concat(parts, ignore_index=True)
 
 
 def by_rank(evidence: Sequence[Evidence]) -> list[Evidence]:

@@ -9,6 +9,7 @@ from restoring import fails
 from reports import collect, evidence
 from reports.collect import read_records
 from reports.evidence import RANKS, Evidence, best, gather, judge_cells, judge_here, pooled
+from reports.tables.efficiency import counters
 from reports.tables.verdicts import JudgedCell
 from semanir.errors import InputError
 from semanir.plan.models import scales
@@ -177,6 +178,19 @@ def test_ablations_are_of_the_best_scale_with_several_seeds(tmp_path):
     paper = Evidence("paper", results_of(tmp_path, "paper", "semanir-s", 33.0))
     assert evidence.of_ablations([smoke, mini, paper]) == [mini, paper, smoke]
     assert evidence.of_ablations([smoke, paper]) == [smoke, paper]
+
+
+def test_a_count_is_the_same_in_its_cell_and_below_the_table(tmp_path):
+    """Table 3: that of this machine in both, whatever code counted for a file of a larger scale."""
+    here = read_records([count_record(tmp_path, "semanir-s")])
+    old = here.assign(scale="mini", value=here["value"] * 2)
+    both = [Evidence("smoke", here), Evidence("mini", old, "box")]
+    flops = find("table03", method="SemanIR-S", metric="FLOPs")
+    (cell_above,) = judge_cells([flops], both)
+    (line,) = counters([flops], pooled(both))
+    assert (f"{cell_above.measured:.2f}", line["fvcore"], line["modules"]) == ("215.32",) * 3
+    (alone,) = counters([flops], pooled(both[1:]))
+    assert (alone["fvcore"], alone["modules"]) == ("430.64", "430.64")
 
 
 def test_counts_do_not_depend_on_the_machine(tmp_path):
