@@ -9,7 +9,7 @@ from typing import Any
 
 from reports.legend import VERDICTS
 from reports.tables.layouts import Head
-from reports.tables.text import difference, notes_of, number, printed, stamp_of
+from reports.tables.text import difference, notes_of, number, of_scale, printed, stamp_of
 from reports.tables.verdicts import JudgedCell
 
 MARKS = {verdict.name: verdict.latex for verdict in VERDICTS if verdict.measured}
@@ -32,7 +32,8 @@ def as_latex(context: dict[str, Any]) -> str:
     columns = len(context["columns"])
     legend = "A cell reads printed / measured (difference), with "
     legend += ", ".join(f"{mark} {name}" for name, mark in MARKS.items())
-    legend += "; printed alone where nothing was measured. Printed: best bold, second underlined."
+    legend += ", and the scale of what is not as printed; printed alone where nothing was measured."
+    legend += " Printed: best bold, second underlined."
     note = tex(" ".join(notes_of(context)))
     number, title = _numbered(context["title"])
     caption = [f"{tex(title)}.", tex(stamp_of(context)), f"{tex(context['coverage'])}."]
@@ -119,5 +120,5 @@ def _cell(judged: JudgedCell | None, context: dict[str, Any]) -> str:
     if judged.verdict not in MARKS:
         return value
     change = f" ({difference(judged)})" if judged.difference is not None else ""
-    mark = rf"\textsuperscript{{{MARKS[judged.verdict]}}}"
+    mark = rf"\textsuperscript{{{MARKS[judged.verdict]}{of_scale(judged)}}}"
     return f"{value} / {number(judged)}{change}{mark}"

@@ -130,5 +130,9 @@ def short(judged: JudgedCell | None, context: dict[str, Any]) -> str:
         return value
     change = f" ({difference(judged)})" if judged.difference is not None else ""
     verdict = OF_CELL[judged.verdict]
-    told = f", {judged.scale}" if not verdict.as_printed else ""
-    return f"{value} / {number(judged)}{change} {verdict.symbol} {verdict.name}{told}"
+    return f"{value} / {number(judged)}{change} {verdict.symbol} {verdict.name}{of_scale(judged)}"
+
+
+def of_scale(judged: JudgedCell) -> str:
+    """ ", mini" behind a measured number that is not as printed, else ""."""
+    return "" if OF_CELL[judged.verdict].as_printed else f", {judged.scale}"

@@ -28,7 +28,7 @@ from reports.tables.layouts import (
     layouts,
     ranks,
 )
-from reports.tables.text import FIELDS, difference
+from reports.tables.text import FIELDS, as_markdown, difference
 from reports.tables.verdicts import JudgedCell
 from semanir.names import UnknownNameError
 from semanir.plan.cells import cells
@@ -211,6 +211,24 @@ def test_best_printed_values_are_marked_in_every_form(rendered):
     assert "| 11.87 / 11.87 (0.000) ✓ match |" in told
     told = text_of(rendered, "table10.tex")
     assert r"\textbf{28.51} &" in told and r"\underline{28.34} &" in told
+
+
+def test_a_number_that_is_not_as_printed_names_its_scale():
+    """In Markdown and in LaTeX; one at full size needs none."""
+    printed = [find("table10", row=f"SemanIR-{n} ×2", dataset="Set5", metric="PSNR") for n in "SB"]
+    found = [
+        JudgedCell(one, verdict, measured=36.5, difference=-1.25, scale="mini")
+        for one, verdict in zip(printed, ("scaled down", "differs"), strict=True)
+    ]
+    context = tables.arranged(found) | {"title": "", "corner": "", "ranks": {}}
+    context |= {"names_methods": False}
+    values = [one.value for one in printed]
+    told = as_markdown(context)
+    assert f"| {values[0]} / 36.50 (-1.250) ◔ scaled down, mini |" in told
+    assert f"| {values[1]} / 36.50 (-1.250) ≠ differs |" in told
+    told = latex.as_latex(context)
+    assert rf" & {values[0]} / 36.50 (-1.250)\textsuperscript{{s, mini}}" in told
+    assert rf" & {values[1]} / 36.50 (-1.250)\textsuperscript{{$\neq$}}" in told
 
 
 @every_table
