@@ -253,14 +253,15 @@ def test_verdicts_filter_cells_and_rows(browser, page):
 def test_the_switch_shows_printed_measured_or_difference(browser, page):
     from selenium.webdriver.common.keys import Keys
 
+    shown_parts = (".p", ".m", ".d", ".s")
     browser.open(page("table03"))
     browser.run("document.querySelector('#view-both').focus()")
-    for parts, key in (
-        ({".p": 32, ".m": 16, ".d": 14}, Keys.ARROW_RIGHT),
+    for parts, key in (  # .s: the scale of the scores among the measured
+        ({".p": 32, ".m": 16, ".d": 14, ".s": 2}, Keys.ARROW_RIGHT),
         ({".p": 32}, Keys.ARROW_RIGHT),
-        ({".m": 16}, None),
+        ({".m": 16, ".s": 2}, None),
     ):
-        shown = {part: len(seen(browser, f"table.printed {part}")) for part in (".p", ".m", ".d")}
+        shown = {part: len(seen(browser, f"table.printed {part}")) for part in shown_parts}
         assert {part: count for part, count in shown.items() if count} == parts
         if key:
             browser.press(key)
@@ -268,6 +269,7 @@ def test_the_switch_shows_printed_measured_or_difference(browser, page):
     assert names(browser)[-1] == "×4 SR: SemanIR-S"  # 12.02 M measured, the others 1.23 M here
     browser.find("label:has(#view-difference)")[0].click()
     assert len(seen(browser, "table.printed .d")) == 14
+    assert seen(browser, "table.printed .s") == ["release, here"] * 2
     assert names(browser)[0] == "×4 SR: HAT"  # printed 20.77 M, so the most negative
     assert browser.axe() == []
 
