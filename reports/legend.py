@@ -52,7 +52,8 @@ VERDICTS = (
         "differs",
         "≠",
         "differs",
-        "measured at full size under the named protocol, outside the tolerance",
+        "measured at full size under the named protocol, outside the tolerance; the sign of a "
+        "count says which way",
         light="#f8d9d6",
         dark="#5a2622",
         background="var(--differs)",

@@ -11,7 +11,7 @@ from reports.collect import BROKEN
 from reports.legend import AS_PRINTED
 from reports.pages.missing import device_days, trainings
 from reports.tables import stand_ins
-from reports.tables.verdicts import JudgedCell
+from reports.tables.verdicts import JudgedCell, in_our_favour
 from semanir.errors import InputError, remake
 from semanir.plan.cells import COUNTED, QUALITY
 from semanir.plan.models import is_ours
@@ -45,7 +45,8 @@ class Box:
     own: PSNR and SSIM of SemanIR, of which `reproduced` match; `small` were measured by smaller
     networks. `trainings`, `iterations` and `device_days`: what the others take. other: PSNR and
     SSIM of other systems and of inputs, as printed: match, higher, lower. counts: parameters,
-    multiply-adds, stages; `fitted` of the matches are of networks that we fitted to them.
+    multiply-adds, stages; `fitted` of the matches are of networks that we fitted to them, and
+    `in_favour` of those that differ speak for SemanIR.
     stand_ins: numbers measured on photographs that stand in for printed ones, each once.
     """
 
@@ -65,6 +66,7 @@ class Box:
     counts_match: int
     fitted: int
     counts_differ: int
+    in_favour: int
     stand_ins: int
 
 
@@ -96,6 +98,7 @@ def box(judged: Sequence[JudgedCell]) -> Box:
         counts_match=of_counts["match"],
         fitted=fitted,
         counts_differ=of_counts["differs"],
+        in_favour=sum(map(in_our_favour, counts)),
         stand_ins=stand_ins.count(judged),
     )
 

@@ -5,7 +5,7 @@ from typing import Any
 from reports.remedies import remedy, repeat
 from reports.tables.layouts import column_of, layouts
 from reports.tables.text import difference, number, printed, where
-from reports.tables.verdicts import JudgedCell
+from reports.tables.verdicts import JudgedCell, in_our_favour
 from semanir.plan.cells import COUNTED
 
 OTHER_METRICS = {
@@ -72,10 +72,14 @@ def _measurement(judged: JudgedCell, ends: tuple[float, float] | None, unit: str
 
 
 def _share(judged: JudgedCell) -> str:
-    """Of a count the difference in percent: one that differs may do so in its last digit alone."""
+    """Of a count the difference in percent, and whether that is in SemanIR's favour.
+
+    One that differs may do so in its last digit alone.
+    """
     if judged.cell.metric not in COUNTED or judged.difference is None:
         return ""
-    return f" ({100 * judged.difference / float(judged.cell.value):+.2f} %)"
+    favour = ", in SemanIR's favour" if in_our_favour(judged) else ""
+    return f" ({100 * judged.difference / float(judged.cell.value):+.2f} %{favour})"
 
 
 def _in_short(judged: JudgedCell) -> str:

@@ -17,6 +17,7 @@ from semanir.plan.models import (
     RELEASED,
     get_model,
     get_scale,
+    is_ours,
     model_of_method,
     own_models,
 )
@@ -165,6 +166,16 @@ def judge(cell: Cell, place: Answer, scale: str, rows: Rows) -> JudgedCell:
     return JudgedCell(
         cell, verdict, reason, measured, spread, difference, scores, facts, place.stand_in
     )
+
+
+def in_our_favour(one: JudgedCell) -> bool:
+    """Whether a count differs in SemanIR's favour: its own smaller, or another's larger.
+
+    A count of parameters or multiply-adds; more stages are neither better nor worse.
+    """
+    if one.verdict != "differs" or one.cell.metric not in UNIT or one.difference is None:
+        return False
+    return (one.difference < 0) == is_ours(one.cell.method)
 
 
 def count_verdicts(judged: Iterable[JudgedCell]) -> dict[str, int]:

@@ -149,9 +149,12 @@ def test_provenance_of_a_measurement_on_stand_ins(rendered, everything):
 
 
 def test_a_count_says_by_what_share_it_differs(rendered):
-    """1.234567 M for the 20.77 M that are printed."""
-    facts = tip_of(Page(text_of(rendered, "table03.html")), "×4 SR: HAT, #P [M]")
+    """1.234567 M for HAT's 20.77, and 215.32 G for SemanIR-S's 290.20, which speaks for it."""
+    page = Page(text_of(rendered, "table03.html"))
+    facts = tip_of(page, "×4 SR: HAT, #P [M]")
     assert facts["difference"] == "-19.535 M (-94.06 %)"
+    facts = tip_of(page, "×4 SR: SemanIR-S, multiply-adds [G]")
+    assert facts["difference"] == "-74.880 G (-25.80 %, in SemanIR's favour)"
 
 
 def test_provenance_of_a_printed_cell_names_what_would_measure_it(rendered):

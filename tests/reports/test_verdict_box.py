@@ -88,7 +88,7 @@ def test_counts_are_held_against_print(boxed, evidence):
     """Parameters in millions and multiply-adds in 10^9, equal to every printed digit."""
     results = evidence[0].by_image
     matches = {"own": 0, "other": 0}
-    differ = 0
+    differ, in_favour = 0, 0
     for table in default_tables():
         for cell in judge_cells(cells(table), evidence):
             if cell.cell.kind != "number" or cell.cell.metric not in (
@@ -106,9 +106,13 @@ def test_counts_are_held_against_print(boxed, evidence):
             same = round(rows["value"].iloc[0] / unit, places) == float(cell.cell.value)
             matches["own" if cell.cell.method in OURS else "other"] += same
             differ += not same
+            if not same and cell.cell.metric in ("params", "FLOPs"):
+                fewer = rows["value"].iloc[0] / unit < float(cell.cell.value)
+                in_favour += fewer == (cell.cell.method in OURS)
     assert boxed.fitted == matches["own"] > 0
     assert boxed.counts_match == sum(matches.values())
     assert boxed.counts_differ == differ > 0
+    assert boxed.in_favour == in_favour == 6
 
 
 def test_our_own_are_reproduced_by_nothing_small(boxed, evidence):
@@ -194,6 +198,7 @@ def test_the_page_says_what_was_counted(boxed, evidence, tmp_path):
         f"5 of {boxed.other} measured as printed: {boxed.match} match, {boxed.higher} higher",
         f"{boxed.lower} lower",
         f"{boxed.counts_match} of {boxed.counts} match , {boxed.fitted} of them of our networks",
+        f"{boxed.counts_differ} differ, {boxed.in_favour} of them in SemanIR's favour",
         f"{boxed.stand_ins} measurements on photographs that stand in",
     ):
         assert words in told, (words, told)

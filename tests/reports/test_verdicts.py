@@ -88,6 +88,24 @@ def test_counts_match_to_every_printed_digit(printed, metric, match, differs):
 
 
 @pytest.mark.parametrize(
+    ("method", "metric", "verdict", "difference", "speaks"),
+    [
+        ("SemanIR-S", "params", "differs", -0.1, True),
+        ("SemanIR-S", "FLOPs", "differs", 0.1, False),
+        ("HAT", "FLOPs", "differs", 0.1, True),
+        ("HAT", "params", "differs", -0.1, False),
+        ("SemanIR-S", "params", "match", -0.001, False),
+        ("SemanIR-S", "stages", "differs", -1.0, False),
+        ("SemanIR-S", "PSNR", "differs", -1.0, False),
+    ],
+)
+def test_counts_that_differ_say_for_whom(method, metric, verdict, difference, speaks):
+    """SemanIR's own smaller than printed, or another's larger."""
+    one = judging.JudgedCell(cell("1.00", metric, method=method), verdict, difference=difference)
+    assert judging.in_our_favour(one) == speaks
+
+
+@pytest.mark.parametrize(
     ("fields", "model", "verdict", "more"),
     [
         ({}, "input", "scaled down", ""),
