@@ -143,7 +143,10 @@ def judge(cell: Cell, place: Answer, scale: str, rows: Rows) -> JudgedCell:
     facts = {name: value for name, value in scored[0].items() if not pd.isna(value)}
     facts |= {"seeds": len(by_seed), "records": sorted({row["record"] for row in scored})}
     facts["seed_numbers"] = sorted({int(r["seed"]) for r in scored if pd.notna(r["seed"])})
-    facts |= {"dataset": ", ".join(place.datasets)} if place.datasets else {}
+    if place.datasets:
+        of_one_seed = (row for row in scored if row["seed"] == scored[0]["seed"])
+        facts["images"] = sum(row["images"] for row in of_one_seed)
+        facts["dataset"] = ", ".join(place.datasets)
     spread = float(np.std(by_seed, ddof=1)) if len(by_seed) > 1 else None
     difference = None if place.stand_in else measured - float(cell.value)
 

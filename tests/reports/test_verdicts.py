@@ -3,6 +3,7 @@
 import math
 import re
 from collections import Counter
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -14,6 +15,8 @@ from baselines.registry import COMMERCIAL
 from reports import legend
 from reports.collect import COLUMNS, collect, means, read_records
 from reports.tables import verdicts as judging
+from reports.tables.provenance import provenance
+from reports.tables.text import as_row
 from reports.tables.verdicts import by_place, judge_table
 from semanir.plan.answers import Answer
 from semanir.plan.cells import cells
@@ -33,7 +36,7 @@ def measured(*values, metric="psnr", **fields):
     """Results with one line a seed."""
     standard = dict.fromkeys(COLUMNS, "") | {
         **{"scale": "smoke", "model": "input", "task": "demosaick", "dataset": "kodak"},
-        **{"level": "", "metric": metric},
+        **{"level": "", "metric": metric, "images": 18},
     }
     rows = [standard | {"seed": n, "value": v} | fields for n, v in enumerate(values)]
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -124,12 +127,15 @@ def test_a_stand_in_set_gives_no_difference(fields, model, verdict, more):
 def test_an_average_is_the_mean_of_its_sets_seed_by_seed():
     """28 and 30 dB are 29; over the seeds 29 and 31 are 30 with the spread of those two."""
     where = place(datasets=("gopro_test", "hide"))
-    gopro = measured(28.0, 30.0, dataset="gopro_test")
-    both = pd.concat([gopro, measured(30.0, 32.0, dataset="hide")])
-    one = judge(both, cell("30.00", dataset="Average"), where, "paper")
+    gopro = measured(28.0, 30.0, dataset="gopro_test", images=1111)
+    both = pd.concat([gopro, measured(30.0, 32.0, dataset="hide", images=2025)])
+    printed = find("table02", method="MPRNet", dataset="Average", metric="PSNR")
+    one = judge(both, replace(printed, value="30.00"), where, "paper")
     assert (one.verdict, one.measured) == ("match", 30.0)
     assert one.spread == pytest.approx(2**0.5)
     assert (one.facts["seeds"], one.facts["dataset"]) == (2, "gopro_test, hide")
+    assert as_row(one)["images"] == "3136"  # of one seed
+    assert "\non: gopro_test, hide, 3136 images\n" in provenance(one, None)
     half = judge(gopro, cell(), where, "paper")
     assert half.verdict == "not run" and "input on hide" in half.reason
     alone = judge(measured(35.79))
