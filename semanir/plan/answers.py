@@ -66,6 +66,8 @@ def _count(plan: "Plan", cell: Cell, model: str, entry: dict[str, Any]) -> Answe
     level, flops = cell.setting, entry.get("flops", {})
     if cell.metric == "params":
         level = variant_for(entry, cell.setting, cell.task)
+        if cell.single_model and f"{level}-{BLIND}" in entry["variants"]:
+            level += f"-{BLIND}"
     elif cell.metric == "FLOPs":
         level = next((name for name in (cell.setting, cell.task) if name in flops), "")
     return Answer(model=model, level=level, metric=cell.metric)

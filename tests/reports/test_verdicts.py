@@ -90,6 +90,18 @@ def test_counts_match_to_every_printed_digit(printed, metric, match, differs):
         assert one.difference == pytest.approx(value - float(printed), abs=1e-12)
 
 
+def test_a_network_for_all_levels_is_held_against_its_own_row():
+    """Table 7 prints 0.56 M for both of DnCNN's; the blind one has three layers more."""
+    counts = {"denoise_gray": 555_137, "denoise_gray-blind": 665_921, "denoise_color": 668_227}
+    results = pd.concat(
+        measured(n, metric="params", model="dncnn", task=pd.NA, dataset=pd.NA, level=level)
+        for level, n in counts.items()
+    )
+    rows = [find("table07", row=row, metric="params") for row in ("†DnCNN", "DnCNN")]
+    found = [(one.measured, one.verdict) for one in judge_table(rows, "smoke", results)]
+    assert found == [(0.665921, "differs"), (0.555137, "match")]
+
+
 @pytest.mark.parametrize(
     ("method", "metric", "verdict", "difference", "speaks"),
     [

@@ -30,6 +30,8 @@ WEATHER = ("semanir-u", "weather-blind", COLOUR)
         ("09", "Matlab", "Kodak", ("input", "demosaick-rggb", COLOUR, "rggb", "PSNR")),
         ("10", "SemanIR-S ×4", "metric=params", "semanir-s x4 params"),
         ("07", "†SemanIR", "metric=params", "semanir-u rgb params"),
+        ("07", "†DnCNN", "metric=params", "dncnn denoise_gray-blind params"),
+        ("07", "DnCNN", "metric=params", "dncnn denoise_gray params"),
         ("11", "stages", "method=SemanIR setting=down", "semanir-u down stages"),
         ("11", "layers per stage", "method=SemanIR-B", "semanir-b  layers_per_stage"),
         ("10", "IPT ×2", "Set5 metric=SSIM", ("quoted", UNMEASURABLE)),
