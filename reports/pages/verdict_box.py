@@ -43,10 +43,10 @@ class Box:
     """How many printed numbers there are, and what became of them.
 
     own: PSNR and SSIM of SemanIR, of which `reproduced` match; `small` were measured by smaller
-    networks. `trainings`, `iterations` and `device_days`: what the others take. other: PSNR and
-    SSIM of other systems and of inputs, as printed: match, higher, lower. counts: parameters,
-    multiply-adds, stages; `fitted` of the matches are of networks that we fitted to them, and
-    `in_favour` of those that differ speak for SemanIR.
+    networks. `trainings`, `iterations` and `device_days`: what those take that are not measured at
+    full size. other: PSNR and SSIM of other systems and of inputs, as printed: match, higher,
+    lower. counts: parameters, multiply-adds, stages; `fitted` of the matches are of networks that
+    we fitted to them, and `in_favour` of those that differ speak for SemanIR.
     stand_ins: numbers measured on photographs that stand in for printed ones, each once.
     """
 
@@ -79,7 +79,7 @@ def box(judged: Sequence[JudgedCell]) -> Box:
     counts = [one for one in numbers if one.cell.metric in COUNTED]
     of_counts = Counter(one.verdict for one in counts)
     fitted = sum(one.verdict == "match" and is_ours(one.cell.method) for one in counts)
-    needed = paper_trainings(one for one in own if one.verdict != "match")
+    needed = paper_trainings(one for one in own if one.verdict not in AS_PRINTED)
     plan = Plan("paper")
     return Box(
         numbers=len(numbers),

@@ -7,14 +7,17 @@ import pytest
 from checkout import REPOSITORY
 from made_records import eval_record
 from pages import Page
+from printed import find
 
 from reports.claims import claims
 from reports.claims.claims import read_claims
 from reports.collect import read_records
 from reports.evidence import Evidence, judge_cells
+from reports.legend import AS_PRINTED
 from reports.pages import index
 from reports.pages.verdict_box import HEADLINES, box, headlines, read_ledger
 from reports.tables.layouts import default_tables
+from reports.tables.verdicts import JudgedCell
 from semanir.errors import InputError
 from semanir.plan.cells import cells
 
@@ -169,6 +172,16 @@ def test_trainings_are_those_of_the_printed_cells(boxed):
         step = of_step[preset, switches, 1 if "gray" in one.task else 3, upscale, patch]
         operations += 2 * int(step) * batch * one.iterations
     assert boxed.device_days == pytest.approx(operations / 20e12 / 86400)
+
+
+@pytest.mark.parametrize("verdict", [*AS_PRINTED, "scaled down", "not run"])
+def test_what_is_measured_at_full_size_needs_no_training(verdict):
+    """Whether it came out as printed or not."""
+    names = ("SemanIR-S ×2", "SemanIR-S ×4")
+    x2, x4 = (find("table10", row=row, dataset="Set5", metric="PSNR") for row in names)
+    found = box([JudgedCell(x2, verdict), JudgedCell(x4, "not run")])
+    needed = 1 if verdict in AS_PRINTED else 2
+    assert (found.trainings, found.iterations) == (needed, needed * 1_000_000)
 
 
 def test_headlines_are_claims_with_their_verdicts(evidence, tmp_path):
