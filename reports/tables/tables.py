@@ -92,6 +92,20 @@ def view(judged: Sequence[JudgedCell], images: Images) -> dict[str, Any]:
     }
 
 
+def of_all(views: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What a page says once for all its views: the legend and notes, and what there is to show."""
+    methods_of: dict[str, dict[str, None]] = {}
+    for shown in views:
+        for note, methods in shown["notes"].items():
+            methods_of.setdefault(note, {}).update(dict.fromkeys(methods))
+    explained = {name for shown in views for name in shown["explained"]}
+    return {
+        "notes": methods_of,
+        "explained": [name for name in legend.OF_CELL if name in explained],
+        **{name: any(one[name] for one in views) for name in ("counts", "stand_ins", "measured")},
+    }
+
+
 def render(table: str, evidence: Sequence[Evidence], out: Path) -> None:
     """Write out/<table>.html, .csv, .md and .tex.
 
@@ -128,7 +142,7 @@ def render(table: str, evidence: Sequence[Evidence], out: Path) -> None:
         copies=copies,
         claims=claims_of_table(read_claims(), table),
         claims_of=claims_about(read_claims(), printed_numbers(), table),
-        **best,
+        **of_all(list(views.values())),
         **context,
         **helpers,
     )

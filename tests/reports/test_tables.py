@@ -10,7 +10,7 @@ from collections import Counter
 from itertools import accumulate
 
 import pytest
-from made_records import PROVENANCE, cell, eval_record
+from made_records import PROVENANCE, cell, count_record, eval_record
 from pages import Page, assert_self_contained
 from printed import find
 
@@ -395,6 +395,32 @@ def test_differences_are_shown_with_one_decimal_more_than_printed():
     for value, texts in {"35.78": shown, "6": {1: "+1", 0: "0", None: ""}}.items():
         for change, text in texts.items():
             assert difference(JudgedCell(cell(value), "match", difference=change)) == text
+
+
+def test_the_legend_and_notes_are_of_both_views(tmp_path):
+    """Counted elsewhere alone: all match in the best there is, none was run in this run alone."""
+    counted = read_records([count_record(tmp_path, f"semanir-{size}") for size in "sbu"])
+    mini = Evidence("mini", counted.assign(scale="mini"), "box")
+    for evidence in ([Evidence("smoke", counted.head(0)), mini], [mini, mini]):
+        tables.render("table11", evidence, tmp_path)
+        legend_of = text_of(tmp_path, "table11.html").partition('<dl class="facts">\n<dt')[2]
+        shown = re.findall(r"</i> (.*?)</dt>", legend_of)
+        assert shown == (["match"] if evidence[0] is mini else ["match", "not run"])
+
+
+def test_notes_of_views_are_said_once():
+    views = [
+        {"notes": {"fitted": ["A"]}, "explained": ["not run"], "counts": {}, "stand_ins": {}},
+        {"notes": {"fitted": ["B", "A"], "old": ["C"]}, "explained": ["match", "not run"]},
+    ]
+    views[1] |= {"counts": {"match": 3}, "stand_ins": {}}
+    told = tables.of_all([one | {"measured": False} for one in views])
+    assert {note: list(methods) for note, methods in told["notes"].items()} == {
+        "fitted": ["A", "B"],
+        "old": ["C"],
+    }
+    assert told["explained"] == ["match", "not run"]
+    assert (told["counts"], told["stand_ins"], told["measured"]) == (True, False, False)
 
 
 def test_an_unknown_table_is_refused(tmp_path):
