@@ -119,12 +119,10 @@ def compare_all(runs: Iterable[pd.DataFrame], claims: Iterable[dict[str, Any]]) 
     # of two models once, whichever way round they are asked for again
     first = {frozenset(models): models for models in reversed(wanted)}
     once = [models for models in dict.fromkeys(wanted) if first[frozenset(models)] == models]
-    differences = {name for models in once for name in models if " - " in name}
     in_runs = []
     for run in runs:
-        scores = pd.concat([run, *(_difference(run, name) for name in sorted(differences))])
         scales = run["scale"].unique()
-        in_runs.append((by_model(scores), scales[0] if len(scales) == 1 else ""))
+        in_runs.append((by_model(run), scales[0] if len(scales) == 1 else ""))
     found: dict[tuple[tuple[str, str], str], list[Comparison]] = {}
     for models, (psnr, scale) in product(once, in_runs):
         of_task: dict[str, list[Comparison]] = {}
@@ -139,13 +137,3 @@ def compare_all(runs: Iterable[pd.DataFrame], claims: Iterable[dict[str, Any]]) 
 
 def _known(comparisons: Iterable[Comparison]) -> bool:
     return any(one.known for one in comparisons)
-
-
-def _difference(by_image: pd.DataFrame, name: str) -> pd.DataFrame:
-    """The scores of "one - other": the difference of two models, by image and seed."""
-    key = ["task", "dataset", "level", "seed", "image", "metric"]
-    scores = by_image[by_image["image"] != ""]
-    one, other = (
-        scores[scores["model"] == model].set_index(key)["value"] for model in name.split(" - ")
-    )
-    return (one - other).dropna().reset_index().assign(model=name)
