@@ -37,8 +37,9 @@ def judge_two_models(form: dict[str, Any], family: Family) -> tuple[Verdict, str
             verdicts.add(expected.get(conclusion.name, FAILS))
         details.append(f"{one.text}: {conclusion}")
         if one.known:
+            adjusted = "" if conclusion.identical else "adjusted "
             details[-1] += (
-                f", adjusted p {conclusion.differs:.2g}, of equality {conclusion.equal:.2g}"
+                f", {adjusted}p {conclusion.differs:.2g}, of equality {conclusion.equal:.2g}"
             )
     if known and unknown:
         others = (f"{one.mean:+.3f} dB on {one.dataset} {one.level}" for one in unknown)

@@ -17,7 +17,7 @@ from reports.evidence import Evidence, of_ablations
 from reports.figures import figure03, figure05, figure10, forest, plots
 from reports.pages.template import write_page
 from reports.statistics.ablations import ablations
-from reports.statistics.comparison import ALPHA, Comparison, signed
+from reports.statistics.comparison import ALPHA, SAME, Comparison, signed
 from reports.statistics.conclusions import MARGIN, Conclusion, Family, compare_all
 from reports.statistics.labels import label
 from semanir.files import replacing, write_text
@@ -86,6 +86,7 @@ def render(evidence: Sequence[Evidence], out: Path) -> Family:
         undecided=[one for one in rows if not one.known],
         concluded=Counter((said.name, str(said)) for one, said in concluded if one.known),
         comparisons=len(concluded),
+        tested=len(family.tested),
         share=lambda one: shares(costly[one.scale], one),
         signed=signed,
         forest=drawn,
@@ -93,6 +94,7 @@ def render(evidence: Sequence[Evidence], out: Path) -> Family:
         figures=figures,
         confidence=round(100 * (1 - ALPHA)),
         margin=MARGIN,
+        same=SAME,
     )
     return family
 

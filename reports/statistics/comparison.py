@@ -28,6 +28,7 @@ from scipy.special import stdtrit
 
 ALPHA = 0.05
 SMALLEST_P = 1e-15
+SAME = 0.001  # dB; the gate's tolerance for evaluations, whose rounding moves no image by a tenth
 KEY = ["task", "dataset", "level", "seed", "image"]
 
 Array = NDArray[np.float64]
@@ -35,11 +36,15 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Crossed:
-    """Mean and mean squares of tables of differences; arrays [...] of many tables, or numbers."""
+    """Mean and mean squares of tables of differences; arrays [...] of many tables, or numbers.
+
+    largest: of the differences, up or down.
+    """
 
     seeds: int
     images: int
     mean: Array
+    largest: Array
     of_seeds: Array
     of_images: Array
     rest: Array
@@ -59,7 +64,8 @@ class Crossed:
                 (rest**2).sum((-2, -1)) / max((s - 1) * (i - 1), 1),
             )
         finite = np.isfinite(differences).all((-2, -1))
-        return cls(s, i, mean, *(np.where(finite, square, np.inf) for square in squares))
+        largest = np.abs(differences).max((-2, -1))
+        return cls(s, i, mean, largest, *(np.where(finite, square, np.inf) for square in squares))
 
     @property
     def known(self) -> NDArray[np.bool_]:
@@ -134,6 +140,11 @@ class Comparison:
     def known(self) -> bool:
         """Whether seeds and images are enough for an interval."""
         return bool(self.crossed.known)
+
+    @property
+    def identical(self) -> bool:
+        """Whether it has an interval, and no image of any seed differs by SAME."""
+        return self.known and bool(self.crossed.largest < SAME)
 
     @property
     def low(self) -> float:

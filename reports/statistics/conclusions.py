@@ -2,12 +2,14 @@
 
 Two tests each: that there is a difference, and that it is smaller than a margin (two one-sided
 tests). The p values of all comparisons that have an interval are adjusted together, after Benjamini
-and Hochberg (1995): of the conclusions on a page at most 5 % are false on average. No conclusion is
-drawn from one seed or one image, whatever they show.
+and Hochberg (1995): of the conclusions on a page at most 5 % are false on average. A network beside
+itself is no part of that, and numbers that are repeated count once. No conclusion is drawn from one
+seed or one image, whatever they show.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -30,15 +32,19 @@ class Conclusion:
     """The name of one of CONCLUSIONS, and the two adjusted p values that it rests on.
 
     differs: of no difference; equal: of a difference of `margin` dB or more. 1 without an interval.
+    identical: the scores are the same, and the p values those of this comparison alone.
     """
 
     name: str
     margin: float
     differs: float
     equal: float
+    identical: bool = False
 
     def __str__(self) -> str:
-        return f"equal within {self.margin:g} dB" if self.name == EQUAL.name else self.name
+        if self.name != EQUAL.name:
+            return self.name
+        return "equal (identical)" if self.identical else f"equal within {self.margin:g} dB"
 
 
 class Family:
@@ -70,7 +76,7 @@ class Family:
             verdict = BETTER if one.mean > 0 else WORSE
         else:
             verdict = UNDECIDED
-        return Conclusion(verdict.name, margin, differs, equal)
+        return Conclusion(verdict.name, margin, differs, equal, one.identical)
 
     def exceeds(self, one: Comparison, margin: float) -> bool:
         """Whether the difference is certainly larger than a margin in dB, up or down."""
@@ -90,12 +96,37 @@ class Family:
     ) -> float:
         key = (test.__name__, margin)
         if key not in self._cache:
-            known = np.array([other.known for other in self.comparisons], bool)
             values = np.array([test(other.crossed, margin) for other in self.comparisons])
-            if known.any():
-                values[known] = false_discovery_control(values[known])
-            self._cache[key] = values
+            self._cache[key] = self._adjust(values)
         return float(self._cache[key][self._number[_cell_of(one)]])
+
+    @cached_property
+    def tested(self) -> dict[Hashable, list[int]]:
+        """What is adjusted together: numbers that were measured -> the comparisons that have them.
+
+        Comparisons without an interval and of a network with itself are none of it.
+        """
+        found: dict[Hashable, list[int]] = {}
+        for number, one in enumerate(self.comparisons):
+            if one.known and not one.identical:
+                found.setdefault(_numbers_of(one), []).append(number)
+        return found
+
+    def _adjust(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """p values of all comparisons, adjusted where they are `tested`, each of these once."""
+        groups = list(self.tested.values())
+        if groups:
+            adjusted = false_discovery_control([values[same[0]] for same in groups])
+            for same, value in zip(groups, adjusted, strict=True):
+                values[same] = value
+        return values
+
+
+def _numbers_of(one: Comparison) -> Hashable:
+    """The same for comparisons of one task, set and level whose differences are the same."""
+    squares = (one.crossed.of_seeds, one.crossed.of_images, one.crossed.rest)
+    numbers = (*one.by_seed.items(), one.mean, *map(float, squares))
+    return one.task, one.dataset, one.level, one.images, *numbers
 
 
 def _cell_of(one: Comparison) -> tuple[str, str, str, frozenset[str]]:

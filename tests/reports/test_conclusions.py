@@ -72,6 +72,40 @@ def test_p_values_are_adjusted_for_all_that_have_an_interval():
     assert Family([found[1]]).conclude(found[1]).name == family.conclude(found[1]).name == "better"
 
 
+DIFFERENCES = {"a": [0.30, 0.20, 0.25], "b": [0.10, 0.04, 0.05], "c": [0.01, -0.01, 0.015]}
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        (np.zeros((3, 10)), "equal (identical)"),
+        (1e-5 * np.cos(np.arange(30.0)).reshape(3, 10), "equal (identical)"),  # a back end
+        (DIFFERENCES["b"], "inconclusive"),
+        (DIFFERENCES["c"], "equal within 0.05 dB"),
+    ],
+)
+def test_a_network_under_a_second_name_changes_no_other_conclusion(more, text):
+    """Its p values are those of the first name, or of the base with itself: of no family."""
+    ours = [compared(some, model=name) for name, some in DIFFERENCES.items()]
+    again = compared(more, model="again")
+    alone, together = Family(ours), Family([again, *ours, compared(more, model="and again")])
+    for one in ours:
+        assert together.conclude(one) == alone.conclude(one)
+        assert together.as_good(one, 0.05) == alone.as_good(one, 0.05)
+    assert str(together.conclude(again)) == text
+    assert len(together.tested) == len(alone.tested) == 3
+    if "identical" in text:
+        assert together.conclude(again).equal == again.crossed.p_equal(MARGIN) < 1e-4
+        detail = judge_two_models(BETTER | {"ablation": "again"}, together)[1]
+        assert "equal (identical), p " in detail
+
+
+def test_one_seed_is_inconclusive_even_of_a_network_with_itself():
+    assert alone(np.zeros((1, 10))) == alone(np.full((1, 10), 0.3))
+    other = compared(DIFFERENCES["b"], dataset="another set")
+    assert len(Family([compared(DIFFERENCES["b"]), other]).tested) == 2
+
+
 @pytest.mark.parametrize(
     ("expect", "within", "differences", "answer"),
     [
@@ -143,9 +177,19 @@ def test_the_documents_say_what_the_accepted_results_conclude():
         " ".join((REPOSITORY / name).read_text(encoding="utf-8").split())
         for name in ("docs/results.md", "README.md")
     )
-    assert f"Of {len(known)} comparisons over several seeds {concluded['equal']} are equal" in text
+    identical = sum(one.identical for one in known)
+    repeated = len(known) - identical - len(family.tested)
+    assert (identical, repeated, concluded["equal"] - identical) == (6, 2, 7)
+    assert f"Of {len(known)} comparisons over several seeds six are of a network with" in text
+    assert f"and two repeat others. Of the {len(family.tested)} that are left seven are eq" in text
     assert f"{concluded['better'] + concluded['worse']} better or worse, ten inconcl" in text
-    assert concluded["inconclusive"] == 10
+    assert concluded["inconclusive"] - repeated == 10  # both repeat an inconclusive one
+    on_sets = {
+        f"{one.dataset} {one.level}": family.conclude(one).name
+        for one in family.find("semanir-b-fixed", "semanir-b")
+    }
+    assert [place for place, name in on_sets.items() if name != "inconclusive"] == ["set14 x3"]
+    assert "equal within 0.05 dB at x3 on Set14, inconclusive at x2, x4 and on Set5" in text
     for model, against, words in (
         ("semanir-u-dense", "semanir-u", "all keys instead of the dictionary's"),
         ("semanir-u-rebuilt", "semanir-u", "a dictionary for every layer"),
@@ -164,3 +208,10 @@ def test_the_documents_say_what_the_accepted_results_conclude():
     held = verdicts.count("holds, scaled down")
     assert f"**{decided} of {len(verdicts)}** sentences about ablations" in short
     assert f"{held} of them for the paper" in short
+    ours = [judge_two_models(c["measured"], family)[0].name for c in claims if _of_ours(c)]
+    assert sorted(ours) == ["holds, scaled down", "inconclusive"]
+    assert "of two findings of ours one holds (k in training), the other (a tok" in text
+
+
+def _of_ours(claim):
+    return "text" in claim and "ablation" in claim.get("measured", {})
