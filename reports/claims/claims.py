@@ -24,12 +24,13 @@ from reports.claims.forms import (
     evaluate,
     needs_values,
     of_small_networks,
+    results_of,
 )
 from reports.claims.links import Link, links
 from reports.claims.numbers import frame
 from reports.claims.two_models import judge_two_models
 from reports.collect import accepted_evidence
-from reports.evidence import Evidence, of_ablations, pooled
+from reports.evidence import Evidence, by_rank, of_ablations
 from reports.legend import (
     BY_CONSTRUCTION,
     FAILS,
@@ -112,13 +113,16 @@ def topics() -> list[str]:
 def judge(
     claim: dict[str, Any],
     numbers: pd.DataFrame,
-    results: pd.DataFrame,
+    runs: Sequence[pd.DataFrame],
     compared: Family,
 ) -> Judged:
-    """Both verdicts of a claim. results: means; compared: ablations, judged together."""
+    """Both verdicts of a claim.
+
+    runs: means of the results of runs, the best first; compared: ablations, judged together.
+    """
     printed, printed_detail = UNPRINTED, ""
     if "printed" in claim:
-        holds, printed_detail = evaluate(claim["printed"], numbers, "printed", results)
+        holds, printed_detail = evaluate(claim["printed"], numbers, "printed", runs)
         printed = HOLDS if holds else FAILS
     form = claim.get("measured", claim.get("printed"))
     if form is None or "reason" in form:
@@ -128,7 +132,7 @@ def judge(
     elif not needs_values(form):
         verdict, detail = NOTHING, ""
     else:
-        verdict, detail = _judge_measured(form, numbers, results)
+        verdict, detail = _judge_measured(form, numbers, runs)
     kind = "claim" if "quote" in claim else "finding"
     facts = (claim["id"], kind, claim.get("topic", ""), claim["place"])
     said = (claim.get("quote") or claim["text"], printed.name, printed_detail, verdict.name, detail)
@@ -136,15 +140,15 @@ def judge(
 
 
 def _judge_measured(
-    form: dict[str, Any], numbers: pd.DataFrame, results: pd.DataFrame
+    form: dict[str, Any], numbers: pd.DataFrame, runs: Sequence[pd.DataFrame]
 ) -> tuple[Verdict, str]:
     """A form on measured numbers: scaled down or by construction where its networks are."""
     try:
-        holds, detail = evaluate(form, numbers, "measured", results)
+        holds, detail = evaluate(form, numbers, "measured", runs)
     except NotMeasuredError as error:
         return UNMEASURED, str(error)
     verdict = HOLDS if holds else FAILS
-    if of_small_networks(form, results):
+    if any(map(of_small_networks, results_of(form, runs).values())):
         return SCALED_DOWN[verdict], detail
     named = cells_of(form, numbers)
     fitted = ", ".join(dict.fromkeys(named.loc[named["fitted"], "method"]))
@@ -160,11 +164,11 @@ def _judge_measured(
 def render(evidence: Sequence[Evidence], out: Path) -> list[Judged]:
     """Write claims.html and claims.csv, of the best evidence there is."""
     numbers = frame(evidence)
-    everywhere = pd.concat([pooled(evidence), *accepted_evidence()])
+    runs = [one.results for one in by_rank(evidence)] + accepted_evidence()
     compared_in = of_ablations(evidence)
     scale, source = compared_in[0].scale, compared_in[0].source
     compared = compare_all([one.by_image for one in compared_in], read_claims())
-    ledger = [judge(claim, numbers, everywhere, compared) for claim in read_claims()]
+    ledger = [judge(claim, numbers, runs, compared) for claim in read_claims()]
     with replacing(out / "claims.csv") as partial:
         lines = [asdict(one) | {"links": " ".join(to.href for to in one.links)} for one in ledger]
         pd.DataFrame(lines).to_csv(partial, index=False)

@@ -5,17 +5,20 @@ measured ones. Claims about two models are judged in `reports.claims.two_models`
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
 import pandas as pd
 
+from reports.collect import METRICS
+from reports.evidence import COSTS
 from reports.tables.layouts import table_name
 from semanir.errors import InputError
 from semanir.plan.models import trained_models
 
 PLACE = ["table", "task", "dataset", "setting", "metric"]
+ONE = ["scale", "machine", "dataset"]  # of results that are compared with each other
 SHOWN = 8  # exceptions that a detail names
 
 
@@ -24,16 +27,18 @@ class NotMeasuredError(Exception):
 
 
 def evaluate(
-    form: dict[str, Any], numbers: pd.DataFrame, column: str, results: pd.DataFrame
+    form: dict[str, Any], numbers: pd.DataFrame, column: str, runs: Sequence[pd.DataFrame]
 ) -> tuple[bool, str]:
     """(whether a form holds on the `column` of numbers, with which values).
+
+    runs: means of the results of runs, the best first.
 
     Raises NotMeasuredError where values are missing, InputError for a form that picks no cell.
     """
     kinds = {"value": _value, "rank": _rank, "relation": _relation, "trend": _trend}
     for kind, function in kinds.items():
         if kind in form:
-            return function(form, numbers, column, results)
+            return function(form, numbers, column, runs)
     return _count(form, numbers) if "count" in form else _reproduced(form, numbers)
 
 
@@ -64,16 +69,35 @@ def cells_of(form: dict[str, Any], numbers: pd.DataFrame) -> pd.DataFrame:
     return numbers[numbers.index.isin([index for part in parts for index in part.index])]
 
 
-def of_small_networks(form: dict[str, Any], results: pd.DataFrame) -> bool:
-    """Whether a form takes scores of networks that were trained below the paper's scale."""
-    chosen = [
-        _chosen(results, wanted)
-        for wanted in (form.get("cells", {}).values() if "value" in form else ())
-        if isinstance(wanted, dict) and _of_results(wanted)
-    ]
-    rows = pd.concat([results[:0], *chosen])
+def of_small_networks(rows: pd.DataFrame) -> bool:
+    """Whether results are scores of networks that were trained below the paper's scale."""
     small = rows["model"].isin(trained_models()) & (rows["task"] != "") & (rows["scale"] != "paper")
     return bool(small.any())
+
+
+def results_of(form: dict[str, Any], runs: Iterable[pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Name -> its rows of our results, for the names of a form that are of these.
+
+    All are of one scale, machine and set: the first of the best run that has every name.
+    NotMeasuredError where none has says what the best of them lacks.
+    """
+    wanted = {
+        name: cell
+        for name, cell in (form.get("cells", {}) if "value" in form else {}).items()
+        if isinstance(cell, dict) and _of_results(cell)
+    }
+    if not wanted:
+        return {}
+    lacking = list(wanted)
+    for run in runs:
+        chosen = pd.concat([_chosen(run, cell).assign(name=name) for name, cell in wanted.items()])
+        for _, rows in chosen.groupby(ONE, sort=False, dropna=False):
+            missing = [name for name in wanted if name not in set(rows["name"])]
+            if not missing:
+                return {name: rows[rows["name"] == name] for name in wanted}
+            lacking = min(lacking, missing, key=len)
+    names = ", ".join(" ".join(map(str, wanted[name].values())) for name in lacking)
+    raise NotMeasuredError(f"missing results: {names}")
 
 
 def _of_results(wanted: dict[str, Any]) -> bool:
@@ -113,35 +137,31 @@ def _first(by_table: pd.Series) -> list[tuple[Any, list[tuple[str, int]]]]:
 
 
 def _value(
-    form: dict[str, Any], numbers: pd.DataFrame, column: str, results: pd.DataFrame
+    form: dict[str, Any], numbers: pd.DataFrame, column: str, runs: Sequence[pd.DataFrame]
 ) -> tuple[bool, str]:
-    names: dict[str, float] = {}
-    missing: list[str] = []
     _known(cells_of(form, numbers), column)
+    ours = results_of(form, runs)
+    names: dict[str, float] = {}
     for name, wanted in form.get("cells", {}).items():
-        if not isinstance(wanted, dict):
-            names[name] = wanted
-        elif not _of_results(wanted):
-            names[name] = float(matching(numbers, wanted)[column].mean())
-        elif (rows := _chosen(results, wanted)).empty:
-            missing.append(" ".join(map(str, wanted.values())))
+        if name in ours:
+            names[name] = float(ours[name]["value"].mean())
         else:
-            names[name] = float(rows["value"].mean())
-    if missing:
-        raise NotMeasuredError(f"missing results: {', '.join(missing)}")
+            of_cells = isinstance(wanted, dict)
+            names[name] = float(matching(numbers, wanted)[column].mean()) if of_cells else wanted
     value = float(pd.eval(form["value"], local_dict=names, engine="python"))
     unit = f" {form['unit']}" if "unit" in form else ""
+    where = _run(pd.concat(ours.values())) if ours else ""
     if "equals" in form:
         decimals = len(form["equals"].partition(".")[2])
         holds = abs(value - float(form["equals"])) <= 0.5 * 10**-decimals + 1e-9
-        return holds, f"{value:.{decimals + 1}f}{unit}, stated {form['equals']}"
+        return holds, f"{value:.{decimals + 1}f}{unit}{where}, stated {form['equals']}"
     limits = [f"{word} {form[word]:g}" for word in ("above", "below") if word in form]
     holds = value > form.get("above", -float("inf")) and value < form.get("below", float("inf"))
-    return holds, f"{value:.4g}{unit}, stated {' and '.join(limits)}"
+    return holds, f"{value:.4g}{unit}{where}, stated {' and '.join(limits)}"
 
 
 def _rank(
-    form: dict[str, Any], numbers: pd.DataFrame, column: str, results: pd.DataFrame
+    form: dict[str, Any], numbers: pd.DataFrame, column: str, runs: Sequence[pd.DataFrame]
 ) -> tuple[bool, str]:
     """Whether fewer than `rank` rivals are as good or better: a tie is no lead."""
     cells = matching(numbers, form["cells"])
@@ -176,7 +196,7 @@ RELATIONS = {
 
 
 def _relation(
-    form: dict[str, Any], numbers: pd.DataFrame, column: str, results: pd.DataFrame
+    form: dict[str, Any], numbers: pd.DataFrame, column: str, runs: Sequence[pd.DataFrame]
 ) -> tuple[bool, str]:
     per = form.get("per", PLACE)
     left, right = (matching(numbers, form[side]) for side in ("left", "right"))
@@ -202,7 +222,7 @@ def _relation(
 
 
 def _trend(
-    form: dict[str, Any], numbers: pd.DataFrame, column: str, results: pd.DataFrame
+    form: dict[str, Any], numbers: pd.DataFrame, column: str, runs: Sequence[pd.DataFrame]
 ) -> tuple[bool, str]:
     cells = _known(matching(numbers, form["cells"]), column)
     per = form.get("per", ["table", "task", "dataset", "metric", "method", "single_model"])
@@ -256,6 +276,15 @@ def _text(row: Any, column: str) -> str:
 
 def _number(row: Any, column: str) -> str:
     return f"{getattr(row, column):.{row.decimals}f}"
+
+
+def _run(rows: pd.DataFrame) -> str:
+    """Where results are from: set and scale of scores, the machine of times and memory."""
+    first = rows.iloc[0]
+    known = first["metric"] in METRICS
+    if rows["metric"].str.contains(COSTS).any():
+        return f" on {first['machine']}"
+    return f" on {first['dataset']} at the {first['scale']} scale" if known else ""
 
 
 def _where(row: Any) -> str:

@@ -17,7 +17,7 @@ from reports.claims.claims import judge, read_claims, topics
 from reports.claims.forms import NotMeasuredError, evaluate
 from reports.claims.links import claims_about, claims_of_table
 from reports.claims.numbers import frame
-from reports.collect import collect, read_records
+from reports.collect import EVIDENCE, collect, read_records, read_results
 from reports.evidence import Evidence
 from reports.legend import BY_CONSTRUCTION, HOLDS, NOTHING, UNMEASURED, UNPRINTED
 from reports.statistics.conclusions import Family, compare_all
@@ -73,12 +73,12 @@ def numbers():
 @pytest.fixture(scope="module")
 def unmeasured(numbers):
     """Every claim, nothing measured."""
-    return [judge(claim, numbers, EMPTY, Family([])) for claim in read_claims()]
+    return [judge(claim, numbers, [], Family([])) for claim in read_claims()]
 
 
-def judged(numbers, name, results=EMPTY, by_image=EMPTY):
+def judged(numbers, name, *runs, by_image=EMPTY):
     claim = next(claim for claim in read_claims() if claim["id"] == name)
-    return judge(claim, numbers, results, compare_all([by_image], read_claims()))
+    return judge(claim, numbers, runs, compare_all([by_image], read_claims()))
 
 
 def test_the_papers_own_tables_contradict_these_and_no_others(unmeasured):
@@ -177,7 +177,7 @@ X, Y = "{method: A, dataset: x}", "{method: A, dataset: y}"
 )
 def test_forms_on_printed_numbers(small, form, holds, detail):
     form = {"cells": {"a": CELL_A, "b": 10}, "ours": "A"} | yaml.safe_load("{" + form + "}")
-    found, text = evaluate(form, small, "printed", EMPTY)
+    found, text = evaluate(form, small, "printed", [])
     assert found is holds
     assert detail in text
 
@@ -185,28 +185,28 @@ def test_forms_on_printed_numbers(small, form, holds, detail):
 def test_the_same_forms_on_measured_numbers(small):
     """30.01 and 29.00 at s10 turn the trend around; a missing number is named, not left out."""
     x = {"method": "A", "dataset": "x"}
-    found, text = evaluate({"trend": "down", "cells": x}, small, "measured", EMPTY)
+    found, text = evaluate({"trend": "down", "cells": x}, small, "measured", [])
     assert found is False and "s2 28.00, s10 29.00" in text
     rank = {"rank": 1, "cells": {"method": "A", "setting": "s1"}}
     with pytest.raises(NotMeasuredError, match=r"^1 of 4 numbers are missing: t \(1 of A\)$"):
-        evaluate(rank, small, "measured", EMPTY)
+        evaluate(rank, small, "measured", [])
     rivals = {"rank": 1, "ours": "D"}  # A is the other one at z
     with pytest.raises(NotMeasuredError, match=r"^2 of 2 .*: t \(1 of A, 1 of D\)$"):
-        evaluate(rivals | {"cells": {"method": "D"}}, small, "measured", EMPTY)
+        evaluate(rivals | {"cells": {"method": "D"}}, small, "measured", [])
     equal = {"left": x | {"setting": "s1"}, "relation": "==", "right": x | {"method": "B"}}
-    assert evaluate(equal, small, "measured", EMPTY)[0] is False
-    found, text = evaluate({"reproduced": x | {"method": ["A", "B"]}}, small, "measured", EMPTY)
+    assert evaluate(equal, small, "measured", [])[0] is False
+    found, text = evaluate({"reproduced": x | {"method": ["A", "B"]}}, small, "measured", [])
     assert not found and text.startswith("in 2 of 4 numbers; not in B x s1 29.00, measured 31.000")
 
 
 def test_forms_that_are_refused(small):
     """One that matches no cell; an expression that would call or reach into Python."""
     with pytest.raises(InputError, match="'method': 'Z'"):
-        evaluate({"rank": 1, "cells": {"method": "Z"}}, small, "printed", EMPTY)
+        evaluate({"rank": 1, "cells": {"method": "Z"}}, small, "printed", [])
     for text in ("__import__('os').getcwd()", "a.__class__", "open('x')"):
         form = {"value": text, "cells": {"a": CELL_A}, "equals": "1"}
         with pytest.raises(Exception, match=r"not|support|valid|allowed|defined"):
-            evaluate(form, small, "printed", EMPTY)
+            evaluate(form, small, "printed", [])
 
 
 @pytest.mark.parametrize(
@@ -225,10 +225,10 @@ def test_ablations_give_a_measured_verdict(tmp_path, numbers, name, gains, seeds
     models = [f"semanir-u{end}" for end in ("", "-at-k8", *(f"-{end}" for end in ends))]
     over = dict(zip(models, (0.5, 0.3, *gains), strict=True))
     records = denoised(tmp_path, over, range(seeds), images=10)
-    one = judged(numbers, name, EMPTY, read_records(records))
+    one = judged(numbers, name, by_image=read_records(records))
     assert one.verdict == verdict
     assert detail in one.detail and "10 images" in one.detail
-    full = judged(numbers, name, EMPTY, read_records(records).assign(scale="paper"))
+    full = judged(numbers, name, by_image=read_records(records).assign(scale="paper"))
     assert full.verdict == verdict.removesuffix(", scaled down")
 
 
@@ -257,6 +257,44 @@ def test_scores_of_small_networks_are_scaled_down_whatever_the_form(tmp_path, nu
     assert one.verdict == "holds, scaled down" and one.detail.startswith("5 dB between sigma 15")
     full = judged(numbers, "harder-noise-lower-psnr", results.assign(scale="paper"))
     assert full.verdict == "holds"
+
+
+def test_numbers_of_different_runs_machines_and_sets_are_never_averaged(tmp_path, numbers):
+    """Set12 at the mini scale loses 5 dB; other sets, scales and machines by other amounts."""
+
+    def run(scale, machine, losses):
+        scores = [
+            (dataset, f"sigma{n}", 30 - loss * (n == 50), 1, 1)
+            for dataset, loss in losses.items()
+            for n in (15, 50)
+        ]
+        record = eval_record(tmp_path / scale, "denoise_gray-blind", "semanir-u", scores)
+        return collect([record]).assign(scale=scale, machine=machine)
+
+    mini, smoke = run("mini", "box", {"set12": 5, "urban100": 6}), run("smoke", "", {"cbsd68": 9})
+    alone = judged(numbers, "harder-noise-lower-psnr", mini)
+    assert alone.detail.startswith("5 dB between sigma 15 and 50, gray, of our network on set12")
+    elsewhere = mini.assign(machine="other", value=20.0)
+    for runs in ([mini, smoke], [mini, elsewhere], [pd.concat([mini, elsewhere])]):
+        assert judged(numbers, "harder-noise-lower-psnr", *runs) == alone
+    half = mini[mini["level"] == "sigma15"]
+    assert "9 dB" in judged(numbers, "harder-noise-lower-psnr", half, smoke).detail
+    one = judged(numbers, "harder-noise-lower-psnr", half)
+    assert one.detail == "missing results: semanir-u denoise_gray-blind psnr sigma50"
+
+
+@pytest.mark.parametrize("name", ["our-triton-saves-memory", "our-triton-is-faster"])
+def test_times_and_memory_are_of_one_machine(numbers, name):
+    """One's own GPU, whose ratio is 0.5, before the one whose results come with the project."""
+    h100 = read_results(EVIDENCE / "h100.csv")
+    own = h100.assign(machine="mine", value=1.0).assign(
+        value=lambda rows: rows["value"].where(rows["model"] != "triton", 0.5)
+    )
+    assert judged(numbers, name, own, h100).detail.startswith("0.5 of the mask's")
+    assert " on mine" in judged(numbers, name, own, h100).detail
+    assert judged(numbers, name, own[own["model"] != "triton"], h100).detail == (
+        judged(numbers, name, h100).detail
+    )
 
 
 def test_what_a_network_was_fitted_to_holds_by_construction(tmp_path):
