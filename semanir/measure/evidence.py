@@ -102,7 +102,7 @@ MAPS = [(32, 32, 60), (32, 32, 180), (64, 64, 60)]
 FORMS: dict[str, list[dict[str, int]]] = {
     "MSA": [{}],
     "W-MSA": [{"M": m} for m in (8, 16, 32)],
-    "SemanIR MSA": [{"M": 32, "k": k} for k in (64, 128, 256, 512)],
+    "SemanIR MSA": [{"M": 16, "k": 64}, *({"M": 32, "k": k} for k in (64, 128, 256, 512))],
 }
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 from checkout import REPOSITORY
-from made_records import count_record, denoised, eval_record
+from made_records import count_record, denoised, eval_record, put_kind
 
 from reports.claims import claims as ledger
 from reports.claims import groups
@@ -281,6 +281,23 @@ def test_numbers_of_different_runs_machines_and_sets_are_never_averaged(tmp_path
     assert "9 dB" in judged(numbers, "harder-noise-lower-psnr", half, smoke).detail
     one = judged(numbers, "harder-noise-lower-psnr", half)
     assert one.detail == "missing results: semanir-u denoise_gray-blind psnr sigma50"
+
+
+def test_attention_is_linear_where_a_larger_window_costs_a_token_no_more(tmp_path, numbers):
+    """At the same k and on the same map; an evidence without the window of 16 decides nothing."""
+    symbols = {"form": "SemanIR MSA", "H": 64, "W": 64, "C": 60, "h": 6}
+    rows = [
+        symbols | {"M": m, "k": k, "multiply_adds": n, "bias": 0, "dictionary": 0, "floats": 1}
+        for m, k, n in ((16, 64, 90.0), (32, 64, 90.0), (32, 256, 180.0))
+    ]
+    for counted, verdict, detail in (
+        (rows, "holds", "1.00 times the multiply-adds for each token"),
+        (rows[1:], "not measured", "missing results: SemanIR MSA multiply_adds H=64 W=64 C=60 h=6"),
+        ([rows[0] | {"multiply_adds": 30.0}, *rows[1:]], "does not hold", "3.00 times"),
+    ):
+        record = put_kind(tmp_path / "complexity.json", "complexity", "attention", rows=counted)
+        one = judged(numbers, "linear-in-tokens", collect([record]))
+        assert one.verdict == verdict and one.detail.startswith(detail)
 
 
 @pytest.mark.parametrize("name", ["our-triton-saves-memory", "our-triton-is-faster"])

@@ -5,9 +5,12 @@ import re
 import pytest
 import torch
 
+from reports.claims.claims import read_claims
 from semanir.measure import evidence
-from semanir.measure.layer import Layer
+from semanir.measure.layer import HEADS, Layer
 from semanir.measure.timing import peak_bytes
+from semanir.network.config import ColumnarConfig
+from semanir.network.layers import KeySemanticAttention
 
 MIB = 2**20
 
@@ -56,6 +59,32 @@ def test_any_number_of_tokens_makes_a_window():
     for n in (64, 128, 512, 7):
         h, w = Layer(n, 4, tokens=n).window
         assert h * w == n and h <= w
+
+
+def test_k_keys_cost_a_token_the_same_in_every_window():
+    """4C^2 + 2kC of windows of 16 and of 32 alike; all keys (4C + 2M^2) / C: 2288 to 752."""
+    ratios = []
+    for k in (64, None):
+        layer = KeySemanticAttention(60, HEADS, ColumnarConfig(backend="gather"))
+        large, small = (
+            evidence.counted(layer, torch.empty(4096 // m**2, m**2, 60), k, m)["multiply_adds"]
+            for m in (32, 16)
+        )
+        ratios.append(large / small)
+    assert ratios == [1, pytest.approx(2288 / 752)]
+
+
+def test_every_count_that_a_claim_names_is_recorded():
+    recorded = set()
+    for h, w, c in evidence.MAPS:
+        for form, settings in evidence.FORMS.items():
+            for more in settings:
+                sizes = {"H": h, "W": w, "C": c, "h": HEADS} | more
+                recorded.add((form, " ".join(f"{name}={size}" for name, size in sizes.items())))
+    forms = [claim["measured"] for claim in read_claims() if "measured" in claim]
+    cells = [cell for form in forms for cell in form.get("cells", {}).values()]
+    named = {(c["model"], c["level"]) for c in cells if c.get("metric") == "multiply_adds"}
+    assert len(named) > 3 and named <= recorded
 
 
 def test_counted_multiply_adds_equal_the_printed_formulas(monkeypatch):
