@@ -127,6 +127,16 @@ HOLDS_SCALED_DOWN = Verdict(
 FAILS_SCALED_DOWN = Verdict(
     "does not hold, scaled down", "✗", "scaled", "contradicted by tiny networks trained here"
 )
+# of a claim about times or memory
+HOLDS_ELSEWHERE = Verdict(
+    "holds, other hardware",
+    "✓",
+    "scaled",
+    "so in times or memory on other hardware than the paper's",
+)
+FAILS_ELSEWHERE = Verdict(
+    "does not hold, other hardware", "✗", "scaled", "contradicted by those of other hardware"
+)
 UNDECIDED = Verdict(
     "inconclusive", "?", "quoted", "measured, and seeds and images decide it neither way"
 )
@@ -138,10 +148,11 @@ UNPRINTED = Verdict("not printed", "–", "no", "no table of the paper decides i
 NOTHING = Verdict("nothing to measure", "–", "no", "arithmetic of the paper")
 # of claims, in the order in which pages count them
 CLAIM_VERDICTS = (
-    *(HOLDS, FAILS, HOLDS_SCALED_DOWN, FAILS_SCALED_DOWN),
+    *(HOLDS, FAILS, HOLDS_SCALED_DOWN, FAILS_SCALED_DOWN, HOLDS_ELSEWHERE, FAILS_ELSEWHERE),
     *(UNDECIDED, BY_CONSTRUCTION, UNMEASURED, UNPRINTED, NOTHING),
 )
 SCALED_DOWN = {HOLDS: HOLDS_SCALED_DOWN, FAILS: FAILS_SCALED_DOWN}
+OTHER_HARDWARE = {HOLDS: HOLDS_ELSEWHERE, FAILS: FAILS_ELSEWHERE}
 
 BETTER = Verdict("better", "▲", "match", "certainly higher than what it is compared with")
 WORSE = Verdict("worse", "▼", "differs", "certainly lower")

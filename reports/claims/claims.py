@@ -23,6 +23,7 @@ from reports.claims.forms import (
     cells_of,
     evaluate,
     needs_values,
+    of_other_hardware,
     of_small_networks,
     results_of,
 )
@@ -36,6 +37,7 @@ from reports.legend import (
     FAILS,
     HOLDS,
     NOTHING,
+    OTHER_HARDWARE,
     SCALED_DOWN,
     UNMEASURED,
     UNPRINTED,
@@ -142,14 +144,17 @@ def judge(
 def _judge_measured(
     form: dict[str, Any], numbers: pd.DataFrame, runs: Sequence[pd.DataFrame]
 ) -> tuple[Verdict, str]:
-    """A form on measured numbers: scaled down or by construction where its networks are."""
+    """A form on measured numbers, and what its networks or its hardware make of the verdict."""
     try:
         holds, detail = evaluate(form, numbers, "measured", runs)
     except NotMeasuredError as error:
         return UNMEASURED, str(error)
     verdict = HOLDS if holds else FAILS
-    if any(map(of_small_networks, results_of(form, runs).values())):
+    rows = results_of(form, runs).values()
+    if any(map(of_small_networks, rows)):
         return SCALED_DOWN[verdict], detail
+    if any(map(of_other_hardware, rows)):
+        return OTHER_HARDWARE[verdict], detail
     named = cells_of(form, numbers)
     fitted = ", ".join(dict.fromkeys(named.loc[named["fitted"], "method"]))
     if fitted:

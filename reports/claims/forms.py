@@ -19,6 +19,7 @@ from semanir.plan.models import trained_models
 
 PLACE = ["table", "task", "dataset", "setting", "metric"]
 ONE = ["scale", "machine", "dataset"]  # of results that are compared with each other
+HARDWARE = "V100"  # the paper's, of Tables 1 and 3
 SHOWN = 8  # exceptions that a detail names
 
 
@@ -73,6 +74,12 @@ def of_small_networks(rows: pd.DataFrame) -> bool:
     """Whether results are scores of networks that were trained below the paper's scale."""
     small = rows["model"].isin(trained_models()) & (rows["task"] != "") & (rows["scale"] != "paper")
     return bool(small.any())
+
+
+def of_other_hardware(rows: pd.DataFrame) -> bool:
+    """Whether results are times or memory that were not measured on the paper's kind of GPU."""
+    costs = rows["metric"].str.contains(COSTS)
+    return bool((costs & ~rows["machine"].str.contains(HARDWARE, na=False)).any())
 
 
 def results_of(form: dict[str, Any], runs: Iterable[pd.DataFrame]) -> dict[str, pd.DataFrame]:
@@ -283,8 +290,8 @@ def _run(rows: pd.DataFrame) -> str:
     first = rows.iloc[0]
     known = first["metric"] in METRICS
     if rows["metric"].str.contains(COSTS).any():
-        return f" on {first['machine']}"
-    return f" on {first['dataset']} at the {first['scale']} scale" if known else ""
+        return f" ({first['machine']})"
+    return f" ({first['dataset']}, {first['scale']} scale)" if known else ""
 
 
 def _where(row: Any) -> str:
