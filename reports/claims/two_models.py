@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from reports.legend import FAILS, HOLDS, SCALED_DOWN, UNDECIDED, UNMEASURED, Verdict
-from reports.statistics.comparison import Comparison
+from reports.statistics.comparison import ALPHA, Comparison
 from reports.statistics.conclusions import MARGIN, Family
 
 
@@ -30,17 +30,18 @@ def judge_two_models(form: dict[str, Any], family: Family) -> tuple[Verdict, str
     verdicts, details = set(), []
     for one in known or unknown:
         conclusion = family.conclude(one, margin)
-        if form["expect"] == "as good":
-            verdicts.add(_as_good(family, one, margin))
-        else:
-            expected = {form["expect"]: HOLDS, UNDECIDED.name: UNDECIDED}
-            verdicts.add(expected.get(conclusion.name, FAILS))
+        p = "p" if conclusion.identical else "adjusted p"
         details.append(f"{one.text}: {conclusion}")
         if one.known:
-            adjusted = "" if conclusion.identical else "adjusted "
-            details[-1] += (
-                f", {adjusted}p {conclusion.differs:.2g}, of equality {conclusion.equal:.2g}"
-            )
+            details[-1] += f", {p} {conclusion.differs:.2g}, of equality {conclusion.equal:.2g}"
+        if form["expect"] == "as good":
+            verdict, found, value = _as_good(family, one, margin)
+            if one.known:
+                details[-1] += f"; {found} by {margin:g} dB, {p} {value:.2g}"
+        else:
+            expected = {form["expect"]: HOLDS, UNDECIDED.name: UNDECIDED}
+            verdict = expected.get(conclusion.name, FAILS)
+        verdicts.add(verdict)
     if known and unknown:
         others = (f"{one.mean:+.3f} dB on {one.dataset} {one.level}" for one in unknown)
         details.append(f"without an interval {', '.join(others)}")
@@ -50,7 +51,11 @@ def judge_two_models(form: dict[str, Any], family: Family) -> tuple[Verdict, str
     return verdict, "; ".join(details)
 
 
-def _as_good(family: Family, one: Comparison, margin: float) -> Verdict:
-    if family.as_good(one, margin):
-        return HOLDS
-    return FAILS if one.mean < 0 and family.exceeds(one, margin) else UNDECIDED
+def _as_good(family: Family, one: Comparison, margin: float) -> tuple[Verdict, str, float]:
+    """(the verdict, what is found, the p that decides)."""
+    p, larger = family.p_as_good(one, margin), family.p_exceeds(one, margin)
+    if p <= ALPHA:
+        return HOLDS, "certainly not worse", p
+    if one.mean < 0 and larger <= ALPHA:
+        return FAILS, "certainly worse", larger
+    return UNDECIDED, "perhaps worse", p

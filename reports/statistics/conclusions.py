@@ -78,18 +78,15 @@ class Family:
             verdict = UNDECIDED
         return Conclusion(verdict.name, margin, differs, equal, one.identical)
 
-    def exceeds(self, one: Comparison, margin: float) -> bool:
-        """Whether the difference is certainly larger than a margin in dB, up or down."""
-        return self._adjusted(Crossed.p_differs, one, margin) <= ALPHA
+    def p_exceeds(self, one: Comparison, margin: float) -> float:
+        """Adjusted p of "the difference is within a margin in dB", up or down."""
+        return self._adjusted(Crossed.p_differs, one, margin)
 
-    def as_good(self, one: Comparison, margin: float) -> bool:
-        """Whether `one.model` is certainly not worse by a margin in dB or more."""
+    def p_as_good(self, one: Comparison, margin: float) -> float:
+        """Adjusted p of "`one.model` is worse by a margin in dB or more"."""
         stored = self.comparisons[self._number[_cell_of(one)]]
         same = stored.model == one.model
-        return (
-            self._adjusted(Crossed.p_not_worse if same else Crossed.p_not_better, one, margin)
-            <= ALPHA
-        )
+        return self._adjusted(Crossed.p_not_worse if same else Crossed.p_not_better, one, margin)
 
     def _adjusted(
         self, test: Callable[[Crossed, float], Any], one: Comparison, margin: float

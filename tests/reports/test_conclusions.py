@@ -91,7 +91,7 @@ def test_a_network_under_a_second_name_changes_no_other_conclusion(more, text):
     alone, together = Family(ours), Family([again, *ours, compared(more, model="and again")])
     for one in ours:
         assert together.conclude(one) == alone.conclude(one)
-        assert together.as_good(one, 0.05) == alone.as_good(one, 0.05)
+        assert together.p_as_good(one, 0.05) == alone.p_as_good(one, 0.05)
     assert str(together.conclude(again)) == text
     assert len(together.tested) == len(alone.tested) == 3
     if "identical" in text:
@@ -133,6 +133,24 @@ def test_claims_over_two_models(expect, within, differences, answer, turned):
     verdict, detail = judge_two_models(form, Family([one.turned if turned else one]))
     assert verdict.name == answer
     assert "10 images" in detail and "seeds" in detail and "adjusted p" in detail
+
+
+@pytest.mark.parametrize(
+    ("differences", "found"),
+    [
+        ([0.00, 0.09, 0.045], "certainly not worse by 0.05 dB, adjusted p 0.034"),
+        ([-0.20, -0.21, -0.20], "certainly worse by 0.05 dB, adjusted p 0.00047"),
+        ([0.3, 0.3, -0.2], "perhaps worse by 0.05 dB, adjusted p 0.19"),
+    ],
+)
+def test_a_claim_of_as_good_shows_the_p_that_decides_it(differences, found):
+    """One-sided t tests over the seeds against -0.05, of a worse mean two-sided."""
+    form = {"ablation": "one", "against": "other", "expect": "as good"}
+    one = compared(differences)
+    for each in (one, one.turned):
+        assert judge_two_models(form, Family([each]))[1].endswith(found)
+    assert "worse by" not in judge_two_models(form | {"expect": "better"}, Family([one]))[1]
+    assert "worse by" not in judge_two_models(form, Family([compared([0.1])]))[1]
 
 
 BETTER = {"ablation": "one", "against": "other", "expect": "better"}
