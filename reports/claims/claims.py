@@ -172,7 +172,7 @@ def render(evidence: Sequence[Evidence], out: Path) -> list[Judged]:
     runs = [one.results for one in by_rank(evidence)] + accepted_evidence()
     compared_in = of_ablations(evidence)
     scale, source = compared_in[0].scale, compared_in[0].source
-    compared = compare_all([one.by_image for one in compared_in], read_claims())
+    compared = compare_all(compared_in, read_claims())
     ledger = [judge(claim, numbers, runs, compared) for claim in read_claims()]
     with replacing(out / "claims.csv") as partial:
         lines = [asdict(one) | {"links": " ".join(to.href for to in one.links)} for one in ledger]

@@ -23,6 +23,8 @@ from reports.statistics.labels import label
 from semanir.files import replacing, write_text
 from semanir.plan.models import get_model, get_scale
 
+COSTLY = ["eval_multiply_adds", "train_seconds"]
+
 
 def costs(results: pd.DataFrame, model: str, task: str) -> dict[str, float | None]:
     """{multiply_adds: of one image, seconds: of a training} of a model, means over its seeds."""
@@ -56,7 +58,7 @@ def render(evidence: Sequence[Evidence], out: Path) -> Family:
     runs = of_ablations(evidence)
     first = runs[0]
     scale, results = first.scale, first.results
-    family = compare_all([one.by_image for one in runs], read_claims())
+    family = compare_all(runs, read_claims())
     concluded = [(one, family.conclude(one)) for one in family.comparisons]
     _write_csv(out / "ablations.csv", pd.DataFrame([row(*both) for both in concluded]))
     _write_svg(out / "ablations.svg", drawn := forest.draw(family), "Ablations", scale)
@@ -72,8 +74,7 @@ def render(evidence: Sequence[Evidence], out: Path) -> Family:
         facts = {"title": figure.TITLE, "printed": figure.PRINTED, "measured": figure.MEASURED}
         figures.append(facts | {"name": name, "svg": svg})
     costly = {
-        one.scale: one.results[one.results["metric"].isin(["eval_multiply_adds", "train_seconds"])]
-        for one in reversed(runs)
+        (one.scale, one.machine): one.results[one.results["metric"].isin(COSTLY)] for one in runs
     }
     rows = ablations(family)
     write_page(
@@ -81,13 +82,14 @@ def render(evidence: Sequence[Evidence], out: Path) -> Family:
         "ablations.html.j2",
         stamp=get_scale(scale)["stamp"],
         scale=scale,
+        machine=first.machine,
         source=first.source,
         decided=[one for one in rows if one.known],
         undecided=[one for one in rows if not one.known],
         concluded=Counter((said.name, str(said)) for one, said in concluded if one.known),
         comparisons=len(concluded),
         tested=len(family.tested),
-        share=lambda one: shares(costly[one.scale], one),
+        share=lambda one: shares(costly[one.scale, one.machine], one),
         signed=signed,
         forest=drawn,
         close_up=forest.close_up(family),
@@ -118,7 +120,7 @@ def summary(family: Family) -> str:
 
 def row(one: Comparison, conclusion: Conclusion) -> dict[str, Any]:
     """A comparison as a line of the CSV; interval and p empty where there are none."""
-    names = ("task", "dataset", "level", "model", "against", "scale", "images", "mean")
+    names = ("task", "dataset", "level", "model", "against", "scale", "machine", "images", "mean")
     numbers = {"low": one.low, "high": one.high, "p": float(one.crossed.p_differs())}
     numbers |= {"adjusted_p": conclusion.differs, "adjusted_p_equal": conclusion.equal}
     known = numbers if one.known else dict.fromkeys(numbers)

@@ -62,6 +62,11 @@ class Ablation:
         return self.places[0][0].scale
 
     @property
+    def machine(self) -> str:
+        """That of the run; "" for this one."""
+        return self.places[0][0].machine
+
+    @property
     def seeds(self) -> str:
         return self._range(str, (len(one.by_seed) for one, _ in self.places))
 

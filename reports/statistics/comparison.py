@@ -116,7 +116,8 @@ class Crossed:
 class Comparison:
     """`model` minus `against`, PSNR in dB, on one task, set and level.
 
-    by_seed: mean difference of each seed. scale: that both were run at.
+    by_seed: mean difference of each seed. scale, machine: of the run that both are of, as Evidence
+    has them.
     """
 
     task: str
@@ -127,6 +128,7 @@ class Comparison:
     by_seed: dict[int, float]
     crossed: Crossed
     scale: str = ""
+    machine: str = ""
 
     @property
     def images(self) -> int:

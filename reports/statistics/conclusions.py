@@ -14,10 +14,10 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
+from reports.evidence import Evidence
 from reports.legend import BETTER, EQUAL, UNDECIDED, WORSE
 from reports.statistics.comparison import ALPHA, Comparison, Crossed, by_model, compare
 from semanir.plan.models import trained_models
@@ -130,12 +130,12 @@ def _cell_of(one: Comparison) -> tuple[str, str, str, frozenset[str]]:
     return one.task, one.dataset, one.level, frozenset((one.model, one.against))
 
 
-def compare_all(runs: Iterable[pd.DataFrame], claims: Iterable[dict[str, Any]]) -> Family:
+def compare_all(runs: Iterable[Evidence], claims: Iterable[dict[str, Any]]) -> Family:
     """Every ablation of models.yaml against what it changes, then what the claims ask for besides.
 
-    Where inference alone changes that is the model whose weights it takes. runs: results by image,
-    the best first. Two models are compared on a task in the first run that has an interval for
-    them there, or else in the first that has both; never in two runs together.
+    Where inference alone changes that is the model whose weights it takes. runs: the best first.
+    Two models are compared on a task in the first run that has an interval for them there, or else
+    in the first that has both; never in two runs together.
     """
     wanted = [
         (model, entry.get("weights_of", entry["of"]))
@@ -147,15 +147,14 @@ def compare_all(runs: Iterable[pd.DataFrame], claims: Iterable[dict[str, Any]]) 
     # of two models once, whichever way round they are asked for again
     first = {frozenset(models): models for models in reversed(wanted)}
     once = [models for models in dict.fromkeys(wanted) if first[frozenset(models)] == models]
-    in_runs = []
-    for run in runs:
-        scales = run["scale"].unique()
-        in_runs.append((by_model(run), scales[0] if len(scales) == 1 else ""))
+    in_runs = [
+        (by_model(run.by_image), {"scale": run.scale, "machine": run.machine}) for run in runs
+    ]
     found: dict[tuple[tuple[str, str], str], list[Comparison]] = {}
-    for models, (psnr, scale) in product(once, in_runs):
+    for models, (psnr, made) in product(once, in_runs):
         of_task: dict[str, list[Comparison]] = {}
         for one in compare(psnr, *models):
-            of_task.setdefault(one.task, []).append(replace(one, scale=scale))
+            of_task.setdefault(one.task, []).append(replace(one, **made))
         for task, places in of_task.items():
             before = found.get((models, task), [])
             if not before or _known(places) > _known(before):

@@ -37,7 +37,8 @@ def test_each_ablation_is_compared_with_what_it_changes_once(tmp_path):
     """
     asked = [("semanir-u", "semanir-u-window16"), ("semanir-u-at-k8", "semanir-u-fixed-at-k8")]
     claims = [{"measured": {"ablation": one, "against": other}} for one, other in asked * 2]
-    comparisons = compare_all([read_records(denoised(tmp_path, GAINS))], [{}, *claims]).comparisons
+    run = Evidence("smoke", read_records(denoised(tmp_path, GAINS)))
+    comparisons = compare_all([run], [{}, *claims]).comparisons
     assert {(one.model, one.against): one.mean for one in comparisons} == pytest.approx(
         {
             ("semanir-u-fixed", "semanir-u"): 0.1,
@@ -99,7 +100,7 @@ def test_costs_are_shares_of_what_is_compared_with(tmp_path):
     results = read_records(records)
     assert costs(results, "semanir-u", TASK) == {"multiply_adds": 4e9, "seconds": 20.0}
     assert costs(results, "semanir-u-at-k8", TASK) == {"multiply_adds": None, "seconds": 20.0}
-    (one,) = compare_all([results], ()).comparisons
+    (one,) = compare_all([Evidence("smoke", results)], ()).comparisons
     assert shares(results, one) == {"multiply_adds": 1.25, "seconds": 3.0}
 
 
@@ -165,7 +166,7 @@ def test_sets_of_a_task_are_one_row_and_say_where_they_differ(tmp_path):
                 for n in range(6)
             ]
             records.append(eval_record(tmp_path, TASK, model, scores, seed=seed))
-    (row,) = rows_of(compare_all([read_records(records)], ()))
+    (row,) = rows_of(compare_all([Evidence("smoke", read_records(records))], ()))
     assert (row.label, row.task) == ("all keys instead of the dictionary's", TASK)
     assert sorted(row.conclusion.split(", ")) == ["1 better", "1 equal within 0.05 dB"]
     assert row.verdict.name == "inconclusive" and row.known
@@ -190,7 +191,29 @@ def test_an_ablation_is_compared_in_the_best_run_that_has_it(tmp_path):
     expected = {("semanir-u-dense", "mini", True): 0.1, ("semanir-u-window16", "smoke", False): 1.0}
     assert found == pytest.approx(expected)
     page = (tmp_path / "ablations.html").read_text()
-    assert page.count("smoke scale</small>") == 1 and "mini scale</small>" not in page
+    assert page.count("smoke scale, this machine</small>") == 1 and "mini scale" not in page
+
+
+def test_costs_are_of_the_run_that_is_compared(tmp_path):
+    """Of one scale: all keys cost 9 times as much here, of one seed; elsewhere 3 times, of two."""
+
+    def run(machine, cost, seeds):
+        records = []
+        for model, count, of in (("semanir-u", 1e9, (0, 1)), ("semanir-u-dense", cost, seeds)):
+            for seed in of:
+                scores = [("set12", "sigma25", 30.0 + seed + n, 0.9, 0.9) for n in range(3)]
+                counted = {"input": "1x256x256", "multiply_adds": count}
+                folder = tmp_path / (machine or "here")
+                one = eval_record(folder, TASK, model, scores, seed=seed, counted=counted)
+                records.append(one)
+        return Evidence("mini", read_records(records).assign(scale="mini"), machine)
+
+    runs = [run("", 9e9, (0,)), run("box", 3e9, (0, 1))]
+    (one,) = ablations.render(runs, tmp_path).comparisons
+    assert (one.scale, one.machine) == ("mini", "box")
+    page = (tmp_path / "ablations.html").read_text()
+    assert "Multiply-adds 3.000" in page and page.count(", box</small>") == 1
+    assert pd.read_csv(tmp_path / "ablations.csv")["machine"].tolist() == ["box"]
 
 
 def test_ablations_of_one_seed_are_folded_and_the_forest_says_what_it_shows(tmp_path):

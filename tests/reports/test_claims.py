@@ -76,9 +76,9 @@ def unmeasured(numbers):
     return [judge(claim, numbers, [], Family([])) for claim in read_claims()]
 
 
-def judged(numbers, name, *runs, by_image=EMPTY):
+def judged(numbers, name, *runs, by_image=EMPTY, scale="smoke"):
     claim = next(claim for claim in read_claims() if claim["id"] == name)
-    return judge(claim, numbers, runs, compare_all([by_image], read_claims()))
+    return judge(claim, numbers, runs, compare_all([Evidence(scale, by_image)], read_claims()))
 
 
 def test_the_papers_own_tables_contradict_these_and_no_others(unmeasured):
@@ -228,7 +228,7 @@ def test_ablations_give_a_measured_verdict(tmp_path, numbers, name, gains, seeds
     one = judged(numbers, name, by_image=read_records(records))
     assert one.verdict == verdict
     assert detail in one.detail and "10 images" in one.detail
-    full = judged(numbers, name, by_image=read_records(records).assign(scale="paper"))
+    full = judged(numbers, name, by_image=read_records(records), scale="paper")
     assert full.verdict == verdict.removesuffix(", scaled down")
 
 

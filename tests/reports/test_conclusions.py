@@ -9,6 +9,7 @@ from checkout import REPOSITORY
 from reports.claims.claims import read_claims
 from reports.claims.two_models import judge_two_models
 from reports.collect import ACCEPTED, read_results
+from reports.evidence import Evidence
 from reports.statistics.comparison import Comparison, Crossed
 from reports.statistics.conclusions import MARGIN, Family, compare_all
 
@@ -188,7 +189,7 @@ def test_claims_over_several_sets(places, form, verdict):
 def test_the_documents_say_what_the_accepted_results_conclude():
     (path,) = ACCEPTED.glob("mini-*.csv.gz")
     claims = read_claims()
-    family = compare_all([read_results(path)], claims)
+    family = compare_all([Evidence("mini", read_results(path))], claims)
     known = [one for one in family.comparisons if one.known]
     concluded = Counter(family.conclude(one).name for one in known)
     text, short = (
