@@ -12,16 +12,19 @@ shipped first. The model cards are written anew by
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from semanir import paths
-from semanir.errors import InputError, one_line_errors
+from semanir.errors import InputError, one_line_errors, remake
+from semanir.files import sha256
 from semanir.plan.models import RELEASED
-from semanir.plan.record import read_record
+from semanir.plan.record import broken_record, read_record, training_seconds
 from semanir.plan.runs import Run
 
+SCALE = "release"  # whose networks are shipped
 Place = tuple[str, str]  # set and level
 
 
@@ -34,11 +37,65 @@ def mean_scores(record: dict[str, Any], metric: str = "psnr") -> dict[Place, tup
     return {place: (sum(all_) / len(all_), len(all_)) for place, all_ in psnr.items()}
 
 
-def _scores(record: dict[str, Any], inputs: dict[str, Any]) -> list[dict[str, Any]]:
-    of_input, averaged = mean_scores(inputs), mean_scores(record, "psnr_self_ensemble")
+def ship(path: Path) -> Path:
+    """Write the weights of an evaluation with its scores; returns where they lie now."""
+    from semanir.inference import checkpoint
+    from semanir.inference.shipped import facts
+
+    record = read_record(path)
+    with _fields_of(path):
+        run = Run(**record["identity"])
+    _check(path, record, run)
+    trainings = facts(Path(run.weights))["trainings"]
+    minutes = _minutes(run, trainings)
+    out = Path(paths.SHIPPED.format(task=run.task))
+    checkpoint.save(
+        out,
+        checkpoint.load(run.weights),
+        task=run.task,
+        trainings=[{"minutes": minutes.get(one["fingerprint"])} | one for one in trainings],
+        scores=_scores(path, Path(run.of_input.record)),
+    )
+    return out
+
+
+def _check(path: Path, record: dict[str, Any], run: Run) -> None:
+    """Raise InputError unless a record scores the weights that are shipped for its run."""
+    from semanir.inference import checkpoint
+
+    if not (run.trained or run.model == RELEASED):
+        raise InputError(f"{path} is of {run.model}, which is not trained here")
+    if run.scale != SCALE:
+        raise InputError(f"{path} is of the {run.scale} scale; networks of {SCALE} are shipped")
+    if run.trained and run.training != run:
+        raise InputError(
+            f"{path} is of {run.model}, another way to use the weights of {run.training.model}; "
+            f"ship {run.training.record}"
+        )
+    # shipping changes the file of shipped weights, not the tensors in it
+    found = {
+        "weights_sha256": sha256(Path(run.weights)),
+        "tensors_sha256": checkpoint.digest(checkpoint.load(run.weights)),
+    }
+    if all(record.get(name) != digest for name, digest in found.items()):
+        raise InputError(
+            f"{path} scores other weights than those of {run.weights} now (SHA-256 differs); "
+            f"{remake(path)}"
+        )
+
+
+def _scores(path: Path, of_input: Path) -> list[dict[str, Any]]:
+    """The mean scores of a record, by set and level, beside those of the input's record."""
+    with _fields_of(path):
+        record = read_record(path)
+        means, averaged = mean_scores(record), mean_scores(record, "psnr_self_ensemble")
+    with _fields_of(of_input):
+        before = mean_scores(read_record(of_input))
     scores = list[dict[str, Any]]()
-    for place, (psnr, images) in mean_scores(record).items():
-        one = {"psnr": psnr, "input": of_input[place][0]}
+    for place, (psnr, images) in means.items():
+        if place not in before:
+            raise broken_record(of_input, f"no scores of {' '.join(place)}")
+        one = {"psnr": psnr, "input": before[place][0]}
         if place in averaged:
             one["self_ensemble"] = averaged[place][0]
         rounded = {name: round(value, 6) for name, value in one.items()}
@@ -46,17 +103,10 @@ def _scores(record: dict[str, Any], inputs: dict[str, Any]) -> list[dict[str, An
     return scores
 
 
-def ship(path: Path) -> Path:
-    """Write the weights of an evaluation with its scores; returns where they lie now."""
-    from semanir.inference import checkpoint
+def _minutes(run: Run, trainings: list[dict[str, Any]]) -> dict[str, int]:
+    """{fingerprint: minutes} of trainings: those of shipped networks, and that of the run."""
     from semanir.inference.shipped import facts, shipped
 
-    record = read_record(path)
-    run = Run(**record["identity"])
-    if not (run.trained or run.model == RELEASED):
-        raise InputError(f"{path} is of {run.model}, which is not trained here")
-    scores = _scores(record, read_record(Path(run.of_input.record)))
-    trainings = facts(Path(run.weights))["trainings"]
     minutes = {
         one["fingerprint"]: one["minutes"]
         for weights in shipped().values()
@@ -64,7 +114,11 @@ def ship(path: Path) -> Path:
         if "minutes" in one
     }
     if run.trained:
-        seconds = read_record(Path(run.train_record))["seconds_this_time"]
+        of_training = Path(run.train_record)
+        with _fields_of(of_training):
+            seconds = training_seconds(read_record(of_training))
+        if seconds is None:
+            raise InputError(f"{of_training} tells no time: its last session took no iteration")
         minutes[trainings[-1]["fingerprint"]] = round(seconds / 60)
     for one in trainings:
         if "minutes" not in one and one["fingerprint"] not in minutes:
@@ -72,15 +126,16 @@ def ship(path: Path) -> Path:
                 f"{run.weights} started from weights of {one['task']} that were not shipped "
                 f"(training {one['fingerprint']}), whose minutes are not known; ship those first"
             )
-    out = Path(paths.SHIPPED.format(task=run.task))
-    checkpoint.save(
-        out,
-        checkpoint.load(run.weights),
-        task=run.task,
-        trainings=[{"minutes": minutes.get(one["fingerprint"])} | one for one in trainings],
-        scores=scores,
-    )
-    return out
+    return minutes
+
+
+@contextmanager
+def _fields_of(path: Path) -> Iterator[None]:
+    """A record is read meanwhile; InputError names it where it lacks a field."""
+    try:
+        yield
+    except (KeyError, TypeError) as error:
+        raise broken_record(path, error) from None
 
 
 @one_line_errors

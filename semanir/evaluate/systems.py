@@ -86,7 +86,7 @@ class TrainedRestorer:
     ) -> None:
         import torch
 
-        from semanir.inference.checkpoint import load
+        from semanir.inference.checkpoint import digest, load
         from semanir.network.config import to_dict
         from semanir.network.flops import multiply_adds
 
@@ -99,6 +99,7 @@ class TrainedRestorer:
             "network": preset,
             "config": to_dict(self.network.config),
             "parameters": sum(p.numel() for p in self.network.parameters()),
+            "tensors_sha256": digest(self.network),
             "counted": {
                 "input": "x".join(map(str, shape[1:])),
                 "multiply_adds": multiply_adds(deepcopy(self.network), shape),

@@ -106,6 +106,12 @@ def broken_record(path: Path, error: Exception | str) -> InputError:
     return InputError(f"broken record {path}: {reason}; {remake(path)}")
 
 
+def training_seconds(record: dict[str, Any]) -> float | None:
+    """Seconds of a whole training, at the pace of its last session; None if that took no step."""
+    steps, taken = record["iterations_this_time"], record["seconds_this_time"]
+    return taken / steps * record["recipe"]["iterations"] if steps else None
+
+
 def _commit() -> str:
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(ROOT), *arguments]

@@ -56,6 +56,7 @@ def test_a_trained_network_is_evaluated_alone_and_in_an_ensemble(tmp_path):
     checkpoint.save(tmp_path / "w.safetensors", network)
     task, image = get_task("denoise_gray-sigma50"), photograph(24, 16, 1)
     alone = TrainedRestorer(tmp_path / "w.safetensors", task, 1, "semanir-u-tiny")
+    assert alone.facts["tensors_sha256"] == checkpoint.digest(network)
     ensemble = alone.in_ensemble()
     for restorer, averaged in ((alone, False), (ensemble, True)):
         expected = restore(network.eval(), image, self_ensemble=averaged)
