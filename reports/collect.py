@@ -11,7 +11,7 @@ import pandas as pd
 from semanir.errors import InputError, remake
 from semanir.files import replacing, visible
 from semanir.paths import ROOT
-from semanir.plan.record import broken_record, read_record
+from semanir.plan.record import broken_record, read_record, training_seconds
 
 DATA_FILES: tuple[str, ...] = ("accepted/evidence",)
 
@@ -186,11 +186,8 @@ def _scores(record: dict[str, Any]) -> list[Row]:
 
 
 def _training(record: dict[str, Any]) -> list[Row]:
-    steps, taken = record["iterations_this_time"], record["seconds_this_time"]
-    # of the whole training, where it went on from an earlier one
-    whole = taken / steps * record["recipe"]["iterations"] if steps else None
     weights = int(record.get("tensors_sha256", "0")[:8], 16)
-    facts = {WEIGHTS: weights, "train_seconds": whole}
+    facts = {WEIGHTS: weights, "train_seconds": training_seconds(record)}
     rows = [{"metric": name, "value": value} for name, value in facts.items() if value]
     return rows + [
         {"level": f"{level} step={point['step']}", "metric": "holdout_psnr", "value": psnr}
