@@ -21,7 +21,7 @@ from semanir.cli.measure import quiet_profiler
 from semanir.errors import InputError
 from semanir.files import check_writable
 from semanir.plan.models import get_scale
-from semanir.plan.record import write_record
+from semanir.plan.record import origin, write_record
 
 
 def add(commands: Any) -> None:
@@ -70,13 +70,14 @@ def run_bench(args: argparse.Namespace) -> None:
         raise InputError("--device cuda: torch finds no GPU here; leave it out")
     quiet_profiler()
     torch.set_num_threads(args.threads)
+    made_of = origin("speed")
     if args.growth:
         measured = growth.growth(seconds=args.seconds, device=args.device, **given)
     else:
         measured = bench.bench(args.seconds, args.device)
     if args.scale:
         identity = {"scale": args.scale, "model": "attention"}
-        write_record(path, kind, identity, "speed", **measured)
+        write_record(path, kind, identity, made_of, **measured)
     as_text = text_of_growth if args.growth else text
     print(json.dumps(measured, indent=1) if args.json else as_text(measured))
 

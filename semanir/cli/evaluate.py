@@ -25,7 +25,7 @@ from semanir.errors import InputError
 from semanir.files import check_writable, sha256
 from semanir.plan.models import RELEASED, get_model
 from semanir.plan.plan import Plan
-from semanir.plan.record import read_record, write_record
+from semanir.plan.record import origin, read_record, write_record
 from semanir.plan.runs import Run
 
 if TYPE_CHECKING:
@@ -99,13 +99,13 @@ def _scores(
     from semanir.evaluate.evaluation import evaluate
 
     check_writable(Path(run.record))
+    made_of, weights = origin("evaluate", plan.evaluation_files(run)), Path(run.weights)
+    digest = sha256(weights) if weights.is_file() else None
     restorer = restorer_of(plan, run, task, args.threads)
     ensemble = restorer.in_ensemble() if args.self_ensemble else None  # type: ignore[attr-defined]
     body = evaluate(restorer, task, sets, args.tile, ensemble)
-    weights = Path(run.weights)
-    body["weights_sha256"] = sha256(weights) if weights.is_file() else None
-    files = plan.evaluation_files(run)
-    write_record(Path(run.record), "eval", run.identity, "evaluate", data=files, **body)
+    body["weights_sha256"] = digest
+    write_record(Path(run.record), "eval", run.identity, made_of, **body)
     for dataset, level in sets:
         psnr = [
             row["psnr"]
@@ -122,6 +122,7 @@ def _visual(
     from semanir.evaluate.visual import compare
 
     check_writable(Path(run.visual))
+    made_of = origin("visual", plan.evaluation_files(run))
     others = {
         model: partial(restorer_of, plan, Run(run.scale, run.task, model, 0), task, args.threads)
         for model in args.systems
@@ -134,8 +135,7 @@ def _visual(
         restorer_of(plan, run.of_input, task, args.threads),
         others,
     )
-    files = plan.evaluation_files(run)
-    write_record(Path(run.visual), "visual", run.identity, "visual", data=files, **body)
+    write_record(Path(run.visual), "visual", run.identity, made_of, **body)
     images = ", ".join(one["image"] for one in body["shown"])
     print(f"{run.task} {run.model}: {images} of {body['dataset']}, {run.visual}")
 
@@ -149,10 +149,10 @@ def _activation(
 
     plan.network(run.model)
     check_writable(Path(run.activation))
+    made_of = origin("activation", plan.evaluation_files(run))
     torch.set_num_threads(args.threads)
     body = activation_of_set(run.weights, task, *sets[0])
-    files = plan.evaluation_files(run)
-    write_record(Path(run.activation), "activation", run.identity, "activation", data=files, **body)
+    write_record(Path(run.activation), "activation", run.identity, made_of, **body)
     print(f"{run.task} {run.model}: attention on {body['image']}, {run.activation}")
 
 

@@ -21,7 +21,7 @@ from semanir.cli import options
 from semanir.errors import InputError
 from semanir.files import check_writable
 from semanir.plan.models import get_model, get_scale
-from semanir.plan.record import write_record
+from semanir.plan.record import origin, write_record
 
 
 def add(commands: Any) -> None:
@@ -158,9 +158,10 @@ def run_record(args: argparse.Namespace) -> None:
     from semanir.measure.counts import count_rows
 
     quiet_profiler()
+    made_of = origin("count")
     for path, scale, model in tqdm(wanted, unit="model", delay=10):
         rows = count_rows(model, args.accept_noncommercial)
-        write_record(path, "count", {"scale": scale, "model": model}, "count", rows=rows)
+        write_record(path, "count", {"scale": scale, "model": model}, made_of, rows=rows)
 
 
 def scale_and_model(path: Path) -> tuple[str, str]:
@@ -187,9 +188,10 @@ def run_runtime(args: argparse.Namespace) -> None:
     from semanir.measure.runtime import compare
 
     torch.set_num_threads(args.threads)
+    made_of = origin("runtime")
     rows = compare(groups, args.accept_noncommercial)
     identity = {"scale": args.scale, "model": "runtime"}
-    write_record(path, "runtime", identity, "runtime", rows=rows)
+    write_record(path, "runtime", identity, made_of, rows=rows)
     print(f"measured, {path}")
 
 
@@ -208,6 +210,7 @@ def run_attention(args: argparse.Namespace) -> None:
     if args.device == "cuda" and not gpu:
         raise InputError("--device cuda: torch finds no GPU here; leave it out")
     torch.set_num_threads(1)  # every thread of a compiled kernel has scratch memory of its own
+    made_of = origin("attention")
     body: dict[str, Any]
     if args.evidence == "memory":
         device = args.device or ("cuda" if gpu else "cpu")
@@ -215,5 +218,5 @@ def run_attention(args: argparse.Namespace) -> None:
     else:
         body = {"rows": evidence.complexity()}
     identity = {"scale": args.scale, "model": "attention"}
-    write_record(path, args.evidence, identity, "attention", **body)
+    write_record(path, args.evidence, identity, made_of, **body)
     print(f"{len(body['rows'])} rows, {path}")

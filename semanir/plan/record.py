@@ -29,20 +29,39 @@ from semanir.plan.source_hash import source_hash
 SCHEMA = 1
 
 
-def provenance(stage: str, data: Iterable[str | Path] = ()) -> dict[str, Any]:
-    """Code, machine, time and data of a measurement made now in this process.
+def origin(stage: str, data: Iterable[str | Path] = ()) -> dict[str, Any]:
+    """Code and data of a measurement, as they are now: taken before work that takes long.
 
-    data: the files that name all photographs with their SHA-256, indices of sets. commit ends with
-    + where files were changed since, which `dirty` says, too; dirty is None outside of git. driver:
-    of an NVIDIA GPU. ranks: processes that worked together.
+    data: the files that name all photographs with their SHA-256, indices of sets; InputError names
+    one that is missing. commit ends with + where files were changed since, which `dirty` says, too;
+    dirty is None outside of git.
     """
-    packages = ("torch", "numpy", "scikit-image", "opencv-python-headless", "pillow")
-    commit = _commit()
-    files = {str(path): sha256(path) for path in data}
-    facts: dict[str, Any] = {
+    commit, files = _commit(), dict[str, str]()
+    for path in map(str, data):
+        if not Path(path).is_file():
+            raise InputError(f"there is no {path}; run snakemake to make it")
+        files[path] = sha256(path)
+    return {
         "commit": commit,
         "dirty": None if commit == "unknown" else commit.endswith("+"),
         "source": source_hash(stage),
+        "data": files,
+        "data_sha256": hashlib.sha256("".join(sorted(files.values())).encode()).hexdigest(),
+    }
+
+
+def provenance(stage: str, data: Iterable[str | Path] = ()) -> dict[str, Any]:
+    """Code, data, machine and time of a measurement made now in this process, see `origin`."""
+    return origin(stage, data) | surroundings()
+
+
+def surroundings() -> dict[str, Any]:
+    """Machine, versions and time of this process, now.
+
+    driver: of an NVIDIA GPU. ranks: processes that work together.
+    """
+    packages = ("torch", "numpy", "scikit-image", "opencv-python-headless", "pillow")
+    facts: dict[str, Any] = {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in packages},
@@ -51,8 +70,6 @@ def provenance(stage: str, data: Iterable[str | Path] = ()) -> dict[str, Any]:
         "kernel": platform.release(),
         "cores": os.cpu_count(),
         "ranks": int(os.environ.get("WORLD_SIZE", 1)),  # as torchrun says
-        "data": files,
-        "data_sha256": hashlib.sha256("".join(sorted(files.values())).encode()).hexdigest(),
     }
     torch = sys.modules.get("torch")
     if torch is not None:
@@ -70,7 +87,7 @@ def write_record(
     path: Path,
     kind: str,
     identity: dict[str, Any],
-    stage: str,
+    made_of: str | dict[str, Any],
     /,
     *,
     data: Iterable[str | Path] = (),
@@ -78,10 +95,12 @@ def write_record(
 ) -> None:
     """Write a record; `identity` holds scale, task, model and seed (as far as they apply).
 
-    data: as of `provenance`.
+    made_of: what `origin` said before the work; or the stage, whose code and `data` are as they are
+    now.
     """
     record: dict[str, Any] = {"schema": SCHEMA, "kind": kind, "identity": identity}
-    record |= {**body, "provenance": provenance(stage, data)}
+    before = origin(made_of, data) if isinstance(made_of, str) else made_of
+    record |= {**body, "provenance": before | surroundings()}
     # not strict JSON: the PSNR of equal images is Infinity
     write_text(path, json.dumps(record, indent=1) + "\n")
 
