@@ -230,9 +230,14 @@ class Plan:
     # --- training -----------------------------------------------------------------------------
 
     def recipe(self, task: str, model: str = "") -> dict[str, Any]:
-        """Training options of a task, as plain values; model: with what an ablation changes."""
-        family = get_task(task).family
-        options = {**self.entry["recipe"], **self.entry.get("recipes", {}).get(family, {})}
+        """Training options of a task, as plain values; model: with what an ablation changes.
+
+        A range of levels is of networks for several, and left out of those for one.
+        """
+        wanted = get_task(task)
+        options = {**self.entry["recipe"], **self.entry.get("recipes", {}).get(wanted.family, {})}
+        if len(wanted.levels) == 1:
+            options.pop("levels", None)
         changes = dict(get_model(model).get("recipe", {})) if model else {}
         if changes.get("topk") == "largest":
             changes["topk"] = [max(options["topk"])]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.own_photographs import HELD_OUT
-from data_prep.tasks import BLIND, MULTI, Task
+from data_prep.tasks import Task
 from semanir.errors import InputError
 from semanir.inference import checkpoint
 from semanir.inference.shipped import facts
@@ -52,8 +52,6 @@ def own_recipe(
     values = {**options, "datasets": [DATASET], "holdout": HELD_OUT}
     values.pop("reductions", None)  # photographs of one's own are as sharp as they should become
     values["topk"] = sorted({max(1, round(k * choice)) for choice in options["topk"]})
-    if not task.name.endswith((f"-{BLIND}", f"-{MULTI}")):
-        values.pop("levels", None)  # of a network for all
     if finer:
         values["lr"] = FINER * options["lr"]
     recipe = make_recipe(values | dict(changes))

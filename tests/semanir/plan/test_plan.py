@@ -62,6 +62,14 @@ def test_networks_of_the_paper_scale(table, tasks, levels):
     assert ours == expected | {("input", f"{task}-blind") for task in tasks}
 
 
+def test_a_range_of_levels_is_of_networks_for_several():
+    found = {
+        level: Plan("release").recipe(f"denoise_gray-{level}").get("levels")
+        for level in ("sigma50", "blind", "multi")
+    }
+    assert found == {"sigma50": None, "blind": [0, 55], "multi": [0, 55]}
+
+
 def test_the_input_is_scored_once_however_many_seeds_a_scale_has(monkeypatch):
     """Nothing in it is random, and one run holds all levels."""
     two = models.scales()["smoke"] | {"seeds": [0, 1]}
