@@ -31,6 +31,10 @@ def scale_entry(wildcards):
     return plan_of(wildcards).entry
 
 
+def systems_of_scale(wildcards):
+    return plan_of(wildcards).systems
+
+
 # of no training: Snakemake 9 overlooks what has changed downstream of a file that is made anew
 def price_first():
     return paths.PRICE.format(scale=SCALE) if PLAN.entry.get("price_first") else []

@@ -14,7 +14,7 @@ rule price:
         options=job_options("without", "systems", "noncommercial", "budget"),
         scale=scale_entry,
         without=PLAN.without,
-        systems=PLAN.systems,
+        systems=systems_of_scale,
         budget=PLAN.budget,
     shell:
         "python -m semanir price --scale {wildcards.scale} {params.options} 2> {log} | tee {output}"

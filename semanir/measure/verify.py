@@ -144,7 +144,7 @@ def _faults_of_run(
 @cache
 def _planned(scale: str) -> tuple[set[Run], set[Run]]:
     """The evaluations of a scale, with all systems that have weights, and its trainings."""
-    plan = Plan(scale, systems=tuple(released_systems()), noncommercial=True)
+    plan = Plan(scale, asked=tuple(released_systems()), noncommercial=True)
     evaluated = {*plan.evaluations(), plan.figure_run}
     return evaluated, {run.training for run in evaluated if run.trained}
 
@@ -164,7 +164,7 @@ def _wrong_protocols(protocols: dict[str, Any], run: Run) -> Iterator[str]:
 def _wrong_sets(
     path: Path, scores: list[dict[str, Any]], run: Run, found: Findings
 ) -> Iterator[str]:
-    plan = Plan(run.scale, systems=tuple(released_systems()), noncommercial=True)
+    plan = Plan(run.scale, asked=tuple(released_systems()), noncommercial=True)
     planned = plan.evaluation_sets(run.task, run.model)
     images: dict[tuple[str, str], list[str]] = {}
     for line in scores:

@@ -72,7 +72,7 @@ def _read(config: dict[str, Any]) -> tuple[Plan, JobOptions]:
         weights_dir=_option("--weights-dir", config["weights_dir"]),
         noncommercial="--accept-noncommercial" if plan.noncommercial else "",
         without=_option("--without", *plan.without),
-        systems=_option("--systems", *plan.systems),
+        systems=_option("--systems", *plan.asked),
         budget=_option("--budget", config["budget"]),
     )
 

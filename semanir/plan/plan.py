@@ -42,32 +42,35 @@ EVIDENCE = {
 class Plan:
     """A scale, and what is left out of it or added to it.
 
-    without: entries of datasets.yaml that cannot be had. systems: baselines whose released weights
-    are evaluated; those of the scale where none are named. noncommercial: whether systems that are
-    licensed so may be used. budget: device days that trainings may take, see
-    semanir.plan.trainings; None for all. UnknownNameError and InputError name what is wrong.
+    without: entries of datasets.yaml that cannot be had. asked: baselines whose released weights
+    are evaluated, instead of those of the scale. noncommercial: whether systems that are licensed
+    so may be used. budget: device days that trainings may take, see semanir.plan.trainings; None
+    for all. UnknownNameError and InputError name what is wrong.
     """
 
     scale: str = "smoke"
     without: tuple[str, ...] = ()
-    systems: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
     noncommercial: bool = False
     budget: float | None = None
 
     def __post_init__(self) -> None:
-        entry = get_scale(self.scale)
+        get_scale(self.scale)
         for name in self.without:
             known_name(name, datasets(), "dataset in without")
-        for name in self.systems:
+        for name in self.asked:
             known_name(name, released_systems(), "system with released weights")
             check_licence(name, self.noncommercial)
-        if not self.systems:
-            object.__setattr__(self, "systems", tuple(entry.get("systems", ())))
 
     @property
     def entry(self) -> dict[str, Any]:
         """The scale's entry of scales.yaml."""
         return get_scale(self.scale)
+
+    @property
+    def systems(self) -> tuple[str, ...]:
+        """The baselines whose released weights are evaluated."""
+        return self.asked or tuple(self.entry.get("systems", ()))
 
     # --- cells and runs -----------------------------------------------------------------------
 

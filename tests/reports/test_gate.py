@@ -144,7 +144,7 @@ def test_accepted_results_in_git_are_well_formed(path):
     assert head["scale"] == scale
     assert all(head[name] for name in ("machine", "torch", "commit", "date", "tolerances"))
     assert np.isfinite(lines["value"]).all()
-    plan = Plan(scale, systems=tuple(released_systems()), noncommercial=True)
+    plan = Plan(scale, asked=tuple(released_systems()), noncommercial=True)
     planned = {*plan.records(default_tables()), *plan.ablation_records()}
     planned |= set(plan.released_records())
     scored = lines[lines["metric"].isin(METRICS)]

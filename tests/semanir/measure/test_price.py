@@ -116,7 +116,7 @@ def test_every_run_of_the_scale_is_priced_once(monkeypatch):
 def test_released_systems_are_priced_by_what_their_weights_fit(monkeypatch):
     """The blind network of DnCNN is deeper than those for one level of grey noise."""
     asked = timed(monkeypatch)
-    found = [p for p in costs.prices(Plan("smoke", systems=("dncnn",))) if p.model == "dncnn"]
+    found = [p for p in costs.prices(Plan("smoke", asked=("dncnn",))) if p.model == "dncnn"]
     # the blind network at three levels, and one network for each of them
     restored = {"denoise_color": 6 * 8, "denoise_gray": 6 * 4}
     assert {price.task: price.restored for price in found} == restored

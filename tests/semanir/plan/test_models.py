@@ -57,7 +57,7 @@ def test_scales_name_known_models_and_tasks():
 
 
 def test_a_scale_without_a_network_plans_no_run_of_it():
-    runs = Plan("release", systems=("dncnn", "ffdnet")).runs(tables())
+    runs = Plan("release", asked=("dncnn", "ffdnet")).runs(tables())
     assert {run.model for run in runs} == {"semanir-s", "semanir-u", "input", "dncnn", "ffdnet"}
     of_b = [c for c in cells("table10") if (c.method, c.metric) == ("SemanIR-B", "PSNR")]
     assert {Plan("release").answer(c).verdict for c in of_b} == {"not run"}

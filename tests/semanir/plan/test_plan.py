@@ -1,5 +1,7 @@
 """What a scale trains, evaluates and reads: runs, sets and files that follow from the tables."""
 
+from dataclasses import replace
+
 import pytest
 from printed import find
 
@@ -80,7 +82,7 @@ def test_the_input_is_scored_once_however_many_seeds_a_scale_has(monkeypatch):
 
 
 def test_systems_are_evaluated_where_a_scale_or_the_user_names_them():
-    asked = Plan("smoke", systems=("dncnn",))
+    asked = Plan("smoke", asked=("dncnn",))
     assert set(asked.runs(["table07"])) - set(SMOKE.runs(["table07"])) == {
         Run("smoke", f"denoise_{channels}-{level}", "dncnn", 0)
         for channels in ("gray", "color")
@@ -90,6 +92,11 @@ def test_systems_are_evaluated_where_a_scale_or_the_user_names_them():
     assert run.weights == "data/weights/dncnn/GD_Gray_Blind.mat"
     assert run.weights in asked.downloads() and SMOKE.downloads() == []
     assert "data/weights/ffdnet/FFDNet_color.mat" in MINI.downloads()
+
+
+def test_another_scale_has_systems_of_its_own_unless_some_are_asked_for():
+    assert replace(MINI, scale="release").systems == Plan("release").systems != MINI.systems
+    assert replace(Plan("mini", asked=("dncnn",)), scale="smoke").systems == ("dncnn",)
 
 
 def test_weights_are_those_of_the_task_or_of_its_family():
@@ -107,8 +114,8 @@ def test_licences_for_non_commercial_use_must_be_accepted(monkeypatch):
     refused = SMOKE.answer(cell)
     assert refused.verdict == "quoted" and "accept_noncommercial=true" in refused.reason
     with pytest.raises(InputError, match="restormer is licensed for non-commercial use"):
-        Plan("smoke", systems=("restormer",))
-    accepting = Plan("smoke", systems=("restormer",), noncommercial=True)
+        Plan("smoke", asked=("restormer",))
+    accepting = Plan("smoke", asked=("restormer",), noncommercial=True)
     assert accepting.answer(cell) == counted and accepting.systems == ("restormer",)
     monkeypatch.setenv(COMMERCIAL, "true")
     assert SMOKE.answer(cell) == counted
