@@ -40,12 +40,17 @@ def price_first():
     return paths.PRICE.format(scale=SCALE) if PLAN.entry.get("price_first") else []
 
 
-def training_workers(wildcards):
+def workers(wildcards):
     return scale_entry(wildcards).get("workers", 0)
 
 
+# derived, as `job_options` says: any number of workers trains the same network
+def training_workers(wildcards, threads):
+    return workers(wildcards)
+
+
 def training_threads(wildcards):
-    return (1 + training_workers(wildcards)) * max(1, gpus(wildcards))
+    return (1 + workers(wildcards)) * max(1, gpus(wildcards))
 
 
 def gpus(wildcards):
@@ -78,6 +83,11 @@ def training_launcher(wildcards, resources):
 
 def network_preset(wildcards):
     return plan_of(wildcards).network(wildcards.model)
+
+
+# switches of inference alone change no weights
+def evaluated_network(wildcards):
+    return network_preset(wildcards) if wanted_run(wildcards).trained else None
 
 
 def bench_device(wildcards):

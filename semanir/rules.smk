@@ -101,6 +101,7 @@ rule evaluate:
         options=job_options("without", "noncommercial"),
         code=source_hash("evaluate"),
         without=PLAN.without,
+        network=evaluated_network,
         besides=scored_besides,
     shell:
         "python -m semanir evaluate --scale {wildcards.scale} --task {wildcards.task}"
@@ -124,6 +125,7 @@ rule activation:
     params:
         options=job_options("without"),
         code=source_hash("activation"),
+        network=evaluated_network,
     shell:
         "python -m semanir evaluate --what activation --scale {wildcards.scale}"
         " --task {wildcards.task} --model {wildcards.model} --seed {wildcards.seed}"
@@ -149,6 +151,7 @@ rule visual:
     params:
         options=job_options("without", "noncommercial"),
         code=source_hash("visual"),
+        network=evaluated_network,
         systems=names_of_systems_shown,
     shell:
         "python -m semanir evaluate --what visual --scale {wildcards.scale}"

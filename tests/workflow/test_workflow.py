@@ -139,9 +139,9 @@ def project(tmp_path):
     return copy_of_repository(tmp_path)
 
 
-def planned(folder, target):
+def planned(folder, *targets):
     """Jobs of each rule that a dry run would run."""
-    shown = said(folder, "-n", target)
+    shown = said(folder, "-n", *targets)
     stats = re.search(r"^job +count\n[- ]+\n(.+?)\n\n", shown, re.DOTALL | re.MULTILINE)
     return {name: int(count) for name, count in map(str.split, stats[1].splitlines())}
 
@@ -165,6 +165,25 @@ def test_options_of_jobs_make_nothing_stale(project):
     said(project, record)
     config = ("--config", "accept_noncommercial=true", "mirror=/m")
     assert "Nothing to be done" in said(project, "-n", record, *config)
+
+
+def test_switches_make_evaluations_stale_and_workers_nothing(project):
+    task, model = "denoise_gray-sigma50", "semanir-u-at-k8"
+    sets = ["data/sets/embedded_gray", "data/degraded/denoise_gray/embedded_gray/sigma50"]
+    made = [f"{folder}/index.json" for folder in ("data/sets/embedded_train", *sets)]
+    trained = f"results/smoke/train/{task}/semanir-u/seed0"
+    made += [f"{trained}/weights.safetensors", f"{trained}/train.json"]
+    records = [f"results/smoke/{what}/{task}/{model}/seed0.json" for what in ("eval", "activation")]
+    for name in (*made, *records):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).touch()
+    said(project, "--touch", *records, "-R", "train", "evaluate", "activation")
+    scales, models = (project / f"semanir/plan/{name}.yaml" for name in ("scales", "models"))
+    scales.write_text(scales.read_text().replace("smoke:\n", "smoke:\n  workers: 1\n", 1))
+    of = "weights_of: semanir-u\n"
+    changed = models.read_text().replace(of, f"{of}  switches: {{similarity: cosine}}\n", 1)
+    models.write_text(changed)
+    assert planned(project, *records) == {"evaluate": 1, "activation": 1, "total": 2}
 
 
 def test_everything_counts_and_renders_in_few_processes(project):
