@@ -147,11 +147,11 @@ def _activation(
 
     from semanir.evaluate.activation import activation_of_set
 
-    plan.network(run.model)
+    _, switches = plan.network(run.model)
     check_writable(Path(run.activation))
     made_of = origin("activation", plan.evaluation_files(run))
     torch.set_num_threads(args.threads)
-    body = activation_of_set(run.weights, task, *sets[0])
+    body = activation_of_set(run.weights, task, *sets[0], **switches)
     write_record(Path(run.activation), "activation", run.identity, made_of, **body)
     print(f"{run.task} {run.model}: attention on {body['image']}, {run.activation}")
 

@@ -4,19 +4,19 @@
 """
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from data_prep.degrade import read_degraded
 from data_prep.prepare import load_index
 from data_prep.tasks import Task
-from semanir.attention import Dictionary, build_dictionary
+from semanir.attention import Dictionary
 from semanir.attention.bias import dense_bias
 from semanir.errors import InputError
 from semanir.inference.arrays import as_float, as_tensor
@@ -31,12 +31,17 @@ SIMILARITIES = ("dot", "cosine", "layernorm")
 BINS = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)  # edges of the in-degree histograms
 
 
-def activation_of_set(weights: str | Path, task: Task, dataset: str, level: str) -> dict[str, Any]:
-    """What goes on record: {dataset, level, image} of the first image of a set, and `inspect`."""
+def activation_of_set(
+    weights: str | Path, task: Task, dataset: str, level: str, **switches: Any
+) -> dict[str, Any]:
+    """What goes on record: {dataset, level, image} of the first image of a set, and `inspect`.
+
+    switches: of `semanir.build`, in which inference differs from what the weights file says.
+    """
     folder = degraded_set(task.family, dataset, level)
     file = load_index(folder)[0]["file"]
     place = {"dataset": dataset, "level": level, "image": Path(file).stem}
-    return place | inspect(load(weights), read_degraded(folder / file))
+    return place | inspect(load(weights, **switches), read_degraded(folder / file))
 
 
 @torch.inference_mode()
@@ -46,8 +51,11 @@ def inspect(network: Network, image: NDArray) -> dict[str, Any]:
     image: degraded, [WINDOW,WINDOW] or [WINDOW,WINDOW,3] or larger; the window in its middle is
     used, so that the first stage has one window of WINDOW x WINDOW tokens.
     Returns {crop, query: [y, x], maps: {"8": ..., "all": ...}, stages: [...]}; the query region is
-    that of REGION x REGION tokens with the largest standard deviation of its pixels.
+    that of REGION x REGION tokens with the largest standard deviation of its pixels. InputError
+    where the network has no dictionary.
     """
+    if network.config.keys == "all":
+        raise InputError("a network with keys='all' has no dictionary to look at; take another")
     crop = _middle(as_float(image))
     x = as_tensor(crop)[None]
     wide = build_from(replace(network.config, window=WINDOW)).eval()
@@ -114,41 +122,40 @@ def weights(module: KeySemanticAttention, x: Tensor, keys: Any, window: tuple[in
 def in_degrees(network: Network, x: Tensor) -> list[dict[str, Any]]:
     """For every stage and similarity how often tokens are selected, at the network's own k.
 
+    Of each stage its (first) dictionary, and those that it would build by other similarities.
     Rows {stage, similarity, N, k, histogram over BINS, never (share of tokens), most}.
     """
     stages = {name: m for name, m in network.named_modules() if isinstance(m, Stage)}
-    rows: list[dict[str, Any]] = []
+    rows: dict[str, list[dict[str, Any]]] = {}
 
-    def look(name: str) -> Any:
-        def hook(layer: Any, inputs: tuple[Tensor, Dictionary, Any]) -> None:
-            tokens, own = inputs[0], inputs[1]
-            k = own.indices.shape[-1]
-            for similarity in SIMILARITIES:
-                degree = build_dictionary(_space(tokens, similarity), k).in_degree().flatten()
-                histogram, _ = np.histogram(degree.numpy(), (*BINS, 10**9))
-                rows.append(
-                    {"stage": name, "similarity": similarity, "N": tokens.shape[1], "k": k}
-                    | {"histogram": histogram.tolist(), "most": int(degree.max())}
-                    | {"never": float((degree == 0).float().mean())}
-                )
+    def look(name: str, stage: Stage, *given: Any) -> Dictionary:
+        own, found = stage.similarity, dict[str, Dictionary]()
+        for similarity in SIMILARITIES:
+            stage.similarity = similarity
+            found[similarity] = Stage._dictionary(stage, *given)
+        stage.similarity = own
+        rows.setdefault(name, [_row(name, one, found[one]) for one in SIMILARITIES])
+        return found[own]
 
-        return hook
-
-    handles = [
-        stage.layers[0].register_forward_pre_hook(look(name)) for name, stage in stages.items()
-    ]
+    for name, stage in stages.items():
+        stage._dictionary = partial(look, name, stage)  # type: ignore[method-assign]
     try:
         network(x)
     finally:
-        for handle in handles:
-            handle.remove()
-    return rows
+        for stage in stages.values():
+            del stage._dictionary
+    return [row for of_stage in rows.values() for row in of_stage]
 
 
-def _space(tokens: Tensor, similarity: str) -> Tensor:
-    if similarity == "cosine":
-        return F.normalize(tokens, dim=-1)
-    return F.layer_norm(tokens, tokens.shape[-1:]) if similarity == "layernorm" else tokens
+def _row(stage: str, similarity: str, dictionary: Dictionary) -> dict[str, Any]:
+    degree = dictionary.in_degree().flatten()
+    histogram, _ = np.histogram(degree.numpy(), (*BINS, 10**9))
+    _, n, k = dictionary.indices.shape
+    return {
+        **{"stage": stage, "similarity": similarity, "N": n, "k": k},
+        **{"histogram": histogram.tolist(), "most": int(degree.max())},
+        "never": float((degree == 0).float().mean()),
+    }
 
 
 def _middle(image: NDArray) -> NDArray:

@@ -5,9 +5,12 @@ import pytest
 import torch
 
 import semanir
+from data_prep.tasks import get_task
 from semanir.attention import AllKeys, build_dictionary
 from semanir.errors import InputError
 from semanir.evaluate import activation
+from semanir.inference import checkpoint
+from semanir.network.windows import region_labels
 
 
 @pytest.mark.parametrize("keys", ["dictionary", "all"])
@@ -39,3 +42,42 @@ def test_inspection_of_a_network():
     assert {row["stage"] for row in found["stages"]} == {"down.0", "up.1", "final"}
     with pytest.raises(InputError, match="32 x 32 or more"):
         activation.inspect(network, image[:31])
+    with pytest.raises(InputError, match="keys='all'"):
+        activation.inspect(semanir.build("semanir-u-tiny", keys="all"), image)
+
+
+@pytest.mark.parametrize("switch", ["include_self", "ranks_self", "shifted"])
+def test_in_degrees_are_those_of_the_dictionary_that_the_stage_uses(switch, monkeypatch):
+    """Shifted windows with their labels and the network's flags; other similarities likewise."""
+    torch.manual_seed(0)
+    flags = {switch: True} if switch != "shifted" else {}
+    network = semanir.build("semanir-s-tiny", upscale=2, similarity="cosine", **flags).eval()
+    stage, used = network.stages[1], []
+    layer = stage.layers[0]
+    layer.register_forward_pre_hook(lambda module, inputs: used.append(inputs[:2]))
+    x = torch.rand(1, 3, 24, 16)
+    with torch.no_grad():
+        expected = network(x)
+        rows = {(row["stage"], row["similarity"]): row for row in activation.in_degrees(network, x)}
+        assert torch.equal(network(x), expected) and stage.similarity == "cosine"
+    tokens, own = used[0]
+    labels = region_labels((24, 16), (8, 8), (4, 4), x.device)
+    other = build_dictionary(tokens, 32, valid=labels, **flags)
+    for similarity, dictionary in (("cosine", own), ("dot", other)):
+        degree = dictionary.in_degree().flatten()
+        row = rows["stages.1", similarity]
+        assert row["most"] == degree.max() and row["k"] == dictionary.indices.shape[-1]
+        assert row["never"] == float((degree == 0).float().mean())
+        counted, _ = np.histogram(degree, (*activation.BINS, 10**9))
+        assert row["histogram"] == counted.tolist()
+    assert len(rows) == 2 * 3
+
+
+def test_the_switches_of_a_model_are_those_of_what_is_looked_at(tmp_path, monkeypatch):
+    checkpoint.save(tmp_path / "w.safetensors", semanir.build("semanir-u-tiny"))
+    image = np.zeros((32, 32, 3), np.float32)
+    monkeypatch.setattr(activation, "load_index", lambda folder: [{"file": "a.npy"}])
+    monkeypatch.setattr(activation, "read_degraded", lambda path: image)
+    task = get_task("denoise_color-blind")
+    found = activation.activation_of_set(tmp_path / "w.safetensors", task, "set", "sigma15", k=8)
+    assert {row["k"] for row in found["stages"]} == {8} and found["image"] == "a"
