@@ -3,6 +3,9 @@
 # B windows, H heads, N = h * w tokens, K keys per query, D head width
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib.util import find_spec
 
 import torch
@@ -18,6 +21,17 @@ from semanir.errors import InputError
 from semanir.names import known_name
 
 Keys = Dictionary | AllKeys  # what a stage hands to its layers
+_on_this_cpu = ContextVar("_on_this_cpu", default=False)
+
+
+@contextmanager
+def as_on_this_cpu() -> Iterator[None]:
+    """Passes on shapes alone take the back end that `auto` chooses on this machine's CPU."""
+    before = _on_this_cpu.set(True)
+    try:
+        yield
+    finally:
+        _on_this_cpu.reset(before)
 
 
 def attend(
@@ -56,7 +70,7 @@ def attend(
 def _automatic(q: Tensor, dictionary: Dictionary) -> str:
     # measured by `semanir bench`; the kernels for AVX-512 win at every k
     _, n, k = dictionary.indices.shape
-    if q.is_meta and fused.supported(q):
+    if q.is_meta and fused.supported(q) and not _on_this_cpu.get():
         return "fused"  # what is counted or planned on shapes depends on no machine
     compiled = kernels() if fused.supported(q) else None
     if compiled is not None:

@@ -93,7 +93,7 @@ def restore_pixels(
     network, task = trained
     channels = trained.channels or (pixels.shape[2] if pixels.ndim == 3 else 1)
     if tile is None and pixels.size and pixels.ndim in (2, 3):
-        tile = choose_tile(network, (channels, *pixels.shape[:2]))
+        tile = choose_tile(network, (channels, *pixels.shape[:2]), k)
     options: dict[str, Any] = {"k": k, "tile": tile or None, "overlap": overlap}
     options |= {"progress": progress, "dtype": dtype, "self_ensemble": self_ensemble}
 

@@ -3,12 +3,14 @@
 import copy
 import math
 import weakref
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from semanir.attention.dispatch import as_on_this_cpu
 from semanir.memory import free_memory
 from semanir.network.shapes import LightMode, on_meta
 
@@ -18,22 +20,26 @@ SAMPLE_SIDE = 256  # side of the picture whose memory is counted
 CHANNEL_BLOCK = 16  # channels that oneDNN's convolutions keep together, with AVX-512
 SMALLEST_TILE = 192  # side of the smallest tile that is chosen: three times the usual overlap
 
-_Counts = dict[tuple[int, torch.dtype], float]  # by channels and type
+_Counts = dict[tuple[object, ...], float]  # by channels, k, type and device
 _counted: "weakref.WeakKeyDictionary[nn.Module, _Counts]" = weakref.WeakKeyDictionary()
 
 
 def choose_tile(
-    network: nn.Module, shape: tuple[int, int, int], limit_bytes: int | None = None
+    network: nn.Module,
+    shape: tuple[int, int, int],
+    k: int | None = None,
+    limit_bytes: int | None = None,
 ) -> int | None:
     """Side of tiles for a picture of (channels, height, width); None if it fits as a whole.
 
-    limit_bytes: what a forward pass may take; half of the free memory if not given. The memory of a
-    pass is counted once for each network on torch's meta device, and grows with the pixels.
+    k: keys per query, for our own networks (default: the network's). limit_bytes: what a forward
+    pass may take; half of the free memory if not given. The memory of a pass is counted once for
+    each network and k on torch's meta device, and grows with the pixels.
     """
     channels, height, width = shape
     if limit_bytes is None:
         limit_bytes = int(MEMORY_PART * free_bytes(next(network.parameters()).device))
-    per_pixel = bytes_per_pixel(network, channels)
+    per_pixel = bytes_per_pixel(network, channels, k)
     unit = int(getattr(network, "tile_unit", 1))
     padded = math.ceil(height / unit) * math.ceil(width / unit) * unit**2
     if padded * per_pixel <= limit_bytes:
@@ -48,29 +54,34 @@ def fitting_tile(network: nn.Module, image: NDArray) -> int | None:
     return choose_tile(network, (*(channels or [1]), height, width))
 
 
-def bytes_per_pixel(network: nn.Module, channels: int) -> float:
+def bytes_per_pixel(network: nn.Module, channels: int, k: int | None = None) -> float:
     """Memory at the peak of a forward pass without gradients, for each pixel of the input."""
     counted = _counted.setdefault(network, {})
-    key = channels, next(network.parameters()).dtype
+    parameter = next(network.parameters())
+    key = channels, k, parameter.dtype, parameter.device
     if key not in counted:
         unit = int(getattr(network, "tile_unit", 1))
         side = math.ceil(SAMPLE_SIDE / unit) * unit
-        counted[key] = meta_peak_bytes(network, (1, channels, side, side)) / side**2
+        counted[key] = meta_peak_bytes(network, (1, channels, side, side), k=k) / side**2
     return counted[key]
 
 
 @torch.no_grad()
-def meta_peak_bytes(network: nn.Module, shape: tuple[int, ...], copies: bool = True) -> int:
+def meta_peak_bytes(
+    network: nn.Module, shape: tuple[int, ...], copies: bool = True, k: int | None = None
+) -> int:
     """Most bytes of tensors alive at a time in a pass for an input [B,C,H,W], without weights.
 
-    Nothing is computed: on the meta device tensors have shapes alone. A convolution counts with
-    copies of its input and output, which it makes on some CPUs and not on others; not with
-    `copies` False.
+    Nothing is computed: on the meta device tensors have shapes alone. Attention counts by the back
+    end that it takes where the network lies. A convolution counts with copies of its input and
+    output, which it makes on some CPUs and not on others; not with `copies` False. k: as of
+    `choose_tile`.
     """
+    on_cpu = next(network.parameters()).is_cpu
     network = copy.deepcopy(network).to("meta")  # some keep tensors that are no buffers
     x = torch.empty(shape, dtype=next(network.parameters()).dtype, device="meta")
-    with LiveBytes(copies) as live:
-        network(x)
+    with as_on_this_cpu() if on_cpu else nullcontext(), LiveBytes(copies) as live:
+        network(x, **({} if k is None else {"k": k}))
     return live.peak
 
 

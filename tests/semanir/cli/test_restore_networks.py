@@ -60,11 +60,12 @@ def test_tiles_are_chosen_for_network_and_picture(command, monkeypatch):
     asked = []
     monkeypatch.setattr(pictures, "choose_tile", lambda *given: asked.append(given) or 24)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-    semanir(*command[:3], "o.tif", *command[4:], "--overlap", 8)
-    assert [(network.config.channels, shape) for network, shape in asked] == [(1, (1, 90, 70))]
-    expected = restored(network, image, tile=24, overlap=8)
+    semanir(*command[:3], "o.tif", *command[4:], "--overlap", 8, "--k", 7)
+    ((asking, *rest),) = asked
+    assert (asking.config.channels, *rest) == (1, (1, 90, 70), 7)
+    expected = restored(network, image, tile=24, overlap=8, k=7)
     np.testing.assert_array_equal(tifffile.imread("o.tif"), expected)
-    assert (expected != restored(network, image)).any()
+    assert (expected != restored(network, image, k=7)).any()
 
 
 def test_back_end_is_taken(command, monkeypatch):

@@ -1,5 +1,7 @@
 """The memory of a pass, counted without computing, and the tile that follows from it."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 import semanir
 from data_prep.tasks import get_task
 from semanir import memory
+from semanir.attention import dispatch
 from semanir.evaluate import evaluation
 from semanir.evaluate.evaluation import score_images
 from semanir.evaluate.systems import network_of
@@ -56,6 +59,32 @@ def test_memory_is_counted_for_each_type():
     single = tiling.bytes_per_pixel(network, 3)
     assert 1.8 * single < tiling.bytes_per_pixel(network.double(), 3) < 2.2 * single
     assert tiling.bytes_per_pixel(network.float(), 3) == single
+
+
+@pytest.mark.parametrize(
+    ("instructions", "k", "backend"),
+    [
+        (None, 32, "mask"),
+        ("AVX2", 48, "mask"),
+        ("AVX2", 32, "fused"),
+        ("AVX512", 48, "fused"),
+    ],
+)
+def test_memory_is_counted_by_the_back_end_that_will_run(monkeypatch, instructions, k, backend):
+    """Of k keys of 64, on machines without compiler or with these instructions."""
+    found = instructions and SimpleNamespace(instruction_set=instructions)
+    monkeypatch.setattr(dispatch, "kernels", lambda: found)
+    chosen, named = (semanir.build("semanir-u-tiny", backend=b).eval() for b in ("auto", backend))
+    other = semanir.build("semanir-u-tiny", k=k, backend=backend).eval()
+    needed = tiling.bytes_per_pixel(chosen, 3, k)
+    assert needed == tiling.bytes_per_pixel(named, 3, k) == tiling.bytes_per_pixel(other, 3)
+    assert choose_tile(chosen, (3, 1024, 1024), k, int(401**2 * needed)) == 400
+
+
+def test_memory_is_counted_for_each_k():
+    network = semanir.build("semanir-u-tiny", backend="gather").eval()
+    few, some = (tiling.bytes_per_pixel(network, 3, k) for k in (4, 32))
+    assert few < some / 2 and some == tiling.bytes_per_pixel(network, 3)
 
 
 def test_free_memory_heeds_the_control_group(monkeypatch):
