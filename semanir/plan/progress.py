@@ -69,9 +69,7 @@ def entries(folder: Path) -> list[dict[str, Any]]:
 
     A line that is cut short or broken is left out.
     """
-    path = folder / LOG
-    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-    read = (_line(_parsed(line)) for line in text.splitlines())
+    read = (_line(_parsed(line)) for line in _text(folder / LOG).splitlines())
     return [line for line in read if isinstance(line.get("step"), int)]
 
 
@@ -95,9 +93,9 @@ def _of(folder: Path, now: float) -> Progress:
     if iterations and batch and rate:
         left = max(0, iterations - step) * batch / rate
     pause = said.get("log_every", 0) * (batch or 0) / rate if rate else 0.0
-    written = [p.stat().st_mtime for name in WRITTEN if (p := folder / name).is_file()]
+    written = filter(None, (_written(folder / name) for name in WRITTEN))
     # a clock that went back leaves files of the future, which say nothing of now
-    age = min(abs(now - moment) for moment in written)
+    age = min((abs(now - moment) for moment in written), default=math.inf)
     state = "running" if age < max(SHORTEST, PAUSES * pause) else "stopped"
     return Progress(folder, state, step, iterations, rate, psnr, left, str(about.get("device", "")))
 
@@ -121,7 +119,23 @@ def _dict(value: Any) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    return _parsed(path.read_text(encoding="utf-8", errors="replace")) if path.is_file() else {}
+    return _parsed(_text(path))
+
+
+def _text(path: Path) -> str:
+    """What a file says, "" where there is none any more."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, IsADirectoryError):
+        return ""
+
+
+def _written(path: Path) -> float | None:
+    """When a file was written last, None where there is none any more."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return None
 
 
 def _parsed(text: str) -> dict[str, Any]:

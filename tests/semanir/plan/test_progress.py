@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -117,3 +118,18 @@ def test_a_value_that_is_no_number_is_left_out(tmp_path, value):
     (folder / "train.json").write_text(record)
     (one,) = progress(tmp_path, NOW)
     assert (one.state, one.iterations, one.device) == ("finished", None, "")
+
+
+def test_a_broken_record_alone_is_a_training_that_stopped(tmp_path):
+    (tmp_path / "train.json").write_text("{")
+    (one,) = progress(tmp_path)
+    assert (one.folder, one.state, one.step, one.device) == (tmp_path, "stopped", 0, "")
+
+
+def test_files_may_vanish_while_they_are_looked_at(tmp_path, monkeypatch):
+    """A training that ends meanwhile deletes its session and its state."""
+    folder = training(tmp_path / "seed0", 40)
+    monkeypatch.setattr(Path, "is_file", lambda path: True)
+    assert progress(folder, NOW)[0].state == "running"  # by the log: no state.pt is there
+    (folder / "session.json").unlink()
+    assert (progress(folder, NOW)[0].state, progress(folder, NOW)[0].step) == ("running", 40)
