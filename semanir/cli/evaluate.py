@@ -31,6 +31,8 @@ from semanir.plan.runs import Run
 if TYPE_CHECKING:
     from semanir.inference.restorer import Restorer
 
+OF_WHAT = {"tile": "scores", "self_ensemble": "scores", "systems": "visual"}  # options by --what
+
 
 def add(commands: Any) -> None:
     """The arguments of `semanir evaluate`."""
@@ -71,6 +73,10 @@ def run_evaluate(args: argparse.Namespace) -> None:
         raise InputError(
             f"{run.model} is not trained here; --what {args.what} is of networks that are"
         )
+    for option, of in OF_WHAT.items():
+        if getattr(args, option) and args.what != of:
+            name = option.replace("_", "-")
+            raise InputError(f"--{name} belongs to --what {of}, not to {args.what}; leave it out")
     if args.self_ensemble and not (run.trained or run.model == RELEASED):
         raise InputError(
             f"{run.model} is not trained here; --self-ensemble is of networks that are"

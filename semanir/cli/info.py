@@ -16,9 +16,10 @@ from typing import Any
 
 from semanir.arguments import whole
 from semanir.cli import options
+from semanir.errors import InputError
 from semanir.inference.shipped import facts, shipped
 from semanir.names import known_name
-from semanir.network.config import PRESETS
+from semanir.network.config import PRESETS, ColumnarConfig
 
 
 def add(commands: Any) -> None:
@@ -32,7 +33,7 @@ def add(commands: Any) -> None:
     )
     command.add_argument("network", help="network, shipped weights or FILE.safetensors")
     command.add_argument("--input", metavar="CxHxW", help="what multiply-adds are counted for")
-    command.add_argument("--scale", type=whole(2), default=4, help="of semanir-s and -b (4)")
+    command.add_argument("--scale", type=whole(2), help="of semanir-s and -b (4)")
 
 
 def run_info(args: argparse.Namespace) -> None:
@@ -45,6 +46,7 @@ def run_info(args: argparse.Namespace) -> None:
     shape = parse_input(args.input) if args.input else None
     backend = "gather"  # all count alike; this one does so on any machine
     if args.network not in PRESETS and (path.suffix == ".safetensors" or path.exists()):
+        _check_scale(args, False)
         metadata = {key: value for key, value in facts(path).items() if key != "config"}
         network = load(path, backend=backend)
         lines = [("weights", str(path)), ("trained on", str(metadata.pop("task", "not said")))]
@@ -53,11 +55,12 @@ def run_info(args: argparse.Namespace) -> None:
         lines += [(key, str(value)) for key, value in metadata.items()]
     else:
         from semanir.network import build
-        from semanir.network.config import ColumnarConfig, configure
 
         known_name(args.network, [*PRESETS, *shipped()], "network")
+        enlarges = isinstance(PRESETS[args.network].config, ColumnarConfig)
+        _check_scale(args, enlarges)
         channels = shape[0] if shape else 3
-        upscale = args.scale if isinstance(configure(args.network), ColumnarConfig) else None
+        upscale = (args.scale or 4) if enlarges else None
         network = build(args.network, channels=channels, upscale=upscale, backend=backend)
         lines = [("network", args.network), ("trained on", "nothing: random weights")]
     config = network.config
@@ -71,6 +74,12 @@ def run_info(args: argparse.Namespace) -> None:
     lines.append(("configuration", switches))
     for key, value in lines:
         print(textwrap.fill(value, 100, initial_indent=f"{key:15}", subsequent_indent=" " * 15))
+
+
+def _check_scale(args: argparse.Namespace, enlarges: bool) -> None:
+    if args.scale and not enlarges:
+        of = "networks that are built to enlarge, as semanir-s"
+        raise InputError(f"--scale is of {of}, not of {args.network}; leave it out")
 
 
 def _training(one: dict[str, Any]) -> str:

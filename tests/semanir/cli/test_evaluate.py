@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from restoring import semanir
+from restoring import fails, semanir
 
 from semanir.cli import evaluate as verb
 from semanir.evaluate import activation, evaluation, visual
@@ -52,3 +52,20 @@ def test_a_record_is_of_what_was_there_when_the_work_began(
     assert made["provenance"]["commit"] == "before"
     assert made["provenance"]["data"] == {"index.json": digest}
     assert what != "scores" or made["weights_sha256"] == digest
+
+
+@pytest.mark.parametrize(
+    ("what", "options", "of"),
+    [
+        ("visual", "--tile 64", "scores"),
+        ("activation", "--tile 64", "scores"),
+        ("visual", "--self-ensemble", "scores"),
+        ("activation", "--self-ensemble", "scores"),
+        ("scores", "--systems dncnn", "visual"),
+        ("activation", "--systems dncnn", "visual"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(capsys, what, options, of):
+    command = ["evaluate", "--task", RUN.task, "--model", RUN.model, "--what", what]
+    option, *_ = options.split()
+    assert f"{option} belongs to --what {of}" in fails(capsys, *command, *options.split())

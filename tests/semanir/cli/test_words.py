@@ -81,6 +81,9 @@ def test_info_of_a_network(capsys):
         ("gone.safetensors", "no such weights: gone.safetensors; see semanir list"),
         ("semanir-u-tiny --input 128", "--input must be channels x height x width"),
         ("semanir-u-tiny --input 2x8x8", "channels must be 1 (grey) or 3 (colour), got 2"),
+        ("semanir-x --scale 3", "unknown network 'semanir-x'"),
+        ("semanir-u-tiny --scale 3", "--scale is of networks"),
+        ("gone.safetensors --scale 3", "--scale is of networks"),
     ],
 )
 def test_info_of_nothing(capsys, arguments, message):
