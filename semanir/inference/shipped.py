@@ -82,15 +82,16 @@ def shipped() -> dict[str, Path]:
 
 
 def choose_weights(names: list[str]) -> list[Path]:
-    """The shipped files for tasks that `tasks_of` found: at the level, or else blind ones.
+    """The shipped files for tasks that `tasks_of` found: at the level, or else the blind one.
 
     Two files where there is one for grey and one for colour. InputError lists what there is.
     """
-    fitting = {name: path for name, path in shipped().items() if name in names}
-    exact = [path for name, path in fitting.items() if not name.endswith(f"-{BLIND}")]
+    there = shipped()
+    # blind ones come last in `names`: one at the level takes the place of its family's
+    fitting = {name.rpartition("-")[0]: there[name] for name in reversed(names) if name in there}
     if fitting:
-        return exact or list(fitting.values())
-    have = ", ".join(shipped()) or "none"
+        return list(fitting.values())
+    have = ", ".join(there) or "none"
     model = "semanir-s" if names[0].startswith("sr-") else "semanir-u"
     raise InputError(
         f"no shipped weights fit {names[0]} (there are: {have}); pass --weights FILE, trained by "

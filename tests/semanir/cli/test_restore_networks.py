@@ -14,7 +14,7 @@ from data_prep.tasks import task_names
 from semanir.errors import InputError
 from semanir.inference import checkpoint, pictures
 from semanir.inference.restore import restore
-from semanir.inference.shipped import facts, tasks_of
+from semanir.inference.shipped import choose_weights, facts, tasks_of
 from semanir.network import build
 
 
@@ -187,6 +187,24 @@ def test_shipped_weights_are_taken_by_task_and_level(command, shipped, capsys):
     missing = fails(capsys, *command[:4], "--overwrite", "--task", "sr", "--scale", 2)
     assert "fit sr-x2" in missing and "denoise_gray-sigma25" in missing
     assert "--task sr-x2 --model semanir-s" in missing
+
+
+@pytest.mark.parametrize(
+    ("there", "chosen"),
+    [
+        ("gray-qf10 color-blind", "gray-qf10 color-blind"),
+        ("color-qf10 gray-blind", "color-qf10 gray-blind"),
+        ("gray-qf10 gray-blind color-blind", "gray-qf10 color-blind"),
+        ("gray-qf10 gray-qf20", "gray-qf10"),
+        ("gray-blind color-blind color-qf20", "gray-blind color-blind"),
+    ],
+)
+def test_the_network_of_a_level_drops_no_blind_one_of_the_other_colour(shipped, there, chosen):
+    there, chosen = ({f"jpeg_{name}" for name in names.split()} for names in (there, chosen))
+    for name in there:
+        (shipped / f"{name}.safetensors").touch()
+    found = choose_weights(tasks_of("jpeg", NO_LEVEL | {"qf": 10}))
+    assert sorted(path.stem for path in found) == sorted(chosen)
 
 
 @pytest.mark.parametrize(
