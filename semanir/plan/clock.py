@@ -16,8 +16,9 @@ AHEAD = 60  # seconds that clocks of one file system may differ
 MADE = (
     *(paths.RAW, paths.CLEAN, paths.DEGRADED, paths.RELEASED, paths.VGG),
     *(paths.WEIGHTS, paths.TRAINING, paths.SCORES, paths.ACTIVATION, paths.VISUAL),
-    *(paths.COUNT, paths.RUNTIME, paths.ATTENTION, paths.PRICE, paths.RESULTS),
-    *("reports/*.html", "reports/*.csv", "reports/*.md", "reports/*.tex", "reports/*/*.html"),
+    *(paths.COUNT, paths.RUNTIME, paths.ATTENTION, paths.PRICE, paths.RESULTS, paths.SYSTEMS),
+    *(f"reports/*.{ending}" for ending in ("html", "csv", "md", "tex", "svg")),
+    "reports/*/*.html",
 )
 
 

@@ -3,9 +3,11 @@
 import base64
 import io
 import json
+import os
 import re
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from data_prep.datasets import datasets, downloads, prepared_sets, remote_files
 from data_prep.mirror import mirrored
 from reports.collect import means, read_results
 from reports.tables.layouts import default_tables, layouts
+from semanir.plan.clock import date_now
 
 
 def test_every_page_is_there_and_nothing_is_half_written(finished):
@@ -184,6 +187,20 @@ def test_switches_make_evaluations_stale_and_workers_nothing(project):
     changed = models.read_text().replace(of, f"{of}  switches: {{similarity: cosine}}\n", 1)
     models.write_text(changed)
     assert planned(project, *records) == {"evaluate": 1, "activation": 1, "total": 2}
+
+
+def test_all_that_rules_make_is_dated_now_where_a_clock_went_back(project, tmp_path):
+    """At the paper scale, which downloads photographs and weights, too."""
+    targets = ["all", "reports/speed.html", "results/paper/systems.csv"]
+    shown = said(project, "--summary", *targets, "--config", "scale=paper")
+    lines = [line.split("\t") for line in shown.splitlines() if line.endswith("update pending")]
+    assert {"download_dataset", "systems", "speed", "train"} < {line[2] for line in lines}
+    for name, *_ in lines:
+        path = tmp_path / "made" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        os.utime(path, (time.time() + 86400,) * 2)
+    assert date_now(tmp_path / "made") == len(lines) > 500
 
 
 def test_everything_counts_and_renders_in_few_processes(project):
