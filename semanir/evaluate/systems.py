@@ -41,12 +41,18 @@ def network_of(name: str, noncommercial: bool = False) -> "nn.Module":
         return adapted(model, variant, noncommercial).eval()
     from semanir.network import build
 
+    if "variants" not in entry:
+        raise InputError(f"{name}: an ablation; take {entry['of']}, with options of semanir.build")
     if "=" in variant:
         variants = "|".join(entry["variants"])
         raise InputError(f"{name}: options follow a variant, as {model}:{variants}:{variant}")
     variant = known_name(variant or next(iter(entry["variants"])), entry["variants"], "variant")
-    given = dict(option.partition("=")[::2] for option in filter(None, options.split(",")))
-    values = {key: _value(text) for key, text in given.items()}
+    values: dict[str, int | bool | str] = {}
+    for option in filter(None, options.split(",")):
+        key, _, text = option.partition("=")
+        if key in ("name", *values):
+            raise InputError(f"{name}: {key} is said twice; leave one out")
+        values[key] = _value(text)
     return build(model, **{**entry["variants"][variant], **values}).eval()
 
 

@@ -33,7 +33,7 @@ def count_rows(model: str, noncommercial: bool = False) -> list[dict[str, Any]]:
     """Rows (variant, metric, value) of every variant of a model of models.yaml, at full size."""
     entry = models.get_model(model)
     rows: list[dict[str, Any]] = []
-    for variant in entry["variants"]:
+    for variant in entry.get("variants", [""]):
         with flops.weightless():
             network = network_of(f"{model}:{variant}", noncommercial)
         parameters = sum(parameter.numel() for parameter in network.parameters())

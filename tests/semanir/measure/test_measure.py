@@ -184,9 +184,14 @@ def test_networks_are_named_by_variant_and_option():
         ("semanir-u:rgb:windw=8", "unknown switch of semanir-u 'windw'"),
         ("swinir:x2:k=8", "swinir takes none"),
         ("swinr", "unknown model 'swinr'; did you mean"),
+        ("semanir-s:x4:name=semanir-b", "name is said twice"),
+        ("semanir-s:x4:k=4,window=8,k=8", "k is said twice"),
+        ("semanir-u-fixed:rgb", "ablation; take semanir-u,"),
     ):
         with pytest.raises(InputError, match=message):
             network_of(name)
+    with pytest.raises(InputError, match="ablation; take semanir-u,"):
+        count_rows("semanir-u-fixed")
 
 
 def test_inputs_that_are_none_are_refused():
