@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_prep.images import check_image
-from data_prep.resize import imresize
+from data_prep.resize import imresize, modcrop
 from data_prep.synthetic import Random, motion_blur, weather
 from semanir.errors import InputError
 from semanir.names import known_name
@@ -90,10 +90,7 @@ def downscale(image: NDArray[np.uint8], scale: int, seed: int | Random = 0) -> N
     taken for the common signature only. Raises InputError for an image smaller than the scale.
     """
     check_image(image)
-    height, width = (size - size % scale for size in image.shape[:2])
-    if not height or not width:
-        raise InputError(f"image of {image.shape[0]}x{image.shape[1]} is too small for x{scale}")
-    return imresize(image[:height, :width], 1 / scale)
+    return imresize(modcrop(image, scale), 1 / scale)
 
 
 def jpeg(image: NDArray[np.uint8], quality: int, seed: int | Random = 0) -> NDArray[np.uint8]:

@@ -8,26 +8,25 @@ of the pixels at x4.
 # n lines in, m lines out, L values a line
 
 import math
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semanir.errors import InputError
 
-Border = Literal["mirror", "replicate"]
 Image = TypeVar("Image", NDArray[np.uint8], NDArray[np.float32], NDArray[np.float64])
 
 _CACHE_VALUES = 50_000  # values worked on at once: two float32 blocks of 200 kB stay in a 1 MB L2
 
 
-def imresize(image: Image, scale: float, *, border: Border = "mirror") -> Image:
+def imresize(image: Image, scale: float) -> Image:
     """Resize by `scale` with MATLAB's bicubic kernel, smoothing (antialias) when shrinking.
+
+    The border is mirrored with the edge pixel repeated, as MATLAB does and the Set5 inputs need.
 
     image: [H,W] or [H,W,C]; uint8, or finite float32/float64 in any range.
     scale: more than 0; 1/4 shrinks to a quarter, 4 enlarges.
-    border: "mirror" repeats the edge pixel and reflects, as MATLAB does and as the shipped Set5
-    inputs need; "replicate" repeats the edge pixel only (the self-exemplar family of inputs).
 
     Returns [ceil(H*scale), ceil(W*scale)(, C)] of the same dtype. Rows are resized first, then
     columns. uint8 is rounded half away from zero and clipped after each of the two passes, float is
@@ -39,18 +38,16 @@ def imresize(image: Image, scale: float, *, border: Border = "mirror") -> Image:
     ties are recognised to 1e-9.
 
     Raises InputError (a ValueError) for another dtype or number of axes, an empty image, NaN or
-    infinity, and an invalid scale or border.
+    infinity, and an invalid scale.
     """
     _check(image)
     if not (math.isfinite(scale) and scale > 0):
         raise InputError(f"scale must be a finite number above 0, got {scale}; 1/4 gives x4 inputs")
-    if border not in ("mirror", "replicate"):
-        raise InputError(f"unknown border {border!r}; pass 'mirror' or 'replicate'")
 
     resized: NDArray[np.generic] = image
     for _ in range(2):
         lines = np.ascontiguousarray(resized).reshape(len(resized), -1)
-        lines = _resize_lines(lines, scale, border)
+        lines = _resize_lines(lines, scale)
         resized = lines.reshape(len(lines), *resized.shape[1:]).swapaxes(0, 1)  # [W,H(,C)] between
     return np.ascontiguousarray(resized, dtype=image.dtype)
 
@@ -84,7 +81,7 @@ def _check(image: NDArray[np.generic]) -> None:
         raise InputError("the image holds NaN or infinite values; mend them before resizing")
 
 
-def _resize_lines(lines: NDArray[np.generic], scale: float, border: Border) -> NDArray[np.generic]:
+def _resize_lines(lines: NDArray[np.generic], scale: float) -> NDArray[np.generic]:
     """One pass: [n,L] -> [m,L], uint8 to rounded uint8 and float to float64.
 
     Outputs g, g+period, g+2*period, ... have the same weights, and their first taps lie `step`
@@ -112,11 +109,8 @@ def _resize_lines(lines: NDArray[np.generic], scale: float, border: Border) -> N
 
     # one stack of source lines per phase of `step`, so that the taps of a block are adjacent lines
     start, stop = int(first.min()), int(first.max()) + taps
-    source = np.arange(start, stop + (m // period - 1) * step)
-    if border == "mirror":
-        source %= 2 * n
-        source = np.minimum(source, 2 * n - 1 - source)
-    source = source.clip(0, n - 1)
+    source = np.arange(start, stop + (m // period - 1) * step) % (2 * n)
+    source = np.minimum(source, 2 * n - 1 - source)
     stacks = [source[phase::step] for phase in range(step)]
 
     resized = np.empty((m, lines.shape[1]), np.uint8 if eight_bit else np.float64)

@@ -15,7 +15,7 @@ def cubic(x):
     return Fraction(0)
 
 
-def resize_line(line, scale, border, eight_bit):
+def resize_line(line, scale, eight_bit):
     n = len(line)
     width = 4 / min(scale, Fraction(1))
     table = [*range(1, n + 1), *range(n, 0, -1)]
@@ -26,20 +26,19 @@ def resize_line(line, scale, border, eight_bit):
         total = weights = Fraction(0)
         for index in range(left, left + math.ceil(width) + 2):
             weight = cubic((u - index) * min(scale, Fraction(1)))
-            mirrored, replicated = table[(index - 1) % (2 * n)], min(max(index, 1), n)
-            total += weight * line[(mirrored if border == "mirror" else replicated) - 1]
+            total += weight * line[table[(index - 1) % (2 * n)] - 1]
             weights += weight
         value = total / weights
         resized.append(min(max(math.floor(value + Fraction(1, 2)), 0), 255) if eight_bit else value)
     return resized
 
 
-def resize_plane(plane, scale, border):
+def resize_plane(plane, scale):
     """Rows first, then columns; integers are rounded after each pass, fractions are not."""
     eight_bit = plane.dtype == np.uint8
     lines = [[int(v) if eight_bit else Fraction(float(v)) for v in row] for row in plane]
-    columns = [resize_line(column, scale, border, eight_bit) for column in zip(*lines, strict=True)]
-    rows = [resize_line(row, scale, border, eight_bit) for row in zip(*columns, strict=True)]
+    columns = [resize_line(column, scale, eight_bit) for column in zip(*lines, strict=True)]
+    rows = [resize_line(row, scale, eight_bit) for row in zip(*columns, strict=True)]
     return np.array(rows, dtype=np.uint8 if eight_bit else np.float64)
 
 
