@@ -74,8 +74,8 @@ def _check(path: Path, record: dict[str, Any], run: Run) -> None:
         )
     # shipping changes the file of shipped weights, not the tensors in it
     found = {
-        "weights_sha256": sha256(Path(run.weights)),
         "tensors_sha256": checkpoint.digest(checkpoint.load(run.weights)),
+        "weights_sha256": sha256(run.weights),
     }
     if all(record.get(name) != digest for name, digest in found.items()):
         raise InputError(

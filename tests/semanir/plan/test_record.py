@@ -93,6 +93,8 @@ def test_provenance_names_its_data_and_its_ranks(tmp_path, monkeypatch):
     assert both["data_sha256"] == other["data_sha256"] != one["data_sha256"]
     write_record(tmp_path / "r.json", "eval", IDENTITY, "evaluate", data=[tmp_path / "a"], batch=1)
     assert read_record(tmp_path / "r.json")["provenance"]["data"] == one["data"]
+    with pytest.raises(InputError, match=f"no {tmp_path / 'c'}; run snakemake"):
+        provenance("degrade", [tmp_path / "c"])
 
 
 def test_the_driver_is_read_from_the_kernel(tmp_path, monkeypatch):
