@@ -2,13 +2,15 @@
 
 import math
 from dataclasses import MISSING, dataclass, fields
-from typing import Any
+from typing import Any, get_args
 
 from semanir.errors import InputError
 from semanir.names import known_name
 
 COUNTS = ("iterations", "batch", "patch", "accumulate", "validate_every", "save_every", "log_every")
-TEXTS = ("datasets", "holdout", "loss", "optimizer", "schedule", "precision", "on_spike")
+LIMITS = ("weight_decay", "clip_norm", "stop_norm")
+# kinds of values, and how YAML has one
+KINDS = {int: ("whole number", "64"), float: ("number", "1.0e-3"), str: ("text", "'wine'")}
 ON_SPIKE = ("stop", "skip", "restore")
 
 
@@ -52,36 +54,37 @@ class Recipe:
     log_every: int = 100
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            _check_kind(field.name, field.type, getattr(self, field.name))
         known_name(self.loss, ("l1", "charbonnier", "smooth_l1_vgg"), "loss")
         known_name(self.optimizer, ("adamw", "adam", "muon"), "optimizer")
         known_name(self.schedule, ("halvings", "cosine"), "schedule")
         known_name(self.precision, ("float32", "tf32", "bf16"), "precision")
         known_name(self.on_spike, ON_SPIKE, "on_spike")
-        if not self.datasets or isinstance(self.datasets, str):
-            raise InputError(f"recipe: datasets must be a list of sets, got {self.datasets!r}")
+        self._check("datasets", bool(self.datasets), "a list of sets")
         for name in COUNTS:
-            if getattr(self, name) < 1:
-                raise InputError(f"recipe: {name} must be at least 1, got {getattr(self, name)}")
-        if not 0 <= self.average < 1:
-            raise InputError(f"recipe: average must be from 0 to below 1, got {self.average}")
-        if self.spike_factor and not self.spike_factor > 1:
-            raise InputError(
-                f"recipe: spike_factor must be above 1, or 0 for none, got {self.spike_factor}"
-            )
-        if self.batch % self.accumulate:
-            raise InputError(
-                f"recipe: accumulate must divide the batch of {self.batch}, got {self.accumulate}"
-            )
-        if self.levels and (len(self.levels) != 2 or self.levels[0] > self.levels[1]):
-            raise InputError(f"recipe: levels must be a first and a last one, got {self.levels}")
-        if not self.reductions or not all(0 < part <= 1 for part in self.reductions):
-            raise InputError(
-                f"recipe: reductions must be above 0 and at most 1, got {self.reductions}"
-            )
-        if not self.lr > 0:
-            raise InputError(f"recipe: lr must be positive, got {self.lr}")
-        if not self.topk or min(self.topk) < 1:
-            raise InputError(f"recipe: topk needs values of at least 1, got {self.topk}")
+            self._check(name, getattr(self, name) >= 1, "at least 1")
+        for name in LIMITS:
+            self._check(name, getattr(self, name) >= 0, "at least 0")
+        for name in ("average", "warmup"):
+            self._check(name, 0 <= getattr(self, name) < 1, "from 0 to below 1")
+        two = len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas)
+        self._check("betas", two, "two from 0 to below 1")
+        self._check("milestones", all(0 <= part <= 1 for part in self.milestones), "from 0 to 1")
+        factor = self.spike_factor == 0 or self.spike_factor > 1
+        self._check("spike_factor", factor, "above 1, or 0 for none")
+        divides = self.batch % self.accumulate == 0
+        self._check("accumulate", divides, f"a divisor of the batch of {self.batch}")
+        ends = not self.levels or (len(self.levels) == 2 and 0 <= self.levels[0] <= self.levels[1])
+        self._check("levels", ends, "a first and a last one")
+        parts = bool(self.reductions) and all(0 < part <= 1 for part in self.reductions)
+        self._check("reductions", parts, "above 0 and at most 1")
+        self._check("lr", 0 < self.lr < math.inf, "positive")
+        self._check("topk", bool(self.topk) and min(self.topk) >= 1, "values of at least 1")
+
+    def _check(self, name: str, fits: bool, what: str) -> None:
+        if not fits:
+            raise InputError(f"recipe: {name} must be {what}, got {getattr(self, name)!r}")
 
     def learning_rate(self, step: int) -> float:
         """The rate of iteration `step` (0-based), a pure function: a resume needs no state."""
@@ -103,8 +106,19 @@ def make_recipe(options: dict[str, Any]) -> Recipe:
     missing = [f.name for f in fields(Recipe) if f.default is MISSING and f.name not in values]
     if missing:
         raise InputError(f"recipe: no value for {', '.join(missing)}; add it to scales.yaml")
-    for name, value in values.items():
-        numbers = value if isinstance(value, tuple) else (value,)
-        if name not in TEXTS and not all(isinstance(number, int | float) for number in numbers):
-            raise InputError(f"recipe: {name} must be a number, got {value!r}; YAML wants 1.0e-3")
     return Recipe(**values)
+
+
+def _check_kind(name: str, kind: Any, value: Any) -> None:
+    """Raise InputError unless a value is of the type of its field."""
+    of_tuple = get_args(kind)
+    one, values = (of_tuple[0], value) if of_tuple else (kind, (value,))
+    wanted = int | float if one is float else one
+    if isinstance(values, tuple) and all(
+        isinstance(each, wanted) and not isinstance(each, bool) for each in values
+    ):
+        return
+    word, example = KINDS[one]
+    what = f"a list of {word}s" if of_tuple else f"a {word}"
+    example = f"[{example}]" if of_tuple else example
+    raise InputError(f"recipe: {name} must be {what}, got {value!r}; YAML wants it like {example}")

@@ -21,10 +21,11 @@ class Spikes:
 
     def limits(self, recipe: Recipe) -> tuple[float, float]:
         """The largest loss and gradient norm that are no spike."""
+        most = recipe.stop_norm or math.inf
         if not recipe.spike_factor or len(self.norms) < LEAST:
-            return math.inf, recipe.stop_norm
+            return math.inf, most
         loss, norm = (recipe.spike_factor * median(each) for each in (self.losses, self.norms))
-        return loss, min(norm, recipe.stop_norm)
+        return loss, min(norm, most)
 
     def is_one(self, recipe: Recipe, loss: float, norm: float) -> bool:
         """Whether an iteration is a spike; counts it, among the good ones if it is none."""

@@ -74,6 +74,13 @@ def test_without_a_factor_limits_are_those_of_the_recipe():
         assert found.is_one(recipe(stop_norm=5), loss, norm)
 
 
+def test_a_stop_norm_of_0_is_no_limit():
+    one, found = recipe(stop_norm=0, spike_factor=3), Spikes()
+    assert not any(found.is_one(one, 1.0, 1e9) for _ in range(LEAST))
+    assert found.limits(one) == (3, 3e9)
+    assert Spikes().limits(recipe(stop_norm=0)) == (math.inf, math.inf)
+
+
 @pytest.mark.parametrize("value", [1, 0.5, -3, math.nan])
 def test_a_factor_that_every_iteration_exceeds_is_refused(value):
     with pytest.raises(
