@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch.optim.swa_utils import AveragedModel
 
-from semanir.errors import InputError
+from semanir.errors import InputError, short_of
 from semanir.files import blamed_on, replacing, write_text
 from semanir.network import Network
 from semanir.train import ranks
@@ -152,6 +152,8 @@ def _read_state(training: Training) -> dict[str, Any] | None:
         state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
         fingerprint = state["fingerprint"]
     except Exception as error:  # torch's own text runs over lines and advises to unpickle anything
+        if isinstance(error, OSError) or short_of(error):  # the file is not to blame
+            raise
         kind = type(error).__name__
         raise InputError(f"cannot read {path} ({kind}); delete it to train anew") from None
     if fingerprint != training.fingerprint:

@@ -1,6 +1,7 @@
 """Recipes, training pairs, the training loop, and resuming it after any kind of end."""
 
 import copy
+import errno
 import json
 import math
 import os
@@ -309,6 +310,28 @@ def test_corrupt_states_are_named(data, tmp_path):
         training.state_path.write_bytes(content)
         with pytest.raises(InputError, match=rf"^cannot read {training.state_path} \(.*delete it"):
             resume(training)
+
+
+NO_FAULT_OF_THE_FILE = [
+    PermissionError(errno.EACCES, "Permission denied"),
+    OSError(errno.EIO, "Input/output error"),
+    MemoryError(),
+    RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+]
+
+
+@pytest.mark.parametrize("error", NO_FAULT_OF_THE_FILE, ids=str)
+def test_a_state_that_cannot_be_read_now_is_not_called_corrupt(data, tmp_path, monkeypatch, error):
+    training = small_training(data, tmp_path)
+    save_state(training)
+
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(torch, "load", fail)
+    with pytest.raises(type(error)) as raised:
+        resume(training)
+    assert raised.value is error
 
 
 @pytest.mark.parametrize("place", ["conv_first", "conv_last"])
