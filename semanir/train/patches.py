@@ -103,13 +103,17 @@ class TrainingPatches:
         # clean photographs are kept as uint8, the degraded ones of real pairs as float32
         value = 5 if any(item.degraded for item in every) else 1
         in_memory = max(1, int(DECODED_BYTES / (value * largest * sizes)))
+        # by path and reduction: several degraded files of real pairs have one clean photograph
         self._clean = lru_cache(maxsize=in_memory)(self._read)
         self._degraded = lru_cache(maxsize=max(1, DECODED_BYTES // (5 * largest)))(
             self._degrade_whole
         )
         if len(every) * len(self.reductions) <= in_memory:
-            for item in every:
-                self._clean(item.clean)
+            for reduction in self.reductions:
+                for item in self.photographs:
+                    self._clean(item.clean, reduction)
+            for item in self.held_out:
+                self._clean(item.clean, item.reduction)
 
     def batch(self, seed: int, step: int, items: int | range) -> tuple[Tensor, Tensor]:
         """Degraded [B,C,patch,patch] and clean [B,C,s*patch,s*patch], float32 on [0,1].
@@ -154,7 +158,7 @@ class TrainingPatches:
         for item, level, value in jobs[first::stride]:
             # files of real pairs are read once, and have no place in the memory of patches
             given = read_degraded(item.degraded) if item.degraded else self._degraded(item, value)
-            yield as_float(given), self._clean(item.clean), level
+            yield as_float(given), self._clean(item.clean, item.reduction), level
 
     def _draw(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         item = self.photographs[rng.integers(len(self.photographs))]
@@ -193,7 +197,7 @@ class TrainingPatches:
         degraded = self.degrade(clean[rows, columns], value, 0)
         return cut(degraded, top - starts[0], left - starts[1], self.patch)
 
-    def _read(self, path: Path, reduction: float = 1.0) -> NDArray[np.uint8]:
+    def _read(self, path: Path, reduction: float) -> NDArray[np.uint8]:
         image = match_channels(read_image(path), self.task.channels, path, self.task.gray)
         return image if reduction == 1 else imresize(image, reduction)
 
@@ -201,7 +205,7 @@ class TrainingPatches:
         if item.degraded:
             return read_degraded(item.degraded)
         seed = name_seed(item.clean.name) if self.task.seed == "name" else 0
-        return self.degrade(self._clean(item.clean), value, seed)
+        return self.degrade(self._clean(item.clean, item.reduction), value, seed)
 
 
 class _Batches(Dataset[tuple[Tensor, Tensor]]):

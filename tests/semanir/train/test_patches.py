@@ -194,7 +194,7 @@ def test_a_degraded_region_is_the_part_of_the_degraded_photograph(tmp_path, task
     pairs = pairs_of(folder, task, "", 13)
     assert pairs.task.degrades == "region"
     (value,) = pairs.task.levels.values()
-    clean = pairs._clean(folder / "a.png")
+    clean = pairs._clean(folder / "a.png", 1.0)
     whole = degradation(pairs.task.degradation)(clean, value, 0)
     bottom, right = (side - 13 for side in whole.shape[:2])
     corners = np.random.default_rng(0).integers(0, (bottom + 1, right + 1), (40, 2))
@@ -257,6 +257,18 @@ def test_workers_prepare_the_same_batches(data):
         for batch, wanted in zip(pairs.batches(5, steps, 2, workers), expected, strict=True):
             assert all(map(torch.equal, batch, wanted))
     assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("reductions", [(1.0,), (1, 0.75, 0.5), (0.5,)])
+def test_what_fits_into_memory_is_decoded_once_before_the_first_batch(data, reductions):
+    """Six photographs, of which one is held out, which is never reduced."""
+    pairs = pairs_of(data, "denoise_color-sigma15", "wine_0", 8, reductions=reductions)
+    held = len(pairs.held_out)
+    decoded = len(reductions) * (6 - held) + held
+    assert pairs._clean.cache_info().currsize == decoded
+    pairs.batch(0, 0, 60)
+    assert len(list(pairs.validation())) == held > 0
+    assert pairs._clean.cache_info().misses == decoded
 
 
 def test_large_sets_are_not_held_in_memory(data, monkeypatch):
