@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from data_prep.tasks import Task
+from semanir import paths
 from semanir.errors import InputError
 from semanir.files import sha256
 from semanir.inference import checkpoint
@@ -80,6 +81,8 @@ def make_training(
         "code": code,
         "torch": torch.__version__,
     }
+    if recipe.loss == "smooth_l1_vgg":
+        identity["vgg"] = sha256(paths.VGG)
     fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
     folder.mkdir(parents=True, exist_ok=True)
     earlier = tuple(trainings_behind(init)) if init else ()

@@ -1,12 +1,19 @@
 """The loss for bad weather: VGG16 features, on random weights of the released names and shapes."""
 
+import hashlib
+import json
+from dataclasses import asdict
+
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
+from trainings import small_training
 
 from semanir import paths
 from semanir.errors import InputError
+from semanir.files import sha256
+from semanir.network.config import to_dict
 from semanir.plan.plan import Plan
 from semanir.train import vgg, vgg_download
 from semanir.train.losses import SmoothL1VGG, make_loss
@@ -74,6 +81,39 @@ def test_recipe_takes_the_loss_from_where_the_workflow_puts_it(weights, tmp_path
     paper = Plan("paper")
     assert paths.VGG in paper.training_files("weather-blind") and paths.VGG in paper.downloads()
     assert paths.VGG not in [*paper.training_files("deblur-motion"), *Plan("mini").downloads()]
+
+
+def test_weights_of_the_loss_are_part_of_the_training_that_uses_them(
+    data, weights, tmp_path, monkeypatch
+):
+    """And of no other, whose fingerprint is that of recipe, network, data, seed, code and torch."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / paths.VGG).parent.mkdir(parents=True)
+    weights.rename(paths.VGG)
+
+    def fingerprints():
+        color = {"task": "denoise_color-sigma25"}
+        losses = ("smooth_l1_vgg", "l1")
+        return [small_training(data, tmp_path, **color, loss=loss).fingerprint for loss in losses]
+
+    before = fingerprints()
+    save_file({n: t + 1 for n, t in load_file(paths.VGG).items()}, paths.VGG)
+    after = fingerprints()
+    assert before[0] != after[0] and before[1] == after[1]
+
+    training = small_training(data, tmp_path)
+    identity = {
+        "recipe": asdict(training.recipe),
+        "network": to_dict(training.network.config),
+        "task": "denoise_gray-sigma50",
+        "seed": 0,
+        "data": [sha256(data / "index.json")],
+        "init": None,
+        "code": "c0de",
+        "torch": torch.__version__,
+    }
+    text = json.dumps(identity, sort_keys=True).encode()
+    assert training.fingerprint == hashlib.sha256(text).hexdigest()[:12]
 
 
 def test_download_comes_from_the_mirror_and_is_held_to_its_first_bytes(weights, tmp_path, capsys):
