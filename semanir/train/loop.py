@@ -29,8 +29,8 @@ class TrainingStoppedError(InputError):
     """The training diverged; the message names iteration, learning rate and last good state."""
 
 
-def train(training: Training, *, stop_after: int | None = None) -> None:
-    """Run the remaining iterations (at most up to `stop_after`), logging and saving on the way.
+def train(training: Training) -> None:
+    """Run the remaining iterations, logging and saving on the way.
 
     Raises TrainingStoppedError on a spike, see `Recipe`, unless its `on_spike` says otherwise, and
     on spikes without end; weights and saved state are then those before the spike. Raises
@@ -38,7 +38,6 @@ def train(training: Training, *, stop_after: int | None = None) -> None:
     saved.
     """
     recipe = training.recipe
-    end = min(recipe.iterations, stop_after or recipe.iterations)
     # a bar on a terminal; one line a minute where the output is a file
     bar = tqdm(
         total=recipe.iterations,
@@ -49,7 +48,8 @@ def train(training: Training, *, stop_after: int | None = None) -> None:
         delay=0 if sys.stderr.isatty() else 60,
         disable=not ranks.is_first(),
     )
-    steps, items = range(training.step, end), ranks.share(recipe.batch, recipe.accumulate)
+    items = ranks.share(recipe.batch, recipe.accumulate)
+    steps = range(training.step, recipe.iterations)
     batches = training.pairs.batches(training.seed, steps, items, training.workers)
     started, images = time.perf_counter(), 0
     with bar:

@@ -3,6 +3,7 @@
 import json
 
 from data_prep.tasks import get_task
+from semanir.train.loop import train
 from semanir.train.recipe import Recipe
 from semanir.train.training import make_training
 
@@ -23,6 +24,16 @@ def small_training(
     return make_training(
         network, task, recipe, sets, folder, seed, code="c0de", init=init, backend=backend
     )
+
+
+def train_until(training, step):
+    """The iterations up to one, as far as `train` does them."""
+    batches = training.pairs.batches
+    training.pairs.batches = lambda seed, steps, *more: batches(
+        seed, range(steps.start, step), *more
+    )
+    train(training)
+    training.pairs.batches = batches
 
 
 def log_lines(folder):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from made_sets import ponds
-from trainings import small_training
+from trainings import small_training, train_until
 
 from semanir.inference.checkpoint import load
 from semanir.train.loop import train
@@ -16,10 +16,10 @@ def test_the_average_by_hand(tmp_path):
     data = ponds(tmp_path / "set")
     training = small_training(data, tmp_path, average=0.4)
     weight = training.network.conv_first.weight
-    train(training, stop_after=1)
+    train_until(training, 1)
     mean = weight.detach().double().clone()
     for step in range(1, 9):
-        train(training, stop_after=step + 1)
+        train_until(training, step + 1)
         mean += max(0.6, 9 / (10 + step)) * (weight.detach().double() - mean)
     averaged = training.trained.conv_first.weight.double()
     torch.testing.assert_close(averaged, mean, rtol=0, atol=1e-7)
@@ -31,7 +31,7 @@ def test_a_resumed_average_is_bitwise_the_uninterrupted_one(tmp_path, stop):
     data = ponds(tmp_path / "set")
     whole, first = (small_training(data, tmp_path / name, average=0.9) for name in ("a", "b"))
     train(whole)
-    train(first, stop_after=stop)
+    train_until(first, stop)
     save_state(first)
     second = small_training(data, tmp_path / "b", average=0.9)
     resume(second)

@@ -3,13 +3,12 @@
 import pytest
 import torch
 from made_sets import ponds
-from trainings import log_lines, small_training
+from trainings import log_lines, small_training, train_until
 
 from semanir.errors import InputError
 from semanir.inference.checkpoint import save
 from semanir.inference.shipped import facts
 from semanir.network import build
-from semanir.train.loop import train
 from semanir.train.training import start_from, train_network
 
 
@@ -23,7 +22,7 @@ def gradients(data, folder, **options):
     training = small_training(data, folder, batch=4, clip_norm=0, **options)
     torch.manual_seed(0)
     torch.nn.init.normal_(training.network.conv_last.weight, std=0.1)  # else no gradient passes it
-    train(training, stop_after=1)
+    train_until(training, 1)
     return {n: p.grad for n, p in training.network.named_parameters()}, log_lines(folder)[0]
 
 

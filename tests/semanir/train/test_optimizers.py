@@ -7,7 +7,7 @@ import pytest
 import torch
 from made_sets import ponds
 from torch import nn
-from trainings import small_training
+from trainings import small_training, train_until
 
 from semanir.network import build
 from semanir.train.loop import train
@@ -91,7 +91,7 @@ def test_a_step_of_muon_is_nearly_orthogonal(tmp_path):
     training = small_training(ponds(tmp_path / "set"), tmp_path, **options)
     torch.nn.init.normal_(training.network.conv_last.weight, std=0.1)  # else no gradient passes it
     before = [matrix.detach().clone() for matrix in matrices_of_layers(training.network)]
-    train(training, stop_after=1)
+    train_until(training, 1)
     for old, new in zip(before, matrices_of_layers(training.network), strict=True):
         size = training.recipe.lr * 0.2 * max(new.shape) ** 0.5
         values = torch.linalg.svdvals((old - new.detach()).double() / size)
@@ -106,7 +106,7 @@ def test_resumed_training_by_muon_is_bitwise_the_uninterrupted_one(tmp_path):
         small_training(data, tmp_path / name, optimizer="muon") for name in ("a", "b", "b")
     )
     train(whole)
-    train(first, stop_after=7)
+    train_until(first, 7)
     save_state(first)
     resume(second)
     train(second)

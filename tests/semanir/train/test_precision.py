@@ -6,7 +6,7 @@ import pytest
 import torch
 from made_sets import textures, write_set
 from tf32 import Tf32, rounded
-from trainings import OPTIONS, log_lines, small_training
+from trainings import OPTIONS, log_lines, small_training, train_until
 
 from data_prep.tasks import get_task
 from semanir.errors import InputError
@@ -34,7 +34,7 @@ def first_iteration(data, folder, network, task, precision, **switches):
     )
     torch.manual_seed(0)
     torch.nn.init.normal_(training.network.conv_last.weight, std=0.1)  # else no gradient passes it
-    train(training, stop_after=1)
+    train_until(training, 1)
     assert all(p.dtype == p.grad.dtype == torch.float32 for p in training.network.parameters())
     return log_lines(folder)[0], [p.grad.flatten() for p in training.network.parameters()]
 
@@ -147,12 +147,12 @@ def test_three_iterations_at_full_size(data, tmp_path, model, task):
     size = sum(p.numel() for p in first.network.parameters())
     assert size == pytest.approx({"semanir-u": 25.8e6, "semanir-s": 11.9e6}[model], rel=0.01)
     before = {name: p.detach().clone() for name, p in first.network.named_parameters()}
-    train(first, stop_after=2)
+    train_until(first, 2)
     save_state(first)
     again = full_size(data, tmp_path, model, task)
     resume(again)
     for training in (first, again):
-        train(training, stop_after=3)
+        train_until(training, 3)
     lines = log_lines(tmp_path)
     assert [line["step"] for line in lines] == [1, 2, 3, 3]
     assert all(0 < line["loss"] < 1 for line in lines) and lines[2] == lines[3]

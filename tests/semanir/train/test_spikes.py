@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from trainings import log_lines, small_training
+from trainings import log_lines, small_training, train_until
 
 from semanir.errors import InputError
 from semanir.train.loop import TrainingStoppedError, train
@@ -95,7 +95,7 @@ def test_a_skipped_spike_is_an_iteration_without_a_step(data, tmp_path):
     values = {"spike_loss": "nan", "spike_norm": "nan"}
     assert spikes_logged(tmp_path / "1") == [{"step": BAD + 1, "spike": "skip", **values}]
     by_hand = small_training(data, tmp_path / "2", average=0.9)
-    train(by_hand, stop_after=BAD)
+    train_until(by_hand, BAD)
     by_hand.step += 1
     train(by_hand)
     assert_same(training, by_hand)
@@ -110,7 +110,7 @@ def test_a_restored_training_goes_on_from_the_last_save_after_the_spike(data, tm
     (line,) = spikes_logged(tmp_path / "1")
     assert (line["step"], line["spike"], line["back_to"]) == (7, "restore", 4)
     by_hand = small_training(data, tmp_path / "2", average=0.9)
-    train(by_hand, stop_after=4)
+    train_until(by_hand, 4)
     by_hand.step = 7
     train(by_hand)
     assert_same(training, by_hand)
@@ -118,7 +118,7 @@ def test_a_restored_training_goes_on_from_the_last_save_after_the_spike(data, tm
 
 def test_without_a_save_it_goes_back_to_the_start(data, tmp_path):
     training = planted(data, tmp_path / "1", bad=(2,), on_spike="restore")
-    train(training, stop_after=3)
+    train_until(training, 3)
     before = small_training(data, tmp_path / "2", average=0.9)
     assert spikes_logged(tmp_path / "1")[0]["back_to"] == 0
     torch.testing.assert_close(
@@ -133,7 +133,7 @@ def test_a_resume_around_spikes_is_bitwise(data, tmp_path, action, stop):
     undisturbed = planted(data, tmp_path / "1", **options)
     train(undisturbed)
     first = planted(data, tmp_path / "2", **options)
-    train(first, stop_after=stop)
+    train_until(first, stop)
     save_state(first)
     second = planted(data, tmp_path / "2", **options)
     resume(second)

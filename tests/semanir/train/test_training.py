@@ -17,7 +17,7 @@ import torch
 from checkout import REPOSITORY
 from made_sets import pairs_of, ponds, write_set
 from restoring import fails
-from trainings import LISTS, OPTIONS, log_lines, small_training
+from trainings import LISTS, OPTIONS, log_lines, small_training, train_until
 
 from semanir import cli
 from semanir.errors import InputError
@@ -200,7 +200,7 @@ def test_drawn_k_and_rate_reach_network_and_optimizer(data, tmp_path, monkeypatc
     noting = lambda x, k=None: (seen.append(k), forward(x, k))[1]  # noqa: E731
     monkeypatch.setattr(training.network, "forward", noting)
     for step in range(5):
-        train(training, stop_after=step + 1)
+        train_until(training, step + 1)
         rates = [group["lr"] for group in training.optimizer.param_groups]
         assert rates == [training.recipe.learning_rate(step)]
     assert seen == [draw_k((4, 8, 16), 0, step) for step in range(5)]
@@ -212,7 +212,7 @@ def test_first_step_is_adamw_by_hand(data, tmp_path):
     training = small_training(data, tmp_path, warmup=0.0, clip_norm=0.5, weight_decay=0.1)
     torch.nn.init.normal_(training.network.conv_last.weight, std=0.1)  # else no gradient passes it
     before = {k: v.detach().clone() for k, v in training.network.named_parameters()}
-    train(training, stop_after=1)
+    train_until(training, 1)
     checked = 0
     for name, parameter in training.network.named_parameters():
         clear = parameter.grad.abs() > 1e-4  # Adam's eps of 1e-8 does not show
@@ -226,7 +226,7 @@ def test_first_step_is_adamw_by_hand(data, tmp_path):
 def test_clip_norm(data, tmp_path, clip_norm):
     """Gradients end at the limit; 0 leaves them as they are; the log has the norm before."""
     training = small_training(data, tmp_path, clip_norm=clip_norm)
-    train(training, stop_after=1)
+    train_until(training, 1)
     logged = log_lines(tmp_path)[0]["grad_norm"]
     assert logged > 0.05
     assert gradient_norm(training) == pytest.approx(clip_norm or logged, rel=1e-3)
@@ -255,7 +255,7 @@ def finish(data, first, uninterrupted):
 def test_resumed_training_is_bitwise_the_uninterrupted_one(data, tmp_path, uninterrupted, stop):
     """A line of the log that was cut short is dropped."""
     first = small_training(data, tmp_path)
-    train(first, stop_after=stop)
+    train_until(first, stop)
     save_state(first)
     assert first.step == stop
     with first.log_path.open("a") as file:
@@ -267,7 +267,7 @@ def test_resumed_training_is_bitwise_the_uninterrupted_one(data, tmp_path, unint
 def test_a_broken_line_of_the_log_is_named(data, tmp_path, line):
     """As an editor may leave it: by its number, in a resume and where the course goes on record."""
     training = small_training(data, tmp_path)
-    train(training, stop_after=4)
+    train_until(training, 4)
     save_state(training)
     lines = training.log_path.read_text().splitlines()
     training.log_path.write_text("\n".join([lines[0], line, *lines[1:], ""]))
@@ -338,7 +338,7 @@ def test_a_state_that_cannot_be_read_now_is_not_called_corrupt(data, tmp_path, m
 def test_not_a_number_stops_the_training(data, tmp_path, place):
     """Whether attention or the loss meets it first; weights and state stay as they were."""
     training = small_training(data, tmp_path)
-    train(training, stop_after=5)
+    train_until(training, 5)
     state = training.state_path.read_bytes()
     with torch.no_grad():
         getattr(training.network, place).weight[0, 0, 0, 0] = math.nan
