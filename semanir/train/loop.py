@@ -22,7 +22,7 @@ from semanir.inference.restore import restore
 from semanir.train import ranks
 from semanir.train.signals import asked_to_end
 from semanir.train.spikes import IN_A_ROW
-from semanir.train.state import Training, go_back, log, mark_good, save_state
+from semanir.train.state import Training, go_back, history, log, mark_good, save_state
 
 
 class TrainingStoppedError(InputError):
@@ -53,6 +53,8 @@ def train(training: Training) -> None:
     batches = training.pairs.batches(training.seed, steps, items, training.workers)
     started, images = time.perf_counter(), 0
     with bar:
+        if _is_to_validate(training) and not ranks.of_first(lambda: _is_validated(training)):
+            _log_validation(training)  # the end came after the state was saved and before this
         for degraded, clean in batches:
             facts = iterate(training, degraded, clean)
             images += recipe.batch
@@ -64,12 +66,12 @@ def train(training: Training) -> None:
                 log(training, {**facts, "images_per_s": round(speed, 2)})
                 bar.set_postfix(loss=f"{facts['loss']:.4f}", refresh=False)
                 started, images = time.perf_counter(), 0
-            if training.step % recipe.validate_every == 0 or training.step == recipe.iterations:
-                log(training, {"step": training.step, "holdout_psnr": validate(training)})
-                started, images = time.perf_counter(), 0
-            if training.step % recipe.save_every == 0 and training.step < recipe.iterations:
+            if training.step % recipe.save_every == 0 or training.step == recipe.iterations:
                 mark_good(training)
                 save_state(training)
+            if _is_to_validate(training):
+                _log_validation(training)
+                started, images = time.perf_counter(), 0
             # all ranks end after the same iteration
             if ranks.largest(bool(asked_to_end())) and training.step < recipe.iterations:
                 save_state(training)
@@ -77,6 +79,19 @@ def train(training: Training) -> None:
                 raise PreemptedError(
                     f"{name}: state saved after iteration {training.step}; the same command resumes"
                 )
+
+
+def _is_to_validate(training: Training) -> bool:
+    step, recipe = training.step, training.recipe
+    return step == recipe.iterations or (step > 0 and step % recipe.validate_every == 0)
+
+
+def _is_validated(training: Training) -> bool:
+    return training.step in [entry["step"] for entry in history(training)]
+
+
+def _log_validation(training: Training) -> None:
+    log(training, {"step": training.step, "holdout_psnr": validate(training)})
 
 
 def iterate(training: Training, degraded: Tensor, clean: Tensor) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from semanir.network.config import ColumnarConfig, Config, configure, to_dict
 from semanir.network.layers import Layer
 from semanir.train import ranks
 from semanir.train.average import moving_average
-from semanir.train.loop import train, validate
+from semanir.train.loop import train
 from semanir.train.losses import make_loss
 from semanir.train.optimizers import make_optimizer
 from semanir.train.patches import TrainingPatches
@@ -143,9 +143,9 @@ def train_network(training: Training, weights: Path, *, task: str) -> dict[str, 
     first, started = training.step, time.perf_counter()
     train(training)
     seconds = time.perf_counter() - started
-    psnr, trainings = validate(training), training.made_by(task)
     if not ranks.is_first():
         return {}
+    trainings, course = training.made_by(task), history(training)
     checkpoint.save(weights, training.trained, task=task, trainings=trainings)
     return {
         "config": to_dict(training.network.config),
@@ -155,8 +155,8 @@ def train_network(training: Training, weights: Path, *, task: str) -> dict[str, 
         "trainings": trainings,
         "weights_sha256": sha256(weights),
         "tensors_sha256": checkpoint.digest(training.trained),
-        "holdout_psnr": psnr,
-        "history": history(training),
+        "holdout_psnr": course[-1]["psnr"],
+        "history": course,
         "ranks": ranks.count(),
         "iterations_this_time": training.step - first,
         "seconds_this_time": round(seconds, 1),

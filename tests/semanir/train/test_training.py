@@ -31,6 +31,7 @@ from semanir.train.loop import TrainingStoppedError, draw_k, train, validate
 from semanir.train.losses import LOSSES
 from semanir.train.recipe import Recipe, make_recipe
 from semanir.train.state import resume, save_state
+from semanir.train.training import train_network
 
 
 def assert_same_training(one, other):
@@ -261,6 +262,37 @@ def test_resumed_training_is_bitwise_the_uninterrupted_one(data, tmp_path, unint
     with first.log_path.open("a") as file:
         file.write('{"step": 12, "loss": 0.1')
     finish(data, first, uninterrupted)
+
+
+@pytest.mark.parametrize(("save_every", "step"), [(4, 12), (6, 6), (6, 12)])
+def test_an_end_within_a_validation_loses_nothing(data, tmp_path, monkeypatch, save_every, step):
+    """It is done first by the same command, and none is done twice."""
+    undisturbed = small_training(data, tmp_path / "1", save_every=save_every)
+    expected = train_network(undisturbed, tmp_path / "1.safetensors", task="x")
+
+    validations = []
+
+    def counted(training):
+        validations.append(training.step)
+        return validate(training)
+
+    def interrupt(training):
+        if training.step == step:
+            raise KeyboardInterrupt
+        return counted(training)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(loop, "validate", interrupt)
+        train(small_training(data, tmp_path / "2", save_every=save_every))
+    monkeypatch.setattr(loop, "validate", counted)
+    training = small_training(data, tmp_path / "2", save_every=save_every)
+    facts = train_network(training, tmp_path / "2.safetensors", task="x")
+    assert validations == [6, 12] and facts["iterations_this_time"] == 12 - step
+    assert_same_training(training, undisturbed)
+    assert log_lines(tmp_path / "2") == log_lines(tmp_path / "1")
+    for name in ("weights_sha256", "holdout_psnr", "history"):
+        assert facts[name] == expected[name]
+    assert facts["history"][-1] == {"step": 12, "psnr": facts["holdout_psnr"]}
 
 
 @pytest.mark.parametrize("line", ["{", "[1]", "3", '{"loss": 1}', '{"step": "one"}', "\x00"])
