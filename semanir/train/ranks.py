@@ -15,6 +15,7 @@ by which GPUs communicate, has not run.
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
@@ -24,6 +25,10 @@ from torch import Tensor, nn
 from semanir.errors import InputError
 
 T = TypeVar("T")
+
+# the first may wait for another training in the folder, or prepare photographs, while others wait
+# for it; a rank that has ended is noticed at once
+LONGEST = timedelta(days=14)
 
 
 @contextmanager
@@ -44,7 +49,8 @@ def joined() -> Iterator[None]:
                 f"pass --nproc-per-node {gpus} to torchrun, or less"
             )
         torch.cuda.set_device(local)
-    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+    backends = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    dist.init_process_group(backends, timeout=LONGEST)
     try:
         yield
     except InputError as error:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from contextlib import nullcontext
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -212,6 +213,20 @@ def test_a_group_of_one_trains_to_the_same_bit(data, tmp_path, only_rank):
         outcomes.append((facts["tensors_sha256"], facts["holdout_psnr"], log_lines(folder)))
     assert outcomes[0] == outcomes[1]
     assert not ranks._several()
+
+
+def test_ranks_wait_for_days_for_the_first(monkeypatch, only_rank):
+    """It waits for another training, or prepares photographs; C libraries count ms in 31 bits."""
+    start, waits = ranks.dist.init_process_group, []
+
+    def noted(*backends, timeout):
+        waits.append(timeout)
+        start(*backends, timeout=timeout)
+
+    monkeypatch.setattr(ranks.dist, "init_process_group", noted)
+    with ranks.joined():
+        assert ranks.largest(1.0) == 1.0
+    assert waits == [timedelta(days=14)] and waits[0] < timedelta(milliseconds=2**31)
 
 
 def test_errors_of_the_first_rank_reach_all(monkeypatch, only_rank):
