@@ -10,7 +10,8 @@
 Writes results/SCALE/train/TASK/MODEL/seedK/, or the folder after -o: weights.safetensors,
 train.json, log.jsonl (loss, rate, gradient norm, k, PSNR on held-out photographs) and, until it
 has finished, state.pt. The photographs of a scale must be there: snakemake makes them, and runs
-this verb. After SIGTERM or SIGUSR1 the state is saved, and the exit code is 75.
+this verb. After SIGTERM or SIGUSR1 the state is saved, and the exit code is 75. Once a training
+has finished, the same command does nothing.
 
 --data takes all pictures directly in a folder (not those of inner ones) that semanir restore
 reads and that are not transparent, grey or colour. They are copied to photographs/ below -o as
@@ -23,7 +24,8 @@ Another number of them resumes the same training.
 
 # torch is imported where it is used: help answers at once
 import argparse
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +36,7 @@ from semanir.errors import InputError
 from semanir.files import check_writable, sha256
 from semanir.inference.shipped import shipped
 from semanir.plan.plan import Plan
-from semanir.plan.progress import SESSION, announce
+from semanir.plan.progress import SESSION, STATE, announce
 from semanir.plan.record import processor, write_record
 from semanir.plan.runs import Run
 from semanir.plan.source_hash import source_hash
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
 
 SCALES = ("smoke", "release")  # default without --data, and with it
 OF_DATA = ("output", "holdout", "iterations", "batch", "patch")  # options that belong to --data
+PHOTOGRAPHS = "photographs"  # below -o
 FIELDS = ("lr", "accumulate", "iterations", "batch", "patch")  # of the recipe
 
 
@@ -128,8 +131,9 @@ def _train_of_scale(args: argparse.Namespace, task: Task) -> None:
 
     from semanir.evaluate.evaluation import protocols_of
     from semanir.train import ranks
+    from semanir.train.finished import finished
     from semanir.train.recipe import make_recipe
-    from semanir.train.training import train_network
+    from semanir.train.training import fit, train_network
 
     with ranks.joined():
         ranks.of_first(lambda: check_writable(weights))
@@ -138,8 +142,14 @@ def _train_of_scale(args: argparse.Namespace, task: Task) -> None:
             for clean, degraded in plan.training_sets(task.name)
         ]
         recipe = make_recipe(plan.recipe(task.name, args.model) | _changes(args))
-        training = _prepared(args, preset, task, recipe, data, weights.parent, **switches)
+        config = fit(preset, task, **switches)
         with _alone(weights.parent):
+            training = _prepared(args, config, task, recipe, data, weights.parent)
+            own = training.fingerprint
+            if ranks.of_first(lambda: finished(weights.parent).get("fingerprint") == own):
+                if ranks.is_first():
+                    print(f"{args.model} on {task.name} has finished: {weights} is there already")
+                return
             _open_session(training)
             facts = train_network(training, weights, task=task.name)
             if not facts:  # the first rank has them
@@ -165,17 +175,14 @@ def _train_on_photographs(args: argparse.Namespace, task: Task) -> None:
         raise InputError("say what to train: --init FILE, or --model for random weights")
     plan, weights = Plan(args.scale), args.output / "weights.safetensors"
     preset, switches = plan.network(args.model or ("semanir-s" if task.upscale else "semanir-u"))
-    if weights.exists() and not (args.output / "state.pt").exists():
-        raise InputError(f"{weights} is there already; name another -o, or delete it")
 
-    from data_prep.own_photographs import prepare_own
     from semanir.network.config import configure
     from semanir.train import own_photographs as own
     from semanir.train import ranks
     from semanir.train.loop import validate
     from semanir.train.training import fit, train_network
 
-    photographs = args.output / "photographs"
+    photographs = args.output / PHOTOGRAPHS
     with ranks.joined():
         ranks.of_first(lambda: check_writable(weights))
         config = fit(preset, task, **switches) if args.model else own.network_of(args.init, task)
@@ -186,14 +193,12 @@ def _train_on_photographs(args: argparse.Namespace, task: Task) -> None:
             bool(args.init),
             _changes(args),
         )
-        counts = ranks.of_first(
-            lambda: prepare_own(args.data, photographs, task, recipe.patch, args.holdout or "")
-        )
-        training = _prepared(args, config, task, recipe, [(photographs, None)], args.output)
-        if ranks.is_first():
-            _announce(training.recipe, *counts)
-        before = validate(training)
         with _alone(args.output):
+            counts = ranks.of_first(lambda: _own_photographs(args, task, recipe.patch))
+            training = _prepared(args, config, task, recipe, [(photographs, None)], args.output)
+            if ranks.is_first():
+                _announce(training.recipe, *counts)
+            before = validate(training)
             _open_session(training)
             facts = train_network(training, weights, task=task.name)
             if not facts:  # the first rank has them
@@ -207,6 +212,16 @@ def _train_on_photographs(args: argparse.Namespace, task: Task) -> None:
         f"{task.name}: {training.step} iterations, "
         f"held-out PSNR {own.gain(before, facts['holdout_psnr'])}: {weights}"
     )
+
+
+def _own_photographs(args: argparse.Namespace, task: Task, patch: int) -> tuple[int, int]:
+    """Prepare the photographs of --data, unless weights are there; see `prepare_own`."""
+    from data_prep.own_photographs import prepare_own
+
+    weights = args.output / "weights.safetensors"
+    if weights.exists() and not (args.output / STATE).exists():
+        raise InputError(f"{weights} is there already; name another -o, or delete it")
+    return prepare_own(args.data, args.output / PHOTOGRAPHS, task, patch, args.holdout or "")
 
 
 def _announce(recipe: "Recipe", photographs: int, held_out: int) -> None:
@@ -225,12 +240,11 @@ def _changes(args: argparse.Namespace) -> dict[str, float]:
 
 def _prepared(
     args: argparse.Namespace,
-    network: "str | Config",
+    config: "Config",
     task: Task,
     recipe: "Recipe",
     data: list[tuple[Path, Path | None]],
     folder: Path,
-    **switches: Any,
 ) -> "Training":
     """The training, with as many iterations as --minutes allow."""
     import torch
@@ -239,32 +253,26 @@ def _prepared(
     from semanir.train.training import make_training
 
     torch.set_num_threads(args.threads)  # 1 is reproducible
+    options: dict[str, Any] = {"code": source_hash("train"), "init": args.init}
 
     def make(recipe: "Recipe") -> "Training":
-        training = make_training(
-            network,
-            task,
-            recipe,
-            data,
-            folder,
-            args.seed,
-            code=source_hash("train"),
-            init=args.init,
-            **switches,
-        )
+        training = make_training(config, task, recipe, data, folder, args.seed, **options)
         training.workers = args.workers
         return training
 
     if args.minutes:
-        recipe = budget.fit_to_minutes(recipe, args.minutes, folder, make)
+        return budget.fit_to_minutes(recipe, args.minutes, folder, make)
     return make(recipe)
 
 
-def _alone(folder: Path) -> AbstractContextManager[None]:
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
     """No other training in the folder meanwhile; of several ranks the first sees to that."""
     from semanir.train import ranks
 
-    return alone_in(folder) if ranks.is_first() else nullcontext()
+    with alone_in(folder) if ranks.is_first() else nullcontext():
+        ranks.of_first(lambda: None)  # the others wait, too
+        yield
 
 
 def _open_session(training: "Training") -> None:

@@ -8,9 +8,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from semanir.errors import InputError
 from semanir.files import read_json, write_json
 from semanir.train import ranks
+from semanir.train.finished import STATE, finished
 from semanir.train.loop import iterate
 from semanir.train.recipe import Recipe
 from semanir.train.state import Training
@@ -28,35 +31,55 @@ def path(folder: Path) -> Path:
 
 def fit_to_minutes(
     recipe: Recipe, minutes: float, folder: Path, make: Callable[[Recipe], Training]
-) -> Recipe:
-    """The recipe with as many iterations as this machine does in `minutes`.
+) -> Training:
+    """The training with as many iterations as this machine does in `minutes`.
 
     make: the training of a recipe, of which some iterations are run and thrown away. The answer is
-    kept in budget.json, so that a resumed training has the same end. Raises InputError where that
-    is the answer for other minutes.
+    kept in budget.json, so that a resumed training has the same end. Without a state it counts for
+    the same training alone, as that of a finished one does. Raises InputError where a state is of
+    other minutes.
     """
-    file = path(folder)
-    iterations = ranks.of_first(lambda: _kept_iterations(file, minutes))
-    if iterations is None:
-        seconds = seconds_per_iteration(make(recipe))
-        iterations = max(1, round(60 * minutes * TRAINED / seconds))
-        answer = {"minutes": minutes, "iterations": iterations, "seconds": round(seconds, 4)}
-        ranks.of_first(lambda: write_json(file, answer))
-    return _with_iterations(recipe, iterations, minutes)
+    for iterations, fingerprint in ranks.of_first(lambda: _kept(folder, minutes)):
+        training = make(_with_iterations(recipe, iterations, minutes))
+        if fingerprint in ("", ranks.of_all(training.fingerprint)[0]):
+            return training
+    seconds = seconds_per_iteration(make(recipe))
+    iterations = max(1, round(60 * minutes * TRAINED / seconds))
+    training = make(_with_iterations(recipe, iterations, minutes))
+    answer = {"minutes": minutes, **_speed(), "fingerprint": training.fingerprint}
+    answer |= {"iterations": iterations, "seconds": round(seconds, 4)}
+    ranks.of_first(lambda: write_json(path(folder), answer))
+    return training
 
 
-def _kept_iterations(file: Path, minutes: float) -> int | None:
-    """The answer of an earlier start, None without one."""
+def _speed() -> dict[str, int]:
+    """What sets the time of an iteration besides the training itself."""
+    return {"threads": torch.get_num_threads(), "ranks": ranks.count()}
+
+
+def _kept(folder: Path, minutes: float) -> list[tuple[int, str]]:
+    """Iterations of earlier starts, and the fingerprint of the training that they were found for.
+
+    "" where there is a state, which knows its training.
+    """
+    record, file = finished(folder), path(folder)
+    found = [(record["recipe"]["iterations"], record["fingerprint"])] if record else []
     if not file.is_file():
-        return None
+        return found
     remedy = "delete it to train anew"
     kept = read_json(file, dict, remedy)
-    if kept.get("minutes") != minutes or not isinstance(kept.get("iterations"), int):
+    iterations, begun = kept.get("iterations"), (folder / STATE).is_file()
+    same = kept.get("minutes") == minutes and isinstance(iterations, int)
+    if begun and not same:
         raise InputError(
             f"{file} has the iterations for {kept.get('minutes')} minutes, not {minutes}; "
             f"pass --minutes {kept.get('minutes')} or {remedy}"
         )
-    return int(kept["iterations"])
+    if begun:
+        return [(iterations, "")]
+    if same and kept == kept | _speed():
+        found.append((iterations, str(kept.get("fingerprint"))))
+    return found
 
 
 def seconds_per_iteration(training: Training, seconds: float = 8.0) -> float:

@@ -7,6 +7,7 @@ import math
 import os
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -78,9 +79,13 @@ def minutes(data, folder):
 
     budget.iterate, budget.time = counted, SimpleNamespace(perf_counter=lambda: clock[0])
     training = made(data, folder, "float32")
-    recipe = budget.fit_to_minutes(training.recipe, 1, folder, lambda _: training)
-    again = budget.fit_to_minutes(training.recipe, 1, folder, lambda _: None)
-    torch.save([recipe.iterations, again.iterations], folder / f"rank{ranks.number()}.pt")
+    fitted = [
+        budget.fit_to_minutes(
+            training.recipe, 1, folder, lambda recipe: replace(training, recipe=recipe)
+        )
+        for _ in range(2)
+    ]
+    torch.save([one.recipe.iterations for one in fitted], folder / f"rank{ranks.number()}.pt")
 
 
 CASES = {"stuck": stuck, "minutes": minutes}

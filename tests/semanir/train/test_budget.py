@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
+import torch
 from made_sets import ponds
 from trainings import OPTIONS, small_training
 
@@ -12,20 +13,55 @@ from semanir.train import budget
 from semanir.train.recipe import Recipe
 
 
-def test_iterations_are_minutes_over_seconds_and_kept_for_a_resume(tmp_path, monkeypatch):
+def fitted(folder, minutes, name="one"):
+    """Iterations of a training whose fingerprint is a name and they."""
+
+    def make(recipe):
+        return SimpleNamespace(recipe=recipe, fingerprint=f"{name} {recipe.iterations}")
+
+    return budget.fit_to_minutes(Recipe(**OPTIONS), minutes, folder, make).recipe
+
+
+@pytest.fixture
+def takes(monkeypatch):
+    """To say how many seconds an iteration takes."""
+    return lambda seconds: monkeypatch.setattr(budget, "seconds_per_iteration", lambda _: seconds)
+
+
+def test_iterations_are_minutes_over_seconds(tmp_path, takes):
     """Nine minutes at a second an iteration: 95 % of 540, ten validations, a save a minute."""
-    monkeypatch.setattr(budget, "seconds_per_iteration", lambda training: 1.0)
-    recipe = Recipe(**OPTIONS)
-    fitted = budget.fit_to_minutes(recipe, 9, tmp_path, lambda _: None)
-    assert (fitted.iterations, fitted.validate_every, fitted.save_every) == (513, 51, 57)
-    assert fitted.lr == recipe.lr and fitted.milestones == recipe.milestones
-    monkeypatch.setattr(budget, "seconds_per_iteration", lambda training: 5.0)
-    assert budget.fit_to_minutes(recipe, 9, tmp_path, lambda _: None) == fitted
+    takes(1.0)
+    found, recipe = fitted(tmp_path, 9), Recipe(**OPTIONS)
+    assert (found.iterations, found.validate_every, found.save_every) == (513, 51, 57)
+    assert found.lr == recipe.lr and found.milestones == recipe.milestones
+
+
+def test_iterations_are_kept_for_the_same_training_on_as_many_threads(tmp_path, takes):
+    takes(1.0)
+    assert fitted(tmp_path, 9).iterations == 513
+    takes(5.0)
+    assert fitted(tmp_path, 9).iterations == 513
+    assert fitted(tmp_path, 9, "other").iterations == 103
+    assert fitted(tmp_path, 18, "other").iterations == 205
+    takes(1.0)
+    assert fitted(tmp_path, 18, "other").iterations == 205
+    torch.set_num_threads(2)
+    assert fitted(tmp_path, 18, "other").iterations == 1026
+
+
+def test_a_state_has_the_iterations_that_it_was_begun_with(tmp_path, takes):
+    """Whatever else has changed: a resume refuses states of other trainings itself."""
+    takes(1.0)
+    fitted(tmp_path, 9)
+    (tmp_path / "state.pt").touch()
+    takes(5.0)
+    torch.set_num_threads(2)
+    assert fitted(tmp_path, 9, "other").iterations == 513
     with pytest.raises(InputError, match="for 9 minutes, not 10"):
-        budget.fit_to_minutes(recipe, 10, tmp_path, lambda _: None)
+        fitted(tmp_path, 10)
     (tmp_path / "budget.json").write_text(json.dumps({"minutes": 9}))
     with pytest.raises(InputError, match=r"budget\.json"):
-        budget.fit_to_minutes(recipe, 9, tmp_path, lambda _: None)
+        fitted(tmp_path, 9)
 
 
 def test_the_time_of_an_iteration_leaves_the_first_two_out(tmp_path, monkeypatch):

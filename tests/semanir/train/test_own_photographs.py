@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from made_sets import ponds, textures
 from PIL import Image
 from restoring import fails, picture, semanir
@@ -118,6 +119,25 @@ def test_other_photographs_are_another_training(place, capsys, monkeypatch):
     assert Path("out/photographs/index.json").read_text() != index
 
 
+def test_nothing_is_touched_while_another_training_owns_the_folder(place, capsys, monkeypatch):
+    """And what that one has finished stays, photographs with it."""
+    Path("out").mkdir()
+    lock = FileLock("out/.lock")
+    lock.acquire()
+
+    def finish(_):
+        assert [path.name for path in Path("out").iterdir()] == [".lock"]
+        Path("out/weights.safetensors").write_text("finished")
+        lock.release()
+
+    monkeypatch.setattr("semanir.train.alone.time.sleep", finish)
+    with pytest.raises(SystemExit):
+        semanir(*command(*SHORT))
+    assert "out/weights.safetensors is there already" in capsys.readouterr().err
+    assert {path.name for path in Path("out").iterdir()} == {".lock", "weights.safetensors"}
+    assert Path("out/weights.safetensors").read_text() == "finished"
+
+
 def test_minutes_set_the_iterations(place, monkeypatch):
     """10 of 5.7 seconds in one minute, of which a twentieth is for the rest."""
     monkeypatch.setattr(budget, "seconds_per_iteration", lambda training: 5.7)
@@ -154,7 +174,7 @@ REFUSED = {
 def test_what_does_not_fit_is_refused_in_one_line(place, capsys, options):
     save(Path("foreign.safetensors"), build("semanir-s-tiny", upscale=2))
     assert REFUSED[options] in fails(capsys, *command(*options.split()))
-    assert not list(place.glob("out/*.*"))
+    assert {path.name for path in place.glob("out/*.*")} <= {".lock"}
 
 
 def test_options_that_do_not_go_together(place, capsys):

@@ -5,6 +5,7 @@ import errno
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from checkout import REPOSITORY
+from filelock import FileLock
 from made_sets import pairs_of, ponds, write_set
 from restoring import fails
 from trainings import LISTS, OPTIONS, log_lines, small_training, train_until
@@ -26,7 +28,7 @@ from semanir.inference.checkpoint import digest, load, save
 from semanir.names import UnknownNameError
 from semanir.network import build
 from semanir.plan import models
-from semanir.train import loop, state
+from semanir.train import budget, loop, state
 from semanir.train.loop import TrainingStoppedError, draw_k, train, validate
 from semanir.train.losses import LOSSES
 from semanir.train.recipe import Recipe, make_recipe
@@ -411,6 +413,86 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture
+def no_more_iterations(monkeypatch):
+    """To have the next iteration end the command as Ctrl-C does."""
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    return lambda: monkeypatch.setattr(loop, "iterate", interrupt)
+
+
+def contents():
+    return {path.name: path.read_bytes() for path in FOLDER.iterdir()}
+
+
+def test_a_finished_training_is_not_done_again(place, capsys, no_more_iterations):
+    cli.main(COMMAND)
+    before = contents()
+    capsys.readouterr()
+    no_more_iterations()
+    cli.main(COMMAND)
+    assert f"{FOLDER}/weights.safetensors is there already" in capsys.readouterr().out
+    assert contents() == before
+
+
+@pytest.mark.parametrize("change", ["another rate", "other weights", "outputs removed"])
+def test_another_training_than_the_finished_one_is_done(place, capsys, no_more_iterations, change):
+    """Snakemake removes what a rule makes before it makes it again."""
+    cli.main(COMMAND)
+    no_more_iterations()
+    weights = FOLDER / "weights.safetensors"
+    if change == "other weights":
+        weights.write_bytes(weights.read_bytes() + b"0")
+    if change == "outputs removed":
+        weights.unlink()
+        (FOLDER / "train.json").unlink()
+    fails(capsys, *COMMAND, *(("--lr", 1e-3) if change == "another rate" else ()), code=130)
+    assert not (FOLDER / "log.jsonl").exists()
+
+
+def test_a_broken_record_keeps_the_log_that_belongs_to_it(place, capsys):
+    cli.main(COMMAND)
+    log = (FOLDER / "log.jsonl").read_bytes()
+    (FOLDER / "train.json").write_text("{")
+    assert f"broken {FOLDER}/train.json, line 1" in fails(capsys, *COMMAND)
+    assert (FOLDER / "log.jsonl").read_bytes() == log
+
+
+def test_who_waited_for_a_training_to_finish_does_not_do_it_again(
+    place, capsys, monkeypatch, no_more_iterations
+):
+    cli.main(COMMAND)
+    no_more_iterations()
+    shutil.move(FOLDER, "finished")
+    FOLDER.mkdir()
+    lock = FileLock(FOLDER / ".lock")
+    lock.acquire()
+
+    def finish(_):
+        shutil.copytree("finished", FOLDER, dirs_exist_ok=True)
+        lock.release()
+
+    monkeypatch.setattr("semanir.train.alone.time.sleep", finish)
+    cli.main(COMMAND)
+    assert "another process trains in" in capsys.readouterr().err
+    assert len(log_lines(FOLDER)) == 14
+
+
+def test_minutes_that_have_passed_are_not_spent_again(place, monkeypatch, no_more_iterations):
+    """Also on a machine that would do more in them."""
+    command = [*COMMAND, "--minutes", "1"]
+    monkeypatch.setattr(budget, "seconds_per_iteration", lambda training: 5.7)
+    cli.main(command)
+    assert json.loads((FOLDER / "train.json").read_text())["iterations_this_time"] == 10
+    before = contents()
+    no_more_iterations()
+    monkeypatch.setattr(budget, "seconds_per_iteration", lambda training: 2.0)
+    cli.main(command)
+    assert contents() == before
+
+
 def test_digests_are_of_all_weights_and_nothing_else(tmp_path):
     """Another file with the same weights has the same; the last bit of one weight counts."""
     network = build("semanir-u-tiny", channels=1)
@@ -513,7 +595,8 @@ def test_command_line_refuses_what_does_not_fit(place, capsys):
         "--seed 0": "data/sets/ponds is not a prepared set: no index.json",
     }.items():
         assert message in fails(capsys, *COMMAND, *options.split())
-    assert not Path("results").exists()
+    left = [path.name for path in Path("results").rglob("*") if path.is_file()]
+    assert left == [".lock"]  # of the last
 
 
 def test_an_interrupted_command_resumes_from_the_last_save(
