@@ -258,6 +258,7 @@ def _prepared(
     def make(recipe: "Recipe") -> "Training":
         training = make_training(config, task, recipe, data, folder, args.seed, **options)
         training.workers = args.workers
+        options["pairs"] = training.pairs  # photographs are decoded once
         return training
 
     if args.minutes:

@@ -47,13 +47,15 @@ def make_training(
     *,
     code: str,
     init: Path | None = None,
+    pairs: TrainingPatches | None = None,
     **switches: Any,
 ) -> Training:
     """Network, optimizer and data of a training, seeded; nothing is written yet but `folder`.
 
     which: a preset, or the configuration of a network for the task. data: the prepared sets with
     their degraded partners, see `TrainingPatches`. code: hash of the code that trains; a state of
-    other code is refused. init: weights to start from, see `start_from`. switches: of a preset, see
+    other code is refused. init: weights to start from, see `start_from`. pairs: of `data`, where
+    another training of the same photographs has read them. switches: of a preset, see
     `semanir.build`.
     """
     ranks.share(recipe.batch, recipe.accumulate)  # raises where it does not fit
@@ -67,7 +69,7 @@ def make_training(
     round_as(recipe)
     optimizer = make_optimizer(network, recipe)
     loss = make_loss(recipe.loss, device)
-    pairs = TrainingPatches(
+    pairs = pairs or TrainingPatches(
         data, task, recipe.holdout, recipe.patch, recipe.levels, recipe.reductions
     )
     # in how many parts a batch is computed does not make another training

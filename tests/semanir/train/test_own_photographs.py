@@ -23,6 +23,7 @@ from semanir.network import build
 from semanir.plan.plan import Plan
 from semanir.train import budget, loop
 from semanir.train.own_photographs import gain, own_recipe
+from semanir.train.patches import TrainingPatches
 from semanir.train.training import train_network
 
 SHORT = ("--iterations", 12, "--batch", 1, "--patch", 16)
@@ -139,12 +140,23 @@ def test_nothing_is_touched_while_another_training_owns_the_folder(place, capsys
 
 
 def test_minutes_set_the_iterations(place, monkeypatch):
-    """10 of 5.7 seconds in one minute, of which a twentieth is for the rest."""
+    """10 of 5.7 seconds in one minute, of which a twentieth is for the rest.
+
+    Photographs are decoded once, for what is timed and for what is trained.
+    """
+    read, decoded = TrainingPatches._read, []
+
+    def noted(patches, path, reduction):
+        decoded.append(path)
+        return read(patches, path, reduction)
+
+    monkeypatch.setattr(TrainingPatches, "_read", noted)
     monkeypatch.setattr(budget, "seconds_per_iteration", lambda training: 5.7)
     semanir(*command("--minutes", 1, "--batch", 1, "--patch", 16))
     record = json.loads(Path("out/train.json").read_text())
     assert record["recipe"]["iterations"] == record["iterations_this_time"] == 10
     assert not Path("out/budget.json").exists()
+    assert len(decoded) == len(set(decoded)) == 6
 
 
 def test_the_network_of_a_scale_starts_at_random(place):
