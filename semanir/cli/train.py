@@ -188,7 +188,6 @@ def _train_on_photographs(args: argparse.Namespace, task: Task) -> None:
         config = fit(preset, task, **switches) if args.model else own.network_of(args.init, task)
         recipe = own.own_recipe(
             plan.recipe(task.name, args.model or ""),
-            task,
             config.k / configure(preset, **switches).k,
             bool(args.init),
             _changes(args),

@@ -41,7 +41,7 @@ def _kind(channels: int, upscale: int | None) -> str:
 
 
 def own_recipe(
-    options: Mapping[str, Any], task: Task, k: float, finer: bool, changes: Mapping[str, Any]
+    options: Mapping[str, Any], k: float, finer: bool, changes: Mapping[str, Any]
 ) -> Recipe:
     """The recipe of a scale for photographs of one's own.
 

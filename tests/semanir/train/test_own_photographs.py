@@ -13,7 +13,6 @@ from trainings import log_lines, small_training
 
 from data_prep.degradations import awgn
 from data_prep.images import read_image, to_grey
-from data_prep.tasks import get_task
 from semanir.evaluate.metrics import score
 from semanir.inference.arrays import as_float
 from semanir.inference.checkpoint import digest, load, save
@@ -215,14 +214,13 @@ def test_the_recipe_is_that_of_the_scale():
     """A tenth of its rate for trained weights, nothing reduced."""
     options = {**Plan("release").recipe("denoise_gray-blind"), "topk": [32, 48, 64, 96]}
     options |= {"lr": 2e-3, "iterations": 2000, "save_every": 250}
-    blind = get_task("denoise_gray-blind")
-    recipe = own_recipe(options, blind, 1, True, {})
+    recipe = own_recipe(options, 1, True, {})
     assert (recipe.levels, recipe.topk) == ((0, 55), (32, 48, 64, 96))
     assert recipe.lr == pytest.approx(2e-4) and recipe.save_every == 200
     enlarging = Plan("release").recipe("sr-x2")
     assert min(enlarging["reductions"]) < 1
-    assert own_recipe(enlarging, get_task("sr-x2"), 1, True, {}).reductions == (1.0,)
-    changed = own_recipe(options, blind, 512 / 64, True, {"lr": 1e-3, "batch": 2})
+    assert own_recipe(enlarging, 1, True, {}).reductions == (1.0,)
+    changed = own_recipe(options, 512 / 64, True, {"lr": 1e-3, "batch": 2})
     assert changed.topk == (256, 384, 512, 768)
     assert (changed.lr, changed.batch) == (1e-3, 2)
 
