@@ -105,9 +105,10 @@ def _scores(
     from semanir.evaluate.evaluation import evaluate
 
     check_writable(Path(run.record))
-    made_of, weights = origin("evaluate", plan.evaluation_files(run)), Path(run.weights)
+    weights = Path(run.weights)
     digest = sha256(weights) if weights.is_file() else None
     restorer = restorer_of(plan, run, task, args.threads)
+    made_of = origin("evaluate", plan.evaluation_files(run))
     ensemble = restorer.in_ensemble() if args.self_ensemble else None  # type: ignore[attr-defined]
     body = evaluate(restorer, task, sets, args.tile, ensemble)
     body["weights_sha256"] = digest
@@ -128,6 +129,7 @@ def _visual(
     from semanir.evaluate.visual import compare
 
     check_writable(Path(run.visual))
+    record, of_input = read_record(Path(run.record)), read_record(Path(run.of_input.record))
     made_of = origin("visual", plan.evaluation_files(run))
     others = {
         model: partial(restorer_of, plan, Run(run.scale, run.task, model, 0), task, args.threads)
@@ -135,8 +137,8 @@ def _visual(
     }
     body = compare(
         task,
-        read_record(Path(run.record)),
-        read_record(Path(run.of_input.record)),
+        record,
+        of_input,
         restorer_of(plan, run, task, args.threads),
         restorer_of(plan, run.of_input, task, args.threads),
         others,

@@ -42,7 +42,8 @@ class Design:
             for expected, n in ((of_seeds, s - 1), (of_images, i - 1), (rest, (s - 1) * (i - 1)))
         ]
         deviation = ((of_seeds + of_images - rest) / (s * i)) ** 0.5
-        return Crossed(s, i, rng.normal(mean, deviation, shape), *squares)
+        largest = np.full(shape, np.inf)  # of what is drawn nothing is identical
+        return Crossed(s, i, rng.normal(mean, deviation, shape), largest, *squares)
 
 
 def designs(seeds, images):

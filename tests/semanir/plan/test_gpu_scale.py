@@ -64,7 +64,8 @@ def test_its_numbers_are_scaled_down():
     assert len(ours) > 80
     cell, place = ours[0]
     row = {"model": place.model, "task": place.task, "level": place.level, "metric": "psnr"}
-    row |= {"dataset": place.datasets[0], "seed": 0, "value": float(cell.value), "record": "a"}
+    row |= {"dataset": place.datasets[0], "seed": 0, "images": 5, "value": float(cell.value)}
+    row["record"] = "a"
     judged = judge(cell, place, "gpu", by_place(pd.DataFrame([row])))
     assert (judged.verdict, judged.difference) == ("scaled down", 0)
     assert judged.reason == GPU.entry["stamp"]
