@@ -37,7 +37,7 @@ from semanir.files import check_writable, sha256
 from semanir.inference.shipped import shipped
 from semanir.plan.plan import Plan
 from semanir.plan.progress import SESSION, STATE, announce
-from semanir.plan.record import processor, write_record
+from semanir.plan.record import origin, processor, write_record
 from semanir.plan.runs import Run
 from semanir.plan.source_hash import source_hash
 from semanir.train.alone import alone_in
@@ -151,15 +151,12 @@ def _train_of_scale(args: argparse.Namespace, task: Task) -> None:
                     print(f"{args.model} on {task.name} has finished: {weights} is there already")
                 return
             _open_session(training)
+            made_of = origin("train", plan.training_files(task.name))
             facts = train_network(training, weights, task=task.name)
             if not facts:  # the first rank has them
                 return
-            made_of: dict[str, Any] = {
-                "data": plan.training_files(task.name),
-                "network": preset,
-                "protocols": protocols_of(task, task.levels),
-            }
-            write_record(Path(run.train_record), "train", run.identity, "train", **made_of, **facts)
+            facts |= {"network": preset, "protocols": protocols_of(task, task.levels)}
+            write_record(Path(run.train_record), "train", run.identity, made_of, **facts)
             _finish(training)
     levels = ", ".join(f"{level} {psnr:.2f} dB" for level, psnr in facts["holdout_psnr"].items())
     print(
@@ -198,14 +195,14 @@ def _train_on_photographs(args: argparse.Namespace, task: Task) -> None:
             if ranks.is_first():
                 _announce(training.recipe, *counts)
             before = validate(training)
+            made_of = origin("train", [photographs / "index.json"])
             _open_session(training)
             facts = train_network(training, weights, task=task.name)
             if not facts:  # the first rank has them
                 return
             facts |= {"holdout_psnr_before": before, "init_sha256": args.init and sha256(args.init)}
             identity = {"task": task.name, "seed": args.seed}
-            files = [photographs / "index.json"]
-            write_record(args.output / "train.json", "own", identity, "train", data=files, **facts)
+            write_record(args.output / "train.json", "own", identity, made_of, **facts)
             _finish(training)
     print(
         f"{task.name}: {training.step} iterations, "

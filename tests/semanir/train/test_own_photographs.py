@@ -19,6 +19,7 @@ from semanir.inference.checkpoint import digest, load, save
 from semanir.inference.restore import restore
 from semanir.inference.shipped import facts
 from semanir.network import build
+from semanir.plan import record as records
 from semanir.plan.plan import Plan
 from semanir.train import budget, loop
 from semanir.train.own_photographs import gain, own_recipe
@@ -81,6 +82,20 @@ def test_another_noise_level_is_learned(place, capsys):
     assert [line.split("task ")[1].split(",")[0] for line in shown] == told
     semanir("restore", "mine/a.png", "-o", "a.png", "--weights", "out/weights.safetensors")
     assert read_image("a.png").shape == read_image("mine/a.png").shape
+
+
+def test_the_record_names_the_commit_that_was_there_when_the_training_began(place, monkeypatch):
+    iterate = loop.iterate
+
+    def commit_and_iterate(*given):
+        Path("commit").write_text("after")
+        return iterate(*given)
+
+    Path("commit").write_text("before")
+    monkeypatch.setattr(records, "_commit", Path("commit").read_text)
+    monkeypatch.setattr(loop, "iterate", commit_and_iterate)
+    semanir(*command(*SHORT))
+    assert json.loads(Path("out/train.json").read_text())["provenance"]["commit"] == "before"
 
 
 def test_an_interrupted_training_resumes_to_the_last_bit(place, capsys, monkeypatch):
