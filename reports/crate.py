@@ -10,8 +10,8 @@ from typing import Any
 
 from semanir.errors import InputError
 from semanir.files import is_hidden, replacing
-from semanir.paths import ROOT
-from semanir.plan.progress import SESSION, STATE, unfinished
+from semanir.paths import ROOT, STATE_FILE
+from semanir.plan.progress import SESSION, unfinished
 from semanir.plan.record import broken_record, read_record
 from semanir.plan.runs import Run
 
@@ -60,7 +60,7 @@ def write_crate(results: Path, out: Path) -> int:
 
 def _files(results: Path) -> Iterator[Path]:
     for path in sorted(results.rglob("*")):
-        if path.is_file() and not is_hidden(path.name) and path.name not in (SESSION, STATE):
+        if path.is_file() and not is_hidden(path.name) and path.name not in (SESSION, STATE_FILE):
             yield path
 
 

@@ -31,6 +31,9 @@ ATTENTION = "results/{scale}/cost/attention/{evidence}.json"
 PRICE = "results/{scale}/price.txt"
 RESULTS = "results/{scale}/results.csv"
 SYSTEMS = "results/{scale}/systems.csv"  # of what needs no training: inputs, released weights
+# what a training writes into its folder, besides its session
+STATE_FILE, LOG_FILE = "state.pt", "log.jsonl"
+RECORD_FILE, WEIGHTS_FILE = "train.json", "weights.safetensors"
 
 
 def shipped_tasks() -> list[str]:

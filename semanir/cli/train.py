@@ -35,8 +35,9 @@ from semanir.cli import options, train_status
 from semanir.errors import InputError
 from semanir.files import check_writable, sha256
 from semanir.inference.shipped import shipped
+from semanir.paths import RECORD_FILE, STATE_FILE, WEIGHTS_FILE
 from semanir.plan.plan import Plan
-from semanir.plan.progress import SESSION, STATE, announce
+from semanir.plan.progress import SESSION, announce
 from semanir.plan.record import origin, processor, write_record
 from semanir.plan.runs import Run
 from semanir.plan.source_hash import source_hash
@@ -170,7 +171,7 @@ def _train_on_photographs(args: argparse.Namespace, task: Task) -> None:
         raise InputError("--data needs -o FOLDER, for the weights")
     if not args.model and not args.init:
         raise InputError("say what to train: --init FILE, or --model for random weights")
-    plan, weights = Plan(args.scale), args.output / "weights.safetensors"
+    plan, weights = Plan(args.scale), args.output / WEIGHTS_FILE
     preset, switches = plan.network(args.model or ("semanir-s" if task.upscale else "semanir-u"))
 
     from semanir.network.config import configure
@@ -202,7 +203,7 @@ def _train_on_photographs(args: argparse.Namespace, task: Task) -> None:
                 return
             facts |= {"holdout_psnr_before": before, "init_sha256": args.init and sha256(args.init)}
             identity = {"task": task.name, "seed": args.seed}
-            write_record(args.output / "train.json", "own", identity, made_of, **facts)
+            write_record(args.output / RECORD_FILE, "own", identity, made_of, **facts)
             _finish(training)
     print(
         f"{task.name}: {training.step} iterations, "
@@ -214,8 +215,8 @@ def _own_photographs(args: argparse.Namespace, task: Task, patch: int) -> tuple[
     """Prepare the photographs of --data, unless weights are there; see `prepare_own`."""
     from data_prep.own_photographs import prepare_own
 
-    weights = args.output / "weights.safetensors"
-    if weights.exists() and not (args.output / STATE).exists():
+    weights = args.output / WEIGHTS_FILE
+    if weights.exists() and not (args.output / STATE_FILE).exists():
         raise InputError(f"{weights} is there already; name another -o, or delete it")
     return prepare_own(args.data, args.output / PHOTOGRAPHS, task, patch, args.holdout or "")
 

@@ -15,9 +15,10 @@ from typing import Any
 
 from semanir.errors import InputError
 from semanir.files import visible, write_json
+from semanir.paths import LOG_FILE, RECORD_FILE, STATE_FILE
 
-SESSION, LOG, STATE, RECORD = "session.json", "log.jsonl", "state.pt", "train.json"
-WRITTEN = (SESSION, LOG, STATE)  # while a training runs
+SESSION = "session.json"
+WRITTEN = (SESSION, LOG_FILE, STATE_FILE)  # while a training runs
 PAUSES = 5  # usual times between two lines of the log, after which a training counts as stopped
 SHORTEST = 180.0  # seconds: validating and saving take longer than a line
 SPEEDS = 5  # last lines of the log whose median is the rate
@@ -55,7 +56,7 @@ def progress(root: Path, now: float | None = None) -> list[Progress]:
     """
     if not root.is_dir():
         raise InputError(f"no folder {root}; name that of a training, or of results")
-    folders = {path.parent for name in (*WRITTEN, RECORD) for path in root.rglob(name)}
+    folders = {path.parent for name in (*WRITTEN, RECORD_FILE) for path in root.rglob(name)}
     return [_of(folder, time.time() if now is None else now) for folder in visible(folders)]
 
 
@@ -69,12 +70,12 @@ def entries(folder: Path) -> list[dict[str, Any]]:
 
     A line that is cut short or broken is left out.
     """
-    read = (_line(_parsed(line)) for line in _text(folder / LOG).splitlines())
+    read = (_line(_parsed(line)) for line in _text(folder / LOG_FILE).splitlines())
     return [line for line in read if isinstance(line.get("step"), int)]
 
 
 def _of(folder: Path, now: float) -> Progress:
-    record, about = _read(folder / RECORD), _read(folder / SESSION)
+    record, about = _read(folder / RECORD_FILE), _read(folder / SESSION)
     lines = entries(folder)
     step = max((line["step"] for line in lines), default=0)
     speeds = [line["images_per_s"] for line in lines if line.get("images_per_s")][-SPEEDS:]

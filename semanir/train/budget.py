@@ -12,8 +12,9 @@ import torch
 
 from semanir.errors import InputError
 from semanir.files import read_json, write_json
+from semanir.paths import STATE_FILE
 from semanir.train import ranks
-from semanir.train.finished import STATE, finished
+from semanir.train.finished import finished
 from semanir.train.loop import iterate
 from semanir.train.recipe import Recipe
 from semanir.train.state import Training
@@ -68,7 +69,7 @@ def _kept(folder: Path, minutes: float) -> list[tuple[int, str]]:
         return found
     remedy = "delete it to train anew"
     kept = read_json(file, dict, remedy)
-    iterations, begun = kept.get("iterations"), (folder / STATE).is_file()
+    iterations, begun = kept.get("iterations"), (folder / STATE_FILE).is_file()
     same = kept.get("minutes") == minutes and isinstance(iterations, int)
     if begun and not same:
         raise InputError(

@@ -5,8 +5,7 @@ from typing import Any
 
 from semanir.errors import remake
 from semanir.files import read_json, sha256
-
-STATE, RECORD, WEIGHTS = "state.pt", "train.json", "weights.safetensors"
+from semanir.paths import RECORD_FILE, STATE_FILE, WEIGHTS_FILE
 
 
 def finished(folder: Path) -> dict[str, Any]:
@@ -14,7 +13,7 @@ def finished(folder: Path) -> dict[str, Any]:
 
     Where a state lies, a training is to go on from it. Raises InputError for a broken record.
     """
-    state, record, weights = (folder / name for name in (STATE, RECORD, WEIGHTS))
+    state, record, weights = (folder / name for name in (STATE_FILE, RECORD_FILE, WEIGHTS_FILE))
     if state.is_file() or not (record.is_file() and weights.is_file()):
         return {}
     said: dict[str, Any] = read_json(record, dict, remake(record))

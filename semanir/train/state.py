@@ -17,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 from semanir.errors import InputError, short_of
 from semanir.files import blamed_on, replacing, write_text
 from semanir.network import Network
+from semanir.paths import LOG_FILE, STATE_FILE
 from semanir.train import ranks
 from semanir.train.losses import Loss
 from semanir.train.optimizers import Together
@@ -68,11 +69,11 @@ class Training:
 
     @property
     def state_path(self) -> Path:
-        return self.folder / "state.pt"
+        return self.folder / STATE_FILE
 
     @property
     def log_path(self) -> Path:
-        return self.folder / "log.jsonl"
+        return self.folder / LOG_FILE
 
 
 def save_state(training: Training) -> None:
